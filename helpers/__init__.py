@@ -1,0 +1,1 @@
+"""Models, data, training, experiments and plots behind the course notebooks."""

@@ -1,0 +1,53 @@
+"""Checkpoints: the whole state of a training run in one file, so that a killed run goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel
+
+from helpers.environment import CourseError, replacing
+
+
+class State:
+    """Everything a run needs to go on: weights, optimizer, schedule, average, history and every random state."""
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, scheduler: LRScheduler | None,
+                 average: AveragedModel | None, generator: torch.Generator | None) -> None:
+        self.parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "average": average}
+        self.generator = generator
+
+    def save(self, path: Path, epochs: list[dict[str, float]]) -> None:
+        """Write the state to ``path`` under a temporary name and rename it."""
+        state = {name: part.state_dict() for name, part in self.parts.items() if part is not None}
+        state |= {"epochs": epochs, "torch_random": torch.get_rng_state()}
+        if self.generator is not None:
+            state["generator"] = self.generator.get_state()
+        if torch.cuda.is_available():
+            state["cuda_random"] = torch.cuda.get_rng_state_all()
+        with replacing(path) as temporary:
+            torch.save(state, temporary)
+
+    def load(self, path: Path) -> list[dict[str, float]]:
+        """Restore the state from ``path`` and return the finished epochs; none where there is no such file."""
+        if not Path(path).exists():
+            return []
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            for name, part in self.parts.items():
+                if part is not None:
+                    part.load_state_dict(state[name])
+        except (OSError, EOFError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError) as problem:
+            reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+            raise CourseError(f"the checkpoint {path} is damaged or of another run ({reason[:100]}); delete it to start "
+                              "again from the first epoch") from None
+        torch.set_rng_state(state["torch_random"])
+        if self.generator is not None:
+            self.generator.set_state(state["generator"])
+        if torch.cuda.is_available() and "cuda_random" in state:
+            torch.cuda.set_rng_state_all(state["cuda_random"])
+        return state["epochs"]

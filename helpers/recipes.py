@@ -1,0 +1,148 @@
+"""What is trained: frozen recipes with every hyperparameter, the claims they are judged by, and the candidates of searches."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from helpers import augment, models, training
+from helpers.environment import smoke, unknown
+
+Steps = tuple[tuple[str, dict[str, Any]], ...]
+UNJUDGED = ("title", "claim", "baseline", "headline")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """At most so many parameters and epochs, and at least ``accuracy`` percent in each of the last ``last_epochs`` epochs."""
+
+    max_parameters: int
+    max_epochs: int
+    accuracy: float
+    last_epochs: int = 1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network and everything that its training depends on. ``learning_rate`` is the highest one of a one-cycle schedule.
+
+    ``augment`` lists (transform, arguments); ``average`` is the decay of averaged weights, 0 for none. The last line of
+    fields says how the result is told, and changes nothing in it: ``baseline`` names the recipe that it is compared with.
+    """
+
+    name: str
+    model: str
+    epochs: int
+    model_options: dict[str, Any] = field(default_factory=dict)
+    data: str = "mnist"
+    batch_size: int = 128
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    schedule: str = "one_cycle"
+    peak_epoch: float = 4.0
+    annihilate: bool = True
+    augment: Steps = ()
+    label_smoothing: float = 0.0
+    average: float = 0.0
+    title: str = ""
+    claim: Claim | None = None
+    baseline: str = ""
+    headline: bool = False
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """What a record keeps of the recipe, as JSON has it (lists for tuples)."""
+        fields = {name: value for name, value in asdict(self).items() if name not in UNJUDGED}
+        return fields | {"augment": [[name, dict(arguments)] for name, arguments in self.augment]}
+
+    def shortened(self, epochs: int) -> Recipe:
+        """The same recipe over fewer epochs, its peak moved in proportion."""
+        epochs = min(epochs, self.epochs)
+        return replace(self, epochs=epochs, peak_epoch=self.peak_epoch * epochs / self.epochs)
+
+    def build_model(self) -> nn.Module:
+        """The network, its convolutions in channels-last order: the numbers are the same, the CPU is faster."""
+        if not hasattr(models, self.model):
+            raise unknown("model", self.model, [name for name in vars(models) if name.endswith("_net")])
+        return getattr(models, self.model)(**self.model_options).to(memory_format=torch.channels_last)
+
+    def build_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        """Stochastic gradient descent with Nesterov momentum."""
+        return torch.optim.SGD(model.parameters(), lr=self.learning_rate, momentum=self.momentum, nesterov=True,
+                               weight_decay=self.weight_decay)
+
+    def build_scheduler(self, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Any:
+        """The schedule, to be stepped after every batch; None for a constant rate."""
+        if self.schedule == "constant":
+            return None
+        if self.schedule != "one_cycle":
+            raise unknown("schedule", self.schedule, ["one_cycle", "constant"])
+        return training.one_cycle(optimizer, self.learning_rate, self.epochs, steps_per_epoch, self.peak_epoch,
+                                  annihilate=self.annihilate)
+
+    def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy, with the recipe's label smoothing."""
+        return F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
+
+    def build_augment(self) -> augment.Compose | None:
+        """The transform of the training images; None for none."""
+        return augment.build(self.augment)
+
+
+def affine(degrees: float, shift: float, scale: float, shear: float = 0.0) -> Steps:
+    """The one augmentation step of the small nets: largest rotation, shift, change of scale and shear."""
+    return (("RandomAffine", {"degrees": degrees, "translate": [shift, shift], "scale": [1 - scale, 1 + scale],
+                              "shear": shear}),)
+
+
+BUDGET = Recipe("budget", "budget_net", epochs=19, peak_epoch=4, augment=affine(7, 0.05, 0.05), headline=True,
+                claim=Claim(19_999, 19, 99.4, last_epochs=5),
+                title="document 001's net: eight convolutions, batch normalisation, one-cycle, augmentation")
+SHORT = Recipe("budget-5", "budget_net", epochs=5, peak_epoch=1.5,
+               title="the same net for five epochs, without augmentation")
+
+EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
+    BUDGET,
+    SHORT,
+    replace(SHORT, name="budget-5-wide", model="wide_net", baseline="budget-5",
+            title="four wide convolutions instead of eight narrow ones"),
+    replace(SHORT, name="budget-5-no-norm", model_options={"batch_norm": False}, baseline="budget-5",
+            title="without batch normalisation"),
+    replace(SHORT, name="budget-5-constant", schedule="constant", learning_rate=0.05, baseline="budget-5",
+            title="a constant learning rate, the mean of the one-cycle's"),
+)}
+
+def _variant(recipe: Recipe, label: str, **changes: Any) -> Recipe:
+    """A candidate of a search, named after what it changes."""
+    return replace(recipe, name=f"{recipe.name}/{label}", **changes)
+
+
+_MORE, _MOST = affine(8, 0.08, 0.08, 5), affine(10, 0.1, 0.15, 10)
+_PLAIN = replace(BUDGET, learning_rate=0.1, average=0.0, weight_decay=1e-4, augment=affine(7, 0.05, 0.05))
+
+SEARCHES: dict[str, tuple[Recipe, ...]] = {
+    "budget": (
+        _variant(_PLAIN, "plain"),
+        _variant(_PLAIN, "averaged", average=0.999),
+        _variant(_PLAIN, "averaged, more augmentation", average=0.999, augment=_MORE),
+        _variant(_PLAIN, "averaged, most augmentation", average=0.999, augment=_MOST),
+        _variant(_PLAIN, "averaged, rate 0.2", average=0.999, learning_rate=0.2),
+        _variant(_PLAIN, "averaged, rate 0.05", average=0.999, learning_rate=0.05),
+        _variant(_PLAIN, "averaged, decay 5e-4", average=0.999, weight_decay=5e-4),
+        _variant(_PLAIN, "averaged, batch 64", average=0.999, batch_size=64),
+    ),
+    "budget-5": tuple(_variant(EXPERIMENTS[name], f"rate {rate}", learning_rate=rate)
+                      for name in ("budget-5", "budget-5-wide", "budget-5-no-norm", "budget-5-constant")
+                      for rate in (0.02, 0.05, 0.1, 0.2)),
+}
+
+
+def find(name: str) -> Recipe:
+    """The recipe of that name, cut to two epochs in the smoke profile. Raises ``CourseError`` naming the near ones."""
+    if name not in EXPERIMENTS:
+        raise unknown("experiment", name, EXPERIMENTS)
+    return EXPERIMENTS[name].shortened(2) if smoke() else EXPERIMENTS[name]
