@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -48,7 +49,7 @@ def train(recipe: Recipe, seed: int, train_split: ImageSplit, test_split: ImageS
     return (average.module if average else model), history
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
     """One seed of one recipe, for a process of its own; ``searching`` trains on 55,000 and measures on 5,000 of them."""
 
@@ -141,7 +142,7 @@ def _plan(recipe: Recipe, seeds: Sequence[int], workers: int | None, searching: 
     workers = workers or (1 if environment.pick_device().type != "cpu" else min(len(seeds), os.cpu_count() or 1))
     threads = max(1, (os.cpu_count() or 1) // workers)
     key = json.dumps([recipe.hyperparameters(), digest, threads, searching, torch.__version__, environment.pick_device().type])
-    folder = runs_root() / ("search" if searching else "experiments") / f"{recipe.name}-{hashlib.sha256(key.encode()).hexdigest()[:10]}"
+    folder = runs_root() / ("search" if searching else "experiments") / f"{re.sub('[^a-z0-9]+', '-', recipe.name)}-{hashlib.sha256(key.encode()).hexdigest()[:10]}"
     return [Job(recipe, seed, folder, threads, searching) for seed in seeds], workers
 
 

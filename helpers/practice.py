@@ -22,7 +22,7 @@ FONTS = (
     "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta",
     "cmr10", "cmb10", "cmss10", "cmti10", "cmtt10",
 )
-STROKES = (0, 2)  # widths added around a glyph, in template pixels
+STROKES = (0, 1)  # widths added around a glyph, in template pixels
 TEMPLATE = 56  # side of a glyph's picture: twice that of a digit, which is averaged over 2×2 pixels in the end
 CHUNK = 1000  # images distorted at once, which bounds the memory
 
@@ -72,7 +72,7 @@ def _digits() -> Callable[[torch.Tensor, torch.Generator], torch.Tensor]:
         faces = torch.randint(len(glyphs), (len(labels),), generator=generator)
         grid = _affine(len(labels), generator) + _waves(len(labels), generator)
         images = F.grid_sample(glyphs[faces, labels].unsqueeze(1), grid, align_corners=False)
-        ink = _uniform(0.7, 1.0, len(labels), generator).view(-1, 1, 1, 1)
+        ink = _uniform(0.75, 1.0, len(labels), generator).view(-1, 1, 1, 1)
         return F.avg_pool2d(images, 2).mul(ink)
 
     return paint
@@ -80,17 +80,17 @@ def _digits() -> Callable[[torch.Tensor, torch.Generator], torch.Tensor]:
 
 def _affine(count: int, generator: torch.Generator) -> torch.Tensor:
     """Where to look in a template, [count, TEMPLATE, TEMPLATE, 2]: turned, slanted, scaled per axis and shifted."""
-    turn, slant = _uniform(-0.35, 0.35, count, generator), _uniform(-0.3, 0.3, count, generator)
-    wide, tall = _uniform(0.9, 1.5, count, generator), _uniform(0.9, 1.4, count, generator)
+    turn, slant = _uniform(-0.2, 0.2, count, generator), _uniform(-0.25, 0.25, count, generator)
+    wide, tall = _uniform(0.75, 1.15, count, generator), _uniform(0.72, 1.0, count, generator)
     cos, sin = turn.cos(), turn.sin()
-    rows = torch.stack([wide * cos, wide * (slant * cos - sin), _uniform(-0.25, 0.25, count, generator),
-                        tall * sin, tall * (slant * sin + cos), _uniform(-0.25, 0.25, count, generator)], dim=1)
+    rows = torch.stack([wide * cos, wide * (slant * cos - sin), _uniform(-0.1, 0.1, count, generator),
+                        tall * sin, tall * (slant * sin + cos), _uniform(-0.1, 0.1, count, generator)], dim=1)
     return F.affine_grid(rows.view(-1, 2, 3), [count, 1, TEMPLATE, TEMPLATE], align_corners=False)
 
 
 def _waves(count: int, generator: torch.Generator) -> torch.Tensor:
     """A smooth random shift of every point, [count, TEMPLATE, TEMPLATE, 2], as a shaky hand would make."""
-    coarse = torch.randn(count, 2, 5, 5, generator=generator) * 0.07
+    coarse = torch.randn(count, 2, 5, 5, generator=generator) * 0.05
     return F.interpolate(coarse, size=(TEMPLATE, TEMPLATE), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
 
 
@@ -137,7 +137,6 @@ def _shapes(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 def _colours(count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """A ground and an ink for each image, [count, 3, 1, 1] each, that differ by 0.35 to 0.7 in every channel."""
-    first = torch.rand(count, 3, 1, 1, generator=generator)
+    ground = torch.rand(count, 3, 1, 1, generator=generator)
     step = torch.rand(count, 3, 1, 1, generator=generator) * 0.35 + 0.35
-    second = torch.where(first < 0.5, first + step.clamp(max=1 - first.clamp(max=0.5)), first - step.clamp(max=0.5))
-    return first, second.clamp(0, 1)
+    return ground, torch.where(ground < 0.5, ground + step, ground - step).clamp(0, 1)
