@@ -105,7 +105,17 @@ BUDGET = Recipe("budget", "budget_net", epochs=19, peak_epoch=4, augment=affine(
 SHORT = Recipe("budget-5", "budget_net", epochs=5, peak_epoch=1.5,
                title="the same net for five epochs, without augmentation")
 
+FIRST = Recipe("first", "first_net", epochs=3, peak_epoch=1, weight_decay=0.0, claim=Claim(10_000, 3, 98.0),
+               title="session 01's first net: four convolutions, three epochs")
+
 EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
+    FIRST,
+    replace(FIRST, name="first-fast", learning_rate=0.2, claim=None, baseline="first",
+            title="twice the learning rate"),
+    replace(FIRST, name="first-slow", learning_rate=0.001, claim=None, baseline="first",
+            title="a hundredth of the learning rate"),
+    replace(FIRST, name="first-one-epoch", epochs=1, peak_epoch=1 / 3, claim=None, baseline="first",
+            title="one epoch instead of three"),
     BUDGET,
     SHORT,
     replace(SHORT, name="budget-5-wide", model="wide_net", baseline="budget-5",
@@ -123,17 +133,17 @@ def _variant(recipe: Recipe, label: str, **changes: Any) -> Recipe:
 
 _MORE, _MOST = affine(8, 0.08, 0.08, 5), affine(10, 0.1, 0.15, 10)
 _PLAIN = replace(BUDGET, learning_rate=0.1, average=0.0, weight_decay=1e-4, augment=affine(7, 0.05, 0.05))
+_AVERAGED = replace(_PLAIN, average=0.999, augment=_MORE)
 
 SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "budget": (
         _variant(_PLAIN, "plain"),
-        _variant(_PLAIN, "averaged", average=0.999),
-        _variant(_PLAIN, "averaged, more augmentation", average=0.999, augment=_MORE),
-        _variant(_PLAIN, "averaged, most augmentation", average=0.999, augment=_MOST),
-        _variant(_PLAIN, "averaged, rate 0.2", average=0.999, learning_rate=0.2),
-        _variant(_PLAIN, "averaged, rate 0.05", average=0.999, learning_rate=0.05),
-        _variant(_PLAIN, "averaged, decay 5e-4", average=0.999, weight_decay=5e-4),
-        _variant(_PLAIN, "averaged, batch 64", average=0.999, batch_size=64),
+        _variant(_PLAIN, "more augmentation", augment=_MORE),
+        _variant(_AVERAGED, "averaged, more augmentation"),
+        _variant(_AVERAGED, "averaged, most augmentation", augment=_MOST),
+        _variant(_AVERAGED, "averaged, more augmentation, decay 5e-4", weight_decay=5e-4),
+        _variant(_AVERAGED, "averaged, more augmentation, rate 0.2", learning_rate=0.2),
+        _variant(_AVERAGED, "averaged, more augmentation, batch 64", batch_size=64),
     ),
     "budget-5": tuple(_variant(EXPERIMENTS[name], f"rate {rate}", learning_rate=rate)
                       for name in ("budget-5", "budget-5-wide", "budget-5-no-norm", "budget-5-constant")

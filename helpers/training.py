@@ -152,9 +152,13 @@ def last_learning_rate(optimizer: torch.optim.Optimizer, scheduler: LRScheduler 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
     """An exponential moving average of the weights and buffers, for ``fit``; the mean is over about 1 / (1 − decay) steps.
 
-    Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992; torch's ``AveragedModel`` does it.
+    At step n the decay is at most (1 + n) / (10 + n), so that the first steps are soon forgotten. Polyak and Juditsky,
+    "Acceleration of Stochastic Approximation by Averaging", 1992; torch's ``AveragedModel`` does the work.
     """
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    def update(averaged: list[torch.Tensor], current: list[torch.Tensor], n: torch.Tensor | int) -> None:
+        get_ema_multi_avg_fn(min(decay, (1 + int(n)) / (10 + int(n))))(averaged, current, n)
+
+    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
 
 
 def one_cycle(optimizer: torch.optim.Optimizer, max_lr: float, epochs: int, steps_per_epoch: int, peak_epoch: float,
