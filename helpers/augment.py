@@ -1,13 +1,14 @@
 """Augmentation of whole batches: every image of a batch gets parameters of its own, and the work is done on tensors.
 
 A transform is called as ``transform(images, generator=None)`` with float images [N, C, H, W] in [0, 1], before they are
-normalised, and returns new images of the same kind. All random numbers come from ``generator`` (a CPU generator), or
-from torch's own state, so that a seed fixes them on every device.
+normalised, and returns new ones of that kind. All its random numbers come from ``generator`` (a CPU generator), or from
+torch's own state, so that a seed fixes them on every device.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from typing import Any, Callable, Sequence
 
 import torch
@@ -15,24 +16,21 @@ import torch.nn.functional as F
 
 from helpers.environment import CourseError, unknown
 
-Transform = Callable[..., torch.Tensor]
-
 
 def _uniform(low: float, high: float, like: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
     """One number an image, uniform in [low, high), drawn on the CPU and moved to the images' device."""
-    draws = torch.rand(len(like), generator=generator) * (high - low) + low
-    return draws.to(like.device, like.dtype)
+    return (torch.rand(len(like), generator=generator) * (high - low) + low).to(like.device, like.dtype)
 
 
-def _integers(low: int, high: int, like: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
-    """One integer an image, uniform in low … high, both included."""
-    return torch.randint(low, high + 1, (len(like),), generator=generator).to(like.device)
+def _integers(high: int, like: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+    """One integer an image, uniform in 0 … high, both included."""
+    return torch.randint(high + 1, (len(like),), generator=generator).to(like.device)
 
 
 class Compose:
     """Apply ``transforms`` one after the other."""
 
-    def __init__(self, *transforms: Transform) -> None:
+    def __init__(self, *transforms: Callable[..., torch.Tensor]) -> None:
         self.transforms = transforms
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
@@ -46,22 +44,20 @@ class RandomAffine:
 
     ``degrees`` and ``shear`` (along x) are the largest angles in degrees, ``translate`` the largest shift as a fraction
     of width and height, ``scale`` the range of factors, ``fill`` the brightness of what comes in from outside. Angles
-    and directions are those of ``torchvision.transforms.functional.affine``.
+    and directions are torchvision's. Raises ``CourseError`` for a ``scale`` that is no range above 0.
     """
 
-    def __init__(self, degrees: float = 0.0, translate: Sequence[float] = (0.0, 0.0), scale: Sequence[float] = (1.0, 1.0),
-                 shear: float = 0.0, fill: float = 0.0) -> None:
+    def __init__(self, degrees: float = 0.0, translate: Sequence[float] = (0.0, 0.0),
+                 scale: Sequence[float] = (1.0, 1.0), shear: float = 0.0, fill: float = 0.0) -> None:
         if not 0 < scale[0] <= scale[1]:
             raise CourseError(f"RandomAffine: scale is (low, high) with 0 < low <= high, not {tuple(scale)}")
         self.degrees, self.translate, self.scale, self.shear, self.fill = degrees, translate, scale, shear, fill
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-        def draw(limit: float) -> torch.Tensor:
-            return _uniform(-limit, limit, images, generator)
-
         height, width = images.shape[-2:]
-        angle, shear = draw(math.radians(self.degrees)), draw(math.radians(self.shear))
-        shift_x, shift_y = draw(self.translate[0] * width), draw(self.translate[1] * height)
+        angles, shifts = (self.degrees, self.shear), (self.translate[0] * width, self.translate[1] * height)
+        angle, shear, shift_x, shift_y = (_uniform(-limit, limit, images, generator)
+                                          for limit in (*map(math.radians, angles), *shifts))
         return affine(images, angle, shift_x, shift_y, _uniform(*self.scale, images, generator), shear, self.fill)
 
 
@@ -84,33 +80,30 @@ def affine(images: torch.Tensor, angle: torch.Tensor, shift_x: torch.Tensor, shi
 
 
 class ColorJitter:
-    """Multiply brightness, then contrast about the image's mean, by factors uniform in 1 ± the given amounts."""
+    """Multiply brightness, then contrast about the mean of all channels, by factors uniform in 1 ± the amounts."""
 
     def __init__(self, brightness: float = 0.0, contrast: float = 0.0) -> None:
         self.brightness, self.contrast = brightness, contrast
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-        def factor(amount: float) -> torch.Tensor:
-            return _uniform(max(0.0, 1 - amount), 1 + amount, images, generator).view(-1, 1, 1, 1)
-
-        images = (images * factor(self.brightness)).clamp(0, 1)
+        brightness, contrast = (_uniform(max(0.0, 1 - amount), 1 + amount, images, generator).view(-1, 1, 1, 1)
+                                for amount in (self.brightness, self.contrast))
+        images = (images * brightness).clamp(0, 1)
         mean = images.mean(dim=(1, 2, 3), keepdim=True)
-        return (mean + (images - mean) * factor(self.contrast)).clamp(0, 1)
+        return (mean + (images - mean) * contrast).clamp(0, 1)
 
 
 class RandomCrop:
-    """Pad by ``padding`` pixels (``mode``: ``constant`` for black, or ``reflect``) and cut the old size out anywhere."""
+    """Pad by ``padding`` pixels (``mode``: ``constant``, black, or ``reflect``) and cut the old size out anywhere."""
 
     def __init__(self, padding: int = 4, mode: str = "constant") -> None:
         self.padding, self.mode = padding, mode
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-        count, channels, height, width = images.shape
-        padded = F.pad(images, [self.padding] * 4, mode=self.mode)
-        rows = _integers(0, 2 * self.padding, images, generator)[:, None] + torch.arange(height, device=images.device)
-        columns = _integers(0, 2 * self.padding, images, generator)[:, None] + torch.arange(width, device=images.device)
-        which = torch.arange(count, device=images.device)
-        return padded.permute(0, 2, 3, 1)[which[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        height, width = images.shape[-2:]
+        windows = F.pad(images, [self.padding] * 4, mode=self.mode).unfold(2, height, 1).unfold(3, width, 1)
+        row, column = (_integers(2 * self.padding, images, generator) for _ in "yx")
+        return windows[torch.arange(len(images), device=images.device), :, row, column]
 
 
 class RandomHorizontalFlip:
@@ -127,8 +120,8 @@ class RandomHorizontalFlip:
 class Cutout:
     """Cover one ``size`` × ``size`` square, wholly inside the image, with ``fill`` (a value for each channel, or one).
 
-    DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout", 2017. The square of the
-    paper may hang over the border; the assignment's may not.
+    DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout", 2017. The paper's square
+    may hang over the border; the assignment's may not. A square or a ``fill`` that does not fit raises ``CourseError``.
     """
 
     def __init__(self, size: int = 8, fill: float | Sequence[float] = 0.0) -> None:
@@ -136,16 +129,16 @@ class Cutout:
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         def inside(length: int) -> torch.Tensor:
-            start = _integers(0, length - self.size, images, generator)[:, None]
+            start = _integers(length - self.size, images, generator)[:, None]
             places = torch.arange(length, device=images.device)
             return (places >= start) & (places < start + self.size)
 
-        height, width = images.shape[-2:]
-        if self.size > min(height, width):
-            raise CourseError(f"Cutout: a square of {self.size} pixels does not fit into {height}×{width} images")
-        hole = inside(height)[:, None, :, None] & inside(width)[:, None, None, :]
+        channels, height, width = images.shape[1:]
         fill = torch.as_tensor(self.fill, dtype=images.dtype, device=images.device).view(1, -1, 1, 1)
-        return torch.where(hole, fill, images)
+        if self.size > min(height, width) or fill.numel() not in (1, channels):
+            raise CourseError(f"Cutout: a square of {self.size} pixels and {fill.numel()} values of fill do not fit "
+                              f"into images of {channels}×{height}×{width}")
+        return torch.where(inside(height)[:, None, :, None] & inside(width)[:, None, None, :], fill, images)
 
 
 TRANSFORMS = {kind.__name__: kind for kind in (RandomAffine, ColorJitter, RandomCrop, RandomHorizontalFlip, Cutout)}
@@ -168,33 +161,26 @@ def document_004() -> Compose:
 def albumentations_pipeline(name: str) -> Any:
     """The same recipe in Albumentations 2: ``mnist`` (document 004) or ``cifar10`` (crop, flip, cutout), normalised.
 
-    Call it as ``pipeline(image=array)["image"]`` with uint8 arrays [H, W, C]; it returns float32 [H, W, C].
-    Raises ``CourseError`` for another name, or where Albumentations is not installed.
+    Call it as ``pipeline(image=array)["image"]`` with uint8 arrays [H, W, C]; it returns float32 [H, W, C]. Its random
+    state is its own: ``pipeline.set_random_seed(seed)``. ``CourseError`` for another name, or without Albumentations.
     """
     from helpers.sources import KNOWN
 
     if name not in KNOWN:
         raise unknown("pipeline", name, KNOWN)
-    A = _albumentations()
-    mean, std = KNOWN[name].mean, KNOWN[name].std
-    steps = {
-        "mnist": [A.Rotate(7, p=1),
-                  A.Affine(rotate=(-7, 7), translate_percent=(-0.1, 0.1), scale=(0.8, 1.2), shear={"x": (-10, 10)}, p=1),
-                  A.ColorJitter(brightness=(0.6, 1.4), contrast=(0.6, 1.4), saturation=(1, 1), hue=(0, 0), p=1)],
-        "cifar10": [A.PadIfNeeded(40, 40, border_mode=0, fill=0), A.RandomCrop(32, 32), A.HorizontalFlip(p=0.5),
-                    A.CoarseDropout(num_holes_range=(1, 1), hole_height_range=(8, 8), hole_width_range=(8, 8),
-                                    fill=[255 * value for value in mean], p=1)],
-    }[name]
-    return A.Compose([*steps, A.Normalize(mean=mean, std=std, max_pixel_value=255)])
-
-
-def _albumentations() -> Any:
-    """Albumentations, imported when it is first needed and without its look for a newer version."""
-    import os
-
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks the network for a newer version
     try:
-        import albumentations
+        import albumentations as A
     except ImportError:
         raise CourseError("albumentations is not installed: pip install 'albumentations>=2,<3'") from None
-    return albumentations
+    mean, std = KNOWN[name].mean, KNOWN[name].std
+    if name == "mnist":
+        steps = [A.Rotate(7, p=1),
+                 A.Affine(rotate=(-7, 7), translate_percent=(-0.1, 0.1), scale=(0.8, 1.2), keep_ratio=True,
+                          shear={"x": (-10, 10), "y": 0}, p=1),
+                 A.ColorJitter(brightness=(0.6, 1.4), contrast=(0.6, 1.4), saturation=(1, 1), hue=(0, 0), p=1)]
+    else:
+        steps = [A.PadIfNeeded(40, 40, border_mode=0, fill=0), A.RandomCrop(32, 32), A.HorizontalFlip(p=0.5),
+                 A.CoarseDropout(num_holes_range=(1, 1), hole_height_range=(8, 8), hole_width_range=(8, 8),
+                                 fill=[255 * value for value in mean], p=1)]
+    return A.Compose([*steps, A.Normalize(mean=mean, std=std, max_pixel_value=255)])

@@ -1,8 +1,7 @@
-"""Checkpoints: the whole state of a training run in one file, so that a killed run goes on as if nothing had happened."""
+"""Checkpoints: the whole state of a training run in one file, so that a killed run goes on as if never stopped."""
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import torch
@@ -24,11 +23,9 @@ class State:
     def save(self, path: Path, epochs: list[dict[str, float]]) -> None:
         """Write the state to ``path`` under a temporary name and rename it."""
         state = {name: part.state_dict() for name, part in self.parts.items() if part is not None}
-        state |= {"epochs": epochs, "torch_random": torch.get_rng_state()}
+        state |= {"epochs": epochs, "torch_random": torch.get_rng_state(), "cuda_random": torch.cuda.get_rng_state_all()}
         if self.generator is not None:
             state["generator"] = self.generator.get_state()
-        if torch.cuda.is_available():
-            state["cuda_random"] = torch.cuda.get_rng_state_all()
         with replacing(path) as temporary:
             torch.save(state, temporary)
 
@@ -41,13 +38,12 @@ class State:
             for name, part in self.parts.items():
                 if part is not None:
                     part.load_state_dict(state[name])
-        except (OSError, EOFError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError) as problem:
-            reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-            raise CourseError(f"the checkpoint {path} is damaged or of another run ({reason[:100]}); delete it to start "
-                              "again from the first epoch") from None
-        torch.set_rng_state(state["torch_random"])
-        if self.generator is not None:
-            self.generator.set_state(state["generator"])
-        if torch.cuda.is_available() and "cuda_random" in state:
-            torch.cuda.set_rng_state_all(state["cuda_random"])
-        return state["epochs"]
+            torch.set_rng_state(state["torch_random"])
+            if self.generator is not None:
+                self.generator.set_state(state["generator"])
+            torch.cuda.set_rng_state_all(state.get("cuda_random", []))
+            return state["epochs"]
+        except Exception as problem:  # a damaged pickle can raise anything
+            reason = " ".join(f"{type(problem).__name__}: {problem}".split())[:160]
+            raise CourseError(f"the checkpoint {path} is damaged or of another run ({reason}); delete it, and start "
+                              "again with a new model") from None

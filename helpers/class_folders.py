@@ -32,9 +32,13 @@ def class_folders(name: str, root: Path) -> Source | None:
     return Source("folder", files, lambda: {split: _read_images(name, place) for split, place in places.items()})
 
 
+def _is_image(file: str) -> bool:
+    return file.lower().endswith(IMAGE_SUFFIXES) and not file.startswith(".")
+
+
 def _images_in(folder: Path) -> list[Path]:
     return [folder / name / file for name in entries(folder) for file in entries(folder / name)
-            if file.lower().endswith(IMAGE_SUFFIXES)]
+            if _is_image(file)]
 
 
 @contextlib.contextmanager
@@ -42,24 +46,26 @@ def _opened(place: Path) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
     """The names of the images below a folder or in a zip, each ending in CLASS/FILE, and how to read one."""
     if place.suffix == ".zip":
         with zipfile.ZipFile(place) as archive:
-            yield [member for member in archive.namelist() if member.lower().endswith(IMAGE_SUFFIXES)], archive.read
+            yield [member for member in archive.namelist() if _is_image(member.split("/")[-1])], archive.read
     else:
-        yield [path.relative_to(place).as_posix() for path in _images_in(place)], lambda name: (place / name).read_bytes()
+        names = [path.relative_to(place).as_posix() for path in _images_in(place)]
+        yield names, lambda name: (place / name).read_bytes()
 
 
 def _read_images(name: str, place: Path) -> Pool:
     """Decode every image of one split, with a progress bar."""
     from tqdm import tqdm
 
-    known = KNOWN[name]
+    known, away = KNOWN[name], f"{name}-*.zip" if place.suffix == ".zip" else f"{name}/"
     try:
         with _opened(place) as (names, read):
             labels = _labels(place, names, known.classes)
             images = torch.empty((len(names), *known.shape), dtype=torch.uint8)
             for index, file in enumerate(tqdm(names, desc=f"decoding {place.name}", leave=False)):
-                images[index] = _decode(read(file), known.shape, place / file)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as problem:
-        raise damaged(place, f"is damaged ({problem})") from problem
+                images[index] = _decode(read(file), known.shape, place / file, away)
+    # the last two are how zipfile refuses an unknown compression and a password
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as problem:
+        raise damaged(place, f"cannot be unpacked ({problem})", away) from problem
     return images, labels
 
 
@@ -73,15 +79,16 @@ def _labels(place: Path, names: list[str], classes: tuple[str, ...]) -> torch.Te
     return torch.tensor([classes.index(name) for name in found])
 
 
-def _decode(data: bytes, shape: tuple[int, int, int], path: Path) -> torch.Tensor:
+def _decode(data: bytes, shape: tuple[int, int, int], path: Path, away: str) -> torch.Tensor:
     """Image bytes to uint8 [C, H, W]."""
     import numpy
     from PIL import Image
 
     try:
-        image = Image.open(io.BytesIO(data)).convert("L" if shape[0] == 1 else "RGB")
+        image = Image.open(io.BytesIO(data))
+        if image.size != (shape[2], shape[1]):
+            raise damaged(path, f"has {image.width}×{image.height} pixels, not {shape[2]}×{shape[1]}", away)
+        pixels = numpy.array(image.convert("L" if shape[0] == 1 else "RGB"))
     except (OSError, SyntaxError, ValueError) as problem:
-        raise damaged(path, "cannot be decoded") from problem
-    if image.size != (shape[2], shape[1]):
-        raise damaged(path, f"has {image.width}×{image.height} pixels, not {shape[2]}×{shape[1]}")
-    return torch.from_numpy(numpy.array(image)).view(*shape[1:], shape[0]).permute(2, 0, 1)
+        raise damaged(path, "cannot be decoded", away) from problem
+    return torch.from_numpy(pixels).view(*shape[1:], shape[0]).permute(2, 0, 1)

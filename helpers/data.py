@@ -64,10 +64,10 @@ class ImageData:
 def load(name: str, root: str | Path | None = None, validation: int = 5000, seed: int = 0) -> ImageData:
     """MNIST (``"mnist"``) or CIFAR-10 (``"cifar10"``), whole, from the first place that has it.
 
-    The places: torchvision's files in ``root`` (``COURSE_DATA`` or ``data/`` unless given), class folders or zips there,
-    a download, and drawn practice data, which prints a line saying so. ``COURSE_SMOKE=1`` without ``root`` goes to practice
-    data at once. Training and test images each lie in the order of the SHA-1 of their pixels, whatever the source.
-    ``validation`` of the training images, chosen by ``seed``, are split off (at most a quarter of practice data).
+    The places: torchvision's files in ``root`` (``COURSE_DATA`` or ``data/`` unless given), class folders or zips
+    there, a download, and drawn practice data, which prints a line saying so. ``COURSE_SMOKE=1`` without ``root`` goes
+    to practice data at once. Training and test images each lie in the order of the SHA-1 of their pixels, whatever the
+    source. ``validation`` of the training images, chosen by ``seed``, are split off (at most a quarter of practice).
     Raises DataError where the name is unknown, a local file is damaged or unreadable, or ``validation`` does not fit.
     """
     if name not in KNOWN:
@@ -76,7 +76,7 @@ def load(name: str, root: str | Path | None = None, validation: int = 5000, seed
     source, pools = _read(name, None if root is None else Path(root).expanduser())
     count = len(pools["train"][1])
     limit = known.train_size if source == "practice" else count
-    if not 0 <= validation < limit:
+    if not isinstance(validation, int) or not 0 <= validation < limit:
         raise DataError(f"validation={validation} of {limit:,} training images of {known.title}: give 0 to {limit - 1}")
     held_out = min(validation, count // 4) if source == "practice" else validation
     chosen = torch.zeros(count, dtype=torch.bool)
@@ -89,16 +89,19 @@ def load(name: str, root: str | Path | None = None, validation: int = 5000, seed
 def _read(name: str, root: Path | None) -> tuple[str, dict[str, Pool]]:
     """The kind of the first source that has the data set, and its pools in the fixed order."""
     folder = root or data_root()
-    local = root is not None or not smoke()
+    if smoke() and root is None:
+        return "practice", _practice(name, folder)
     try:
-        if local and folder.exists() and not folder.is_dir():
+        if folder.exists() and not folder.is_dir():
             raise DataError(f"{folder} is no folder: name one that holds the data sets, or one to put them into")
-        source = (torchvision_folder(name, folder) or class_folders(name, folder)) if local else None
+        source = torchvision_folder(name, folder) or class_folders(name, folder)
         source = source or (None if smoke() else download(name, folder))
-        return (source.kind, cached(name, source, folder)) if source else ("practice", _practice(name, folder))
+        if source:
+            return source.kind, cached(name, source, folder)
     except OSError as problem:
-        raise DataError(f"{problem.filename or folder} cannot be read ({problem.strerror or problem}): make it readable, or "
-                        "name another folder in COURSE_DATA") from problem
+        raise DataError(f"{problem.filename or folder} cannot be read ({problem.strerror or problem}): make it "
+                        "readable, or name another folder in COURSE_DATA") from problem
+    return "practice", _practice(name, folder)
 
 
 def _practice(name: str, folder: Path) -> dict[str, Pool]:
@@ -118,7 +121,7 @@ def _practice(name: str, folder: Path) -> dict[str, Pool]:
 
 
 class Batches:
-    """Normalised batches of a split, like a DataLoader's: images float32 [B, C, H, W] and labels int64 [B] on ``device``.
+    """Normalised batches of a split, like a DataLoader's: images float32 [B, C, H, W], labels int64 [B], on ``device``.
 
     The split moves to the device once, as uint8; a batch becomes float, in [0, 1], then goes through ``augment(images,
     generator)``, then has the mean taken off and is divided by the deviation. The last batch may be smaller. With
@@ -137,13 +140,15 @@ class Batches:
         self.device = torch.device(device or "cpu")
         self.generator = generator or torch.Generator().manual_seed(torch.initial_seed())
         self._images, self._labels = split.images.to(self.device), split.labels.to(self.device)
-        self._mean, self._std = (torch.tensor(values, device=self.device).view(-1, 1, 1) for values in (split.mean, split.std))
+        self._mean = torch.tensor(split.mean, device=self.device).view(-1, 1, 1)
+        self._std = torch.tensor(split.std, device=self.device).view(-1, 1, 1)
 
     def __len__(self) -> int:
         return -(-len(self.split) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        order = torch.randperm(len(self.split), generator=self.generator) if self.shuffle else torch.arange(len(self.split))
+        count = len(self.split)
+        order = torch.randperm(count, generator=self.generator) if self.shuffle else torch.arange(count)
         for indices in order.to(self.device).split(self.batch_size):
             images = self._images[indices].float().div_(255)
             if self.augment is not None:

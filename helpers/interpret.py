@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Iterable, Iterator, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +27,8 @@ class Predictions:
     """
 
     split: ImageSplit
-    logits: Tensor | None
-    predicted: Tensor | None = None
+    logits: Tensor | None = field(repr=False)
+    predicted: Tensor | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.logits is None and self.predicted is None:
@@ -129,23 +130,21 @@ def predict(model: nn.Module, split: ImageSplit, batch_size: int = 500,
             device: torch.device | str | None = None) -> Predictions:
     """Predict every image of ``split`` in evaluation mode; modes of all submodules and random states are put back.
 
-    ``device``: where the images go, the model's own by default; CourseError where the model is elsewhere, where the
-    split is empty or where the model does not return logits [batch, classes].
+    ``device``: where the images go, the model's own by default. CourseError where the model is elsewhere, where the
+    split is empty, or where the model returns anything but logits [batch, classes].
     """
     own = next((tensor.device for tensor in [*model.parameters(), *model.buffers()]), None)
     device = torch.device(device or own or "cpu")
     if own is not None and own.type != device.type:
         raise CourseError(f"the model is on {own.type} and the images would go to {device.type}: call "
                           f"model.to({device.type!r}) first, or leave device out")
-    if not len(split):
-        raise CourseError("the split holds no images: load the data with validation > 0, or use the test split")
     with _evaluating(model, device):
         logits = [_logits(model, images) for images, _ in Batches(split, batch_size, device=device)]
     return Predictions(split, torch.cat(logits))
 
 
 def misclassified(predictions: Predictions, count: int | None = None) -> Tensor:
-    """Indices of the misclassified images, highest loss first (equal losses in the split's order); ``count`` at most."""
+    """Indices of misclassified images, highest loss first (equal losses in the split's order); ``count`` at most."""
     wrong = (~predictions.correct).nonzero()[:, 0]
     order = predictions.losses[wrong].argsort(descending=True, stable=True)
     return wrong[order][:count]

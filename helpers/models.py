@@ -1,4 +1,4 @@
-"""The networks of the course, one function each, with their exact parameter counts. Importing this needs torch alone."""
+"""The networks of the course, one function each, with exact parameter counts. Importing this needs torch alone."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Callable
 import torch
 from torch.nn import functional as F
 
-from helpers.environment import CourseError
+from helpers.environment import CourseError, unknown
 
 TITLES = {"mnist": "digits", "cifar10": "shapes"}
 FONTS = (
@@ -31,10 +31,12 @@ def draw(name: str, count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Images uint8 [count, C, H, W] and labels int64 [count]: the same bytes for the same seed.
 
     ``"mnist"``: white digits on black, 1×28×28. ``"cifar10"``: one coloured shape each, 3×32×32, of the kind
-    ``SHAPES[label]``. Raises CourseError for any other name and for a negative count.
+    ``SHAPES[label]``. Raises CourseError for any other name and for a count below 1.
     """
-    if name not in TITLES or count < 0:
-        raise CourseError(f"no practice data of {name!r}, {count} images: ask for {' or '.join(TITLES)} and a count from 0")
+    if name not in TITLES:
+        raise unknown("practice data", name, TITLES)
+    if count < 1:
+        raise CourseError(f"{count} practice images: ask for 1 or more")
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(10, (count,), generator=generator)
     paint = {"mnist": _digits(), "cifar10": _shapes}[name]
@@ -54,9 +56,9 @@ def _glyph(font_file: Path, digit: int, stroke: int) -> torch.Tensor:
     image = Image.new("L", (TEMPLATE, TEMPLATE))
     ImageDraw.Draw(image).text((TEMPLATE / 2, TEMPLATE / 2), str(digit), fill=255, anchor="mm", stroke_width=stroke,
                                font=ImageFont.truetype(str(font_file), 44))
-    left, top, right, bottom = image.getbbox()
+    ink = image.crop(image.getbbox())
     centred = Image.new("L", (TEMPLATE, TEMPLATE))
-    centred.paste(image.crop((left, top, right, bottom)), ((TEMPLATE - right + left) // 2, (TEMPLATE - bottom + top) // 2))
+    centred.paste(ink, ((TEMPLATE - ink.width) // 2, (TEMPLATE - ink.height) // 2))
     return torch.from_numpy(numpy.array(centred)).float() / 255
 
 
@@ -65,8 +67,8 @@ def _digits() -> Callable[[torch.Tensor, torch.Generator], torch.Tensor]:
     import matplotlib
 
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    glyphs = torch.stack([_glyph(folder / f"{font}.ttf", digit, stroke)
-                          for font in FONTS for stroke in STROKES for digit in range(10)]).view(-1, 10, TEMPLATE, TEMPLATE)
+    glyphs = torch.stack([torch.stack([_glyph(folder / f"{font}.ttf", digit, stroke) for digit in range(10)])
+                          for font in FONTS for stroke in STROKES])
 
     def paint(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         faces = torch.randint(len(glyphs), (len(labels),), generator=generator)
@@ -80,17 +82,17 @@ def _digits() -> Callable[[torch.Tensor, torch.Generator], torch.Tensor]:
 
 def _affine(count: int, generator: torch.Generator) -> torch.Tensor:
     """Where to look in a template, [count, TEMPLATE, TEMPLATE, 2]: turned, slanted, scaled per axis and shifted."""
-    turn, slant = _uniform(-0.2, 0.2, count, generator), _uniform(-0.25, 0.25, count, generator)
-    wide, tall = _uniform(0.75, 1.15, count, generator), _uniform(0.72, 1.0, count, generator)
+    turn, slant = _uniform(-0.28, 0.28, count, generator), _uniform(-0.3, 0.3, count, generator)
+    wide, tall = _uniform(0.75, 1.2, count, generator), _uniform(0.75, 1.05, count, generator)
     cos, sin = turn.cos(), turn.sin()
-    rows = torch.stack([wide * cos, wide * (slant * cos - sin), _uniform(-0.1, 0.1, count, generator),
-                        tall * sin, tall * (slant * sin + cos), _uniform(-0.1, 0.1, count, generator)], dim=1)
+    rows = torch.stack([wide * cos, wide * (slant * cos - sin), _uniform(-0.12, 0.12, count, generator),
+                        tall * sin, tall * (slant * sin + cos), _uniform(-0.12, 0.12, count, generator)], dim=1)
     return F.affine_grid(rows.view(-1, 2, 3), [count, 1, TEMPLATE, TEMPLATE], align_corners=False)
 
 
 def _waves(count: int, generator: torch.Generator) -> torch.Tensor:
     """A smooth random shift of every point, [count, TEMPLATE, TEMPLATE, 2], as a shaky hand would make."""
-    coarse = torch.randn(count, 2, 5, 5, generator=generator) * 0.05
+    coarse = torch.randn(count, 2, 5, 5, generator=generator) * 0.06
     return F.interpolate(coarse, size=(TEMPLATE, TEMPLATE), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
 
 

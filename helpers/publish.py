@@ -61,14 +61,6 @@ def colab_block(names: Sequence[str], repository: str = "") -> str:
     return f"<!-- colab -->\n\n{text}\n\n<!-- /colab -->"
 
 
-def repository_of(address: str) -> str:
-    """``https://github.com/OWNER/NAME`` from that or from ``OWNER/NAME``. Raises CourseError for anything else."""
-    match = ADDRESS.fullmatch(address)
-    if not match:
-        raise CourseError(f"cannot publish at {address!r}: give OWNER/NAME or {GITHUB}OWNER/NAME")
-    return GITHUB + match[1]
-
-
 def published(root: Path = ROOT) -> str:
     """The address the course was published at, from ``pyproject.toml``; empty before that."""
     match = URLS.search(_read(root / "pyproject.toml"))
@@ -76,36 +68,36 @@ def published(root: Path = ROOT) -> str:
 
 
 def publish(address: str, root: Path = ROOT) -> list[Path]:
-    """Set the public address in ``pyproject.toml``, and from it every setup cell and badge. Returns the files changed.
+    """Set the public address, OWNER/NAME on GitHub, in ``pyproject.toml``, every setup cell and every badge.
 
-    Raises CourseError, before any file is written, for a bad address, a notebook without one setup cell, or a README
-    or first Markdown cell without the markers. Running it again changes nothing.
+    Returns the files changed: none, if it is run again. Raises CourseError, before any file is written, for another
+    kind of address, a notebook without one setup cell, and a README or first Markdown cell without the markers.
     """
-    return _rewrite(repository_of(address), root)
+    match = ADDRESS.fullmatch(address)
+    if not match:
+        raise CourseError(f"cannot publish at {address!r}: give OWNER/NAME or {GITHUB}OWNER/NAME")
+    return refresh(root, GITHUB + match[1])
 
 
-def refresh(root: Path = ROOT) -> list[Path]:
-    """Bring every setup cell and badge up to date with this module, at the address already published (or none)."""
-    return _rewrite(published(root), root)
-
-
-def check(root: Path = ROOT) -> list[str]:
-    """Names of the notebooks whose setup cell is not the one that ``refresh`` would write."""
-    text = setup_cell(published(root))
-    return [path.name for path in _notebooks(root) if _source(_setup(path, _notebook(path, _read(path)))) != text]
-
-
-def _rewrite(repository: str, root: Path) -> list[Path]:
+def refresh(root: Path = ROOT, repository: str | None = None) -> list[Path]:
+    """Bring every setup cell and badge up to date, by default at the address published already. Raises as above."""
+    repository = published(root) if repository is None else repository
     readme, project, notebooks = root / "README.md", root / "pyproject.toml", _notebooks(root)
     old = {path: _read(path) for path in [readme, *notebooks, project]}
     new = {readme: _with_badges(readme, old[readme], colab_block([path.stem for path in notebooks], repository))}
-    new |= {path: _published_notebook(path, old[path], repository) for path in notebooks}
+    new |= {path: _current(path, old[path], repository) for path in notebooks}
     new[project] = _with_address(project, old[project], repository)
     changed = [path for path in old if new[path] != old[path]]
     for path in changed:
         with replacing(path) as temporary:
             temporary.write_bytes(new[path].encode())
     return changed
+
+
+def check(root: Path = ROOT) -> list[str]:
+    """Names of the notebooks whose setup cell or badge is not the one that ``refresh`` would write."""
+    repository, texts = published(root), {path: _read(path) for path in _notebooks(root)}
+    return [path.name for path, text in texts.items() if _current(path, text, repository) != text]
 
 
 def _notebooks(root: Path) -> list[Path]:
@@ -116,27 +108,8 @@ def _read(path: Path) -> str:
     try:
         return path.read_bytes().decode()  # bytes: line ends stay as they are
     except (OSError, UnicodeDecodeError) as error:
-        raise CourseError(f"cannot read {path}: {error}; restore it, for example with git") from error
-
-
-def _notebook(path: Path, text: str) -> dict:
-    try:
-        notebook = json.loads(text)
-        [(cell["cell_type"], cell["metadata"], cell["source"]) for cell in notebook["cells"]]
-        return notebook
-    except (ValueError, KeyError, TypeError) as error:
-        raise CourseError(f"{path} is not a notebook; restore it, for example with git") from error
-
-
-def _source(cell: dict) -> str:
-    return "".join(cell["source"])
-
-
-def _setup(path: Path, notebook: dict) -> dict:
-    tagged = [cell for cell in notebook["cells"] if "setup" in cell["metadata"].get("tags", [])]
-    if len(tagged) != 1:
-        raise CourseError(f"{path} has {len(tagged)} cells with the tag 'setup'; give it to its first code cell alone")
-    return tagged[0]
+        reason = getattr(error, "strerror", "it is not UTF-8")
+        raise CourseError(f"cannot read {path}: {reason}; restore it, for example with git") from error
 
 
 def _with_badges(path: Path, text: str, block: str) -> str:
@@ -152,14 +125,21 @@ def _with_address(path: Path, text: str, repository: str) -> str:
     return URLS.sub(lambda match: match[1] + line, text, count=1)
 
 
-def _published_notebook(path: Path, text: str, repository: str) -> str:
-    """The notebook's text with its setup cell and its badge rewritten, in nbformat's own layout."""
-    notebook = _notebook(path, text)
-    first = next((cell for cell in notebook["cells"] if cell["cell_type"] == "markdown"), {"source": ""})
-    setup, block = _setup(path, notebook), colab_block([path.stem], repository)
-    sources = [(setup, setup_cell(repository)), (first, _with_badges(path, _source(first), block))]
-    if all(_source(cell) == source for cell, source in sources):
+def _current(path: Path, text: str, repository: str) -> str:
+    """The notebook's text with its setup cell and badge as they are to be; nbformat's own layout where they change."""
+    try:
+        notebook = json.loads(text)
+        sources = ["".join(cell["source"]) for cell in notebook["cells"]]
+        title = [cell["cell_type"] for cell in notebook["cells"]].index("markdown")
+        setup = [i for i, cell in enumerate(notebook["cells"]) if "setup" in cell["metadata"].get("tags", [])]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CourseError(f"{path} is not a notebook with a title; restore it, for example with git") from error
+    if len(setup) != 1:
+        raise CourseError(f"{path} has {len(setup)} cells with the tag 'setup'; give it to its first code cell alone")
+    block = _with_badges(path, sources[title], colab_block([path.stem], repository))
+    changes = {title: block, setup[0]: setup_cell(repository)}
+    if all(sources[i] == source for i, source in changes.items()):
         return text
-    for cell, source in sources:
-        cell["source"] = source.splitlines(keepends=True)
+    for i, source in changes.items():
+        notebook["cells"][i]["source"] = source.splitlines(keepends=True)
     return json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"

@@ -25,7 +25,7 @@ class DataError(CourseError):
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a data set before it is read. ``shape`` is (channels, height, width); 1 is white in mean and std.
+    """What is known of a data set before it is read; ``shape`` is (channels, height, width), 1 is white for mean, std.
 
     ``folder`` is where torchvision keeps it below the data root, ``md5`` the published sum of each file there.
     """
@@ -77,9 +77,10 @@ def entries(folder: Path) -> list[str]:
         return []
 
 
-def damaged(path: Path, what: str) -> DataError:
-    """The error for a local file that cannot be trusted."""
-    return DataError(f"{path} {what}: put a good copy there, or move {path.parent.name}/ away to have the data downloaded")
+def damaged(path: Path, what: str, away: str = "") -> DataError:
+    """The error for a local file that cannot be trusted; ``away`` is what to move to have a download instead."""
+    away = away or f"{path.parent.name}/"
+    return DataError(f"{path} {what}: put a good copy there, or move {away} away to have the data downloaded")
 
 
 def writable(folder: Path) -> bool:
@@ -93,7 +94,8 @@ def writable(folder: Path) -> bool:
 def torchvision_folder(name: str, root: Path, kind: str = "torchvision") -> Source | None:
     """The data set as torchvision lays it out: ``MNIST/raw/*-ubyte`` or ``cifar-10-batches-py/``."""
     folder, files = root / KNOWN[name].folder, KNOWN[name].md5
-    missing = [file for file in files if file not in entries(folder)]
+    present = entries(folder)
+    missing = [file for file in files if file not in present]
     if len(missing) == len(files):
         return None
     if missing:
@@ -108,7 +110,7 @@ def _check_md5(path: Path, expected: str) -> None:
 
 
 def _check_idx(path: Path) -> None:
-    """Raise where an idx file is cut short, or of another shape, or holds a label past 9, or other bytes than published."""
+    """Raise where an idx file is cut short, of another shape, holds a label past 9, or other bytes than published."""
     data = path.read_bytes()
     dimensions = 3 if "images" in path.name else 1
     start = 4 + 4 * dimensions
@@ -156,7 +158,7 @@ def download(name: str, root: Path) -> Source | None:
     if not writable(root):
         print(f"{KNOWN[name].title} was not downloaded: the data folder is read-only.")
         return None
-    print(f"Downloading {KNOWN[name].title} …")
+    print(f"Downloading {KNOWN[name].title}; a slow host takes minutes …")
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(NETWORK_TIMEOUT)
     try:

@@ -7,7 +7,8 @@ import contextlib
 import copy
 import io
 import re
-from typing import NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -88,8 +89,8 @@ def _print_table(model: nn.Module, sizes: tuple[int, ...]) -> None:
 def summarize(model: nn.Module, input_shape: Sequence[int]) -> Summary:
     """The torchsummary table for one image of ``input_shape`` [C, H, W], as text with ``rows`` and ``parameters``.
 
-    torchsummary runs the net, which moves batch-norm statistics, and knows the CPU and CUDA alone: it gets a float32 copy
-    on the CPU, so the model, its modes and the random state stay as they were. It counts a layer once per use and
+    torchsummary runs the net, which moves batch-norm statistics, and knows the CPU and CUDA alone: it gets a float32
+    copy on the CPU, so the model, its modes and the random state stay as they were. It counts a layer once per use and
     overlooks bare ``nn.Parameter``s: where its total is wrong, a last line gives the exact count. CourseError where the
     net does not accept the shape, or torchsummary is missing or cannot show the net.
     """
@@ -97,7 +98,6 @@ def summarize(model: nn.Module, input_shape: Sequence[int]) -> Summary:
     net = copy.deepcopy(model).to("cpu").float()
     with contextlib.redirect_stdout(printed), torch.random.fork_rng(devices=[]):
         _check_forward(net, sizes)
-        printed.truncate(printed.seek(0))
         _print_table(net, sizes)
     text = printed.getvalue()
     text = text[text.index(RULE):].rstrip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any, Callable, Iterable
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -22,8 +24,9 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 @dataclass
 class History:
-    """One dictionary an epoch: ``epoch`` (from 1), ``learning_rate`` (of its last step), ``train_loss``, ``train_accuracy``
-    (running, in training mode, on augmented images), ``test_loss``, ``test_accuracy``, ``seconds``. Accuracies are percentages."""
+    """One dictionary an epoch: ``epoch`` (from 1), ``learning_rate`` (of its last step, first parameter group),
+    ``train_loss`` and ``train_accuracy`` (running, in training mode, on augmented images), ``test_loss``,
+    ``test_accuracy``, ``seconds``. Accuracies are percentages."""
 
     epochs: list[dict[str, float]] = field(default_factory=list)
 
@@ -36,10 +39,7 @@ class History:
 class Average:
     """A mean of losses and accuracies in which every sample counts once, however the batches are cut."""
 
-    def __init__(self) -> None:
-        self.loss: torch.Tensor | float = 0.0
-        self.correct: torch.Tensor | int = 0
-        self.samples = 0
+    loss, correct, samples = 0.0, 0, 0
 
     def add(self, loss: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> None:
         """Add a batch: its mean loss, logits [B, classes] and targets [B]. Waits for no device."""
@@ -58,10 +58,10 @@ def progress(iterable: Iterable | None, label: str, show: bool = True, **options
     """A bar that disappears when it is done; on standard output, so that a notebook keeps no trace of it."""
     from tqdm import tqdm
 
-    return tqdm(iterable, desc=label, disable=not show, file=sys.stdout, leave=False, ncols=80, mininterval=0.5, **options)
+    return tqdm(iterable, label, disable=not show, file=sys.stdout, leave=False, ncols=80, mininterval=0.5, **options)
 
 
-def train_one_epoch(model: nn.Module, batches: Iterable, optimizer: torch.optim.Optimizer, loss_fn: Loss = F.cross_entropy,
+def train_one_epoch(model: nn.Module, batches: Iterable, optimizer: Optimizer, loss_fn: Loss = F.cross_entropy,
                     scheduler: LRScheduler | None = None, average: AveragedModel | None = None,
                     show: bool = False, label: str = "training") -> tuple[float, float]:
     """Go once over ``batches`` of (images [B, C, H, W], targets [B]); ``scheduler`` steps after every batch.
@@ -91,66 +91,64 @@ def evaluate(model: nn.Module, batches: Iterable, loss_fn: Loss = F.cross_entrop
     modes = [(module, module.training) for module in model.modules()]
     device, met = next(model.parameters()).device, Average()
     model.eval()
-    for images, targets in batches:
-        images, targets = images.to(device), targets.to(device)
-        logits = model(images)
-        met.add(loss_fn(logits, targets), logits, targets)
-    for module, training in modes:
-        module.training = training
+    try:
+        for images, targets in batches:
+            images, targets = images.to(device), targets.to(device)
+            logits = model(images)
+            met.add(loss_fn(logits, targets), logits, targets)
+    finally:
+        for module, training in modes:
+            module.training = training
     return met.result()
 
 
-def fit(model: nn.Module, train_batches: Iterable, test_batches: Iterable, epochs: int, optimizer: torch.optim.Optimizer,
+def fit(model: nn.Module, train_batches: Iterable, test_batches: Iterable, epochs: int, optimizer: Optimizer,
         scheduler: LRScheduler | None = None, *, step_every: str = "batch", loss_fn: Loss = F.cross_entropy,
         average: AveragedModel | None = None, checkpoint: Path | None = None, show: bool = True,
         on_epoch: Callable[[dict[str, float]], None] | None = None) -> History:
     """Train for ``epochs`` passes over ``train_batches``, measuring on ``test_batches`` after each.
 
-    ``scheduler`` steps every ``"batch"`` or every ``"epoch"``. With ``average`` (see ``moving_average``) it is the averaged
-    model that is measured. With ``checkpoint`` the whole state is written there after every epoch, and a run that finds
-    such a file goes on from it, on the CPU with exactly the numbers of a run that was never stopped. ``show`` prints a
-    bar and a line an epoch; ``on_epoch`` gets each finished row. The test loss is the plain cross-entropy.
+    ``scheduler`` steps every ``"batch"`` or every ``"epoch"``. With ``average`` (see ``moving_average``) the averaged
+    model is measured. With ``checkpoint`` the whole state is written there after every epoch, and a run that finds such
+    a file goes on from it, on the CPU with exactly the numbers of a run that was never stopped. ``show`` prints a bar
+    and a line an epoch; ``on_epoch`` gets each finished row. The test loss is the plain cross-entropy. Raises
+    ``CourseError`` for another ``step_every``, an empty loader, and a damaged checkpoint or one of another model.
     """
     if step_every not in ("batch", "epoch"):
         raise CourseError(f"fit: step_every is 'batch' or 'epoch', not {step_every!r}")
-    state = State(model, optimizer, scheduler, average, getattr(train_batches, "generator", None))
+    each_batch = scheduler if step_every == "batch" else None
+    state, taken = State(model, optimizer, scheduler, average, getattr(train_batches, "generator", None)), {}
     history = History(state.load(checkpoint) if checkpoint else [])
-    for epoch in range(len(history.epochs) + 1, epochs + 1):
-        start = time.perf_counter()
-        train_loss, train_accuracy = train_one_epoch(
-            model, train_batches, optimizer, loss_fn, scheduler if step_every == "batch" else None, average, show,
-            f"epoch {epoch}/{epochs}")
-        learning_rate = last_learning_rate(optimizer, scheduler, step_every)
-        if scheduler is not None and step_every == "epoch":
-            scheduler.step()
-        test_loss, test_accuracy = evaluate(average or model, test_batches)
-        history.epochs.append({"epoch": epoch, "learning_rate": learning_rate, "train_loss": train_loss,
-                               "train_accuracy": train_accuracy, "test_loss": test_loss, "test_accuracy": test_accuracy,
-                               "seconds": time.perf_counter() - start})
-        if checkpoint:
-            state.save(checkpoint, history.epochs)
-        if show:
-            print(line(history.last, epochs))
-        if on_epoch:
-            on_epoch(history.last)
+    # asked at the step itself: afterwards a scheduler has moved the rate on to that of the next step
+    with optimizer.register_step_pre_hook(lambda *_: taken.update(rate=float(optimizer.param_groups[0]["lr"]))):
+        for epoch in range(len(history.epochs) + 1, epochs + 1):
+            start = time.perf_counter()
+            train_loss, train_accuracy = train_one_epoch(
+                model, train_batches, optimizer, loss_fn, each_batch, average, show, f"epoch {epoch}/{epochs}")
+            if scheduler is not None and step_every == "epoch":
+                scheduler.step()
+            test_loss, test_accuracy = evaluate(average or model, test_batches)
+            history.epochs.append({"epoch": epoch, "learning_rate": taken["rate"], "train_loss": train_loss,
+                                   "train_accuracy": train_accuracy, "test_loss": test_loss,
+                                   "test_accuracy": test_accuracy, "seconds": time.perf_counter() - start})
+            if checkpoint:
+                state.save(checkpoint, history.epochs)
+            if show:
+                print(line(history.last, epochs))
+            if on_epoch:
+                on_epoch(history.last)
     return history
 
 
 def line(row: dict[str, float], epochs: int) -> str:
     """The printed line of an epoch."""
     return (f"epoch {row['epoch']:2d}/{epochs}  lr {row['learning_rate']:.5f}  train {row['train_loss']:.4f} "
-            f"{row['train_accuracy']:6.2f} %  test {row['test_loss']:.4f} {row['test_accuracy']:6.2f} %  {row['seconds']:.0f} s")
-
-
-def last_learning_rate(optimizer: torch.optim.Optimizer, scheduler: LRScheduler | None, step_every: str) -> float:
-    """The rate of the last step taken. A one-cycle schedule has already moved on to the next one."""
-    if step_every == "batch" and isinstance(scheduler, LambdaLR):
-        return scheduler.base_lrs[0] * scheduler.lr_lambdas[0](scheduler.last_epoch - 1)
-    return optimizer.param_groups[0]["lr"]
+            f"{row['train_accuracy']:6.2f} %  test {row['test_loss']:.4f} {row['test_accuracy']:6.2f} %  "
+            f"{row['seconds']:.0f} s")
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of the weights and buffers, for ``fit``; the mean is over about 1 / (1 − decay) steps.
+    """An exponential moving average of weights and buffers, for ``fit``; the mean is over about 1 / (1 − decay) steps.
 
     At step n the decay is at most (1 + n) / (10 + n), so that the first steps are soon forgotten. Polyak and Juditsky,
     "Acceleration of Stochastic Approximation by Averaging", 1992; torch's ``AveragedModel`` does the work.
@@ -161,44 +159,33 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
     return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
 
 
-def one_cycle(optimizer: torch.optim.Optimizer, max_lr: float, epochs: int, steps_per_epoch: int, peak_epoch: float,
+def one_cycle(optimizer: Optimizer, max_lr: float, epochs: int, steps_per_epoch: int, peak_epoch: float,
               min_lr: float | None = None, annihilate: bool = False, anneal: str = "linear") -> LambdaLR:
     """The one-cycle schedule: up from ``min_lr`` to ``max_lr`` at the last step of ``peak_epoch``, and down again.
 
     It ends at ``min_lr`` (``max_lr / 25`` unless given), or with ``annihilate`` at ``min_lr / 10,000``. ``anneal`` is
-    ``"linear"`` or ``"cos"``. Step it after every batch. Momentum is left alone. Smith and Topin, "Super-Convergence",
-    2018. Raises ``CourseError`` for a peak outside the run, a rate that does not rise, or another ``anneal``.
+    ``"linear"`` or ``"cos"``. Step it after every batch. Momentum is left alone. Several parameter groups keep the
+    ratio of their rates, and ``max_lr`` is that of the fastest. Smith and Topin, "Super-Convergence", 2018. Raises
+    ``CourseError`` for a peak outside the run, a rate that does not rise, or another ``anneal``.
     """
-    steps, peak = epochs * steps_per_epoch, peak_epoch * steps_per_epoch - 1
+    peak, last = peak_epoch * steps_per_epoch - 1, epochs * steps_per_epoch - 1
     low = max_lr / 25 if min_lr is None else min_lr
-    if not 0 < peak < steps - 1:
+    final = low / 10_000 if annihilate else low
+    if not 0 < peak < last:
         raise CourseError(f"one_cycle: the peak (epoch {peak_epoch}) has to lie inside the {epochs} epochs")
     if not 0 < low < max_lr:
         raise CourseError(f"one_cycle: min_lr has to lie between 0 and max_lr = {max_lr}, not {low}")
     if anneal not in ("linear", "cos"):
         raise CourseError(f"one_cycle: anneal is 'linear' or 'cos', not {anneal!r}")
-    cycle = Cycle(low, max_lr, low / 10_000 if annihilate else low, peak, steps - 1, anneal)
+
+    def share_of_highest(step: int) -> float:
+        start, stop, share = ((low, max_lr, step / peak) if step <= peak else
+                              (max_lr, final, (min(step, last) - peak) / (last - peak)))
+        if anneal == "cos":
+            share = (1 - math.cos(math.pi * share)) / 2
+        return (start + (stop - start) * share) / max_lr
+
+    fastest = max(group["lr"] for group in optimizer.param_groups)
     for group in optimizer.param_groups:
-        group["lr"] = group["initial_lr"] = max_lr
-    return LambdaLR(optimizer, cycle)
-
-
-@dataclass(frozen=True)
-class Cycle:
-    """Learning rate, as a share of ``high``, at a step counted from 0: two straight (or cosine) pieces."""
-
-    low: float
-    high: float
-    final: float
-    peak: float
-    last: float
-    anneal: str
-
-    def __call__(self, step: int) -> float:
-        """The share of the highest rate at ``step``; beyond the last step the final one."""
-        step = min(step, self.last)
-        start, stop, share = ((self.low, self.high, step / self.peak) if step <= self.peak else
-                              (self.high, self.final, (step - self.peak) / (self.last - self.peak)))
-        if self.anneal == "cos":
-            share = (1 - torch.cos(torch.tensor(torch.pi * share, dtype=torch.float64)).item()) / 2
-        return (start + (stop - start) * share) / self.high
+        group["lr"] = group["initial_lr"] = max_lr * (group["lr"] / fastest if fastest else 1.0)
+    return LambdaLR(optimizer, share_of_highest)

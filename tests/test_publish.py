@@ -27,8 +27,8 @@ def course(tmp_path):
             new_code_cell("print(1e-7)", id="code", execution_count=2, outputs=[output]),
             new_markdown_cell("<!-- colab -->\nnot a badge, not the first cell\n<!-- /colab -->", id="text"),
         ]
-        nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}),
-                       tmp_path / "notebooks" / f"{stem}.ipynb")
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+        nbformat.write(new_notebook(cells=cells, metadata=kernel), tmp_path / "notebooks" / f"{stem}.ipynb")
     (tmp_path / "README.md").write_text(f"# Course\r\n\r\n{MARKERS}\r\n\r\nText – as it was.\r\n", newline="")
     project = re.sub(r"Repository = .*\n", "", (ROOT / "pyproject.toml").read_text())
     (tmp_path / "pyproject.toml").write_text(project)
@@ -73,7 +73,7 @@ def test_everything_else_stays_byte_for_byte(course):
 def test_publishing_twice_changes_nothing_and_another_address_replaces_the_first(course):
     publish.publish(ADDRESS, course)
     once = contents(course)
-    assert publish.publish(ADDRESS + ".git", course) == [] and publish.refresh(course) == [] and contents(course) == once
+    assert publish.publish(ADDRESS + ".git", course) == publish.refresh(course) == [] and contents(course) == once
     publish.publish("someone/else", course)
     assert publish.published(course) == "https://github.com/someone/else"
     assert not any("Ada-L" in text for text in contents(course).values())
@@ -123,11 +123,14 @@ def test_a_missing_readme_is_named(course):
         publish.publish(ADDRESS, course)
 
 
-def test_check_names_a_changed_setup_cell_and_refresh_mends_it(course):
+@pytest.mark.parametrize("old, new", [("--depth=1", "--depth=2"), ("Open in Colab", "Open it")])
+def test_check_names_a_changed_setup_cell_or_badge_and_refresh_mends_it(course, old, new):
     publish.publish(ADDRESS, course)
-    edited(course, "notebooks/02_second.ipynb", "--depth=1", "--depth=2")
+    before = contents(course)
+    edited(course, "notebooks/02_second.ipynb", old, new)
     assert publish.check(course) == ["02_second.ipynb"]
-    assert [path.name for path in publish.refresh(course)] == ["02_second.ipynb"] and publish.check(course) == []
+    assert [path.name for path in publish.refresh(course)] == ["02_second.ipynb"]
+    assert publish.check(course) == [] and contents(course) == before
 
 
 def test_a_write_that_fails_leaves_whole_files(course, monkeypatch):

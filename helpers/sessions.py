@@ -1,0 +1,67 @@
+"""Run a session's notebook without a browser, to an HTML page, or in place to commit it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from helpers.environment import NOTEBOOKS, CourseError, replacing, runs_root, unknown
+from helpers.training import progress
+
+
+def find_session(number: str) -> Path:
+    """The notebook whose name begins with ``number`` (``1`` or ``01`` or the whole stem). Raises ``CourseError``."""
+    stems = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    for stem in stems:
+        if number in (stem, stem[:2], stem[:2].lstrip("0")):
+            return NOTEBOOKS / f"{stem}.ipynb"
+    raise unknown("session", number, stems)
+
+
+def run_session(number: str, train: bool = False, save: bool = False) -> Path:
+    """Execute a session top to bottom and write it as a page, whose path is returned; ``save`` also keeps the outputs.
+
+    ``train`` trains where a recorded result would be shown. Raises ``CourseError`` naming the cell that failed; the page
+    then ends with its error, and the notebook is left as it was.
+    """
+    import nbformat
+    from jupyter_client.manager import KernelManager
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    path = find_session(number)
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    bar = progress(None, path.stem, total=len(code), unit="cell")
+    manager = KernelManager(kernel_name="python3")
+    manager.kernel_spec.argv[0] = sys.executable  # the kernel's name alone may lead to another environment
+    os.environ.update({"COURSE_TRAIN": "1"} if train else {})
+    client = NotebookClient(notebook, km=manager, timeout=None, record_timing=False, coalesce_streams=True,
+                            resources={"metadata": {"path": str(NOTEBOOKS)}},
+                            on_cell_executed=lambda cell, **_: bar.update(cell.cell_type == "code"))
+    failed = None
+    try:
+        client.execute()
+    except CellExecutionError as problem:
+        failed = str(problem).strip().splitlines()[-1]
+    finally:
+        bar.close()
+        page = write_page(notebook, path.stem)
+    if failed:
+        raise CourseError(f"{path.stem} stopped: {failed}; the page up to there: {page}")
+    if save:
+        with replacing(path) as temporary:
+            nbformat.write(notebook, temporary)
+    return page
+
+
+def write_page(notebook: dict, stem: str) -> Path:
+    """Write a notebook as one HTML file into the folder of runs, pictures included."""
+    from nbconvert import HTMLExporter
+
+    page = runs_root() / f"{stem}.html"
+    html, _ = HTMLExporter().from_notebook_node(notebook, resources={"metadata": {"name": stem}})
+    with replacing(page) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return page

@@ -1,0 +1,89 @@
+"""Small data sets written to disk in every layout that the course reads, for the tests of loading."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from PIL import Image
+from torchvision import datasets
+
+from helpers import cache, data
+from helpers.sources import KNOWN
+
+
+@pytest.fixture
+def apart(tmp_path, monkeypatch):
+    """No switch of the caller's, no download, and a stand-in for the repository's own data folder."""
+    for switch in ("COURSE_SMOKE", "COURSE_DATA"):
+        monkeypatch.delenv(switch, raising=False)
+    monkeypatch.setattr(cache, "ROOT", tmp_path / "repository")
+    monkeypatch.setattr(data, "download", lambda name, root: None)
+
+
+def random_pools(name: str, train: int = 40, test: int = 20) -> dict:
+    generator = torch.Generator().manual_seed(7)
+    return {split: (torch.randint(256, (count, *KNOWN[name].shape), generator=generator, dtype=torch.uint8),
+                    torch.arange(count) % 10) for split, count in (("train", train), ("test", test))}
+
+
+def write_idx(root: Path, pools: dict, monkeypatch=None) -> Path:
+    """MNIST's four files in torchvision's layout; with ``monkeypatch`` their sums count as the published ones."""
+    folder = root / "MNIST" / "raw"
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, (images, labels) in pools.items():
+        prefix = {"train": "train", "test": "t10k"}[split]
+        files = {f"{prefix}-images-idx3-ubyte": images.squeeze(1), f"{prefix}-labels-idx1-ubyte": labels}
+        for file, tensor in files.items():
+            header = bytes((0, 0, 8, tensor.dim())) + numpy.array(tensor.shape, dtype=">u4").tobytes()
+            (folder / file).write_bytes(header + tensor.numpy().astype("u1").tobytes())
+            if monkeypatch:
+                monkeypatch.setitem(KNOWN["mnist"].md5, file, hashlib.md5((folder / file).read_bytes()).hexdigest())
+    return folder
+
+
+def write_pickles(root: Path, pools: dict, monkeypatch) -> Path:
+    """CIFAR-10's seven files, which ``KNOWN`` and torchvision are made to believe in."""
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    files = {"batches.meta": {"label_names": list(KNOWN["cifar10"].classes)}}
+    chunks = [*zip(*(part.chunk(5) for part in pools["train"])), pools["test"]]
+    for file, (images, labels) in zip([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"], chunks):
+        files[file] = {"data": images.flatten(1).numpy(), "labels": labels.tolist()}
+    for file, held in files.items():
+        (folder / file).write_bytes(pickle.dumps(held))
+        monkeypatch.setitem(KNOWN["cifar10"].md5, file, hashlib.md5((folder / file).read_bytes()).hexdigest())
+    sums = [[file, KNOWN["cifar10"].md5[file]] for file in files]
+    monkeypatch.setattr(datasets.CIFAR10, "train_list", sums[1:6])
+    monkeypatch.setattr(datasets.CIFAR10, "test_list", sums[6:])
+    monkeypatch.setattr(datasets.CIFAR10, "meta", {**datasets.CIFAR10.meta, "md5": sums[0][1]})
+    return folder
+
+
+def write_folders(root: Path, name: str, pools: dict, suffix: str = ".png") -> Path:
+    for split, (images, labels) in pools.items():
+        for index, (image, label) in enumerate(zip(images, labels.tolist())):
+            folder = root / name / split / KNOWN[name].classes[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            pixels = image.permute(1, 2, 0).squeeze(-1).numpy()
+            Image.fromarray(pixels).save(folder / f"{index}{suffix}", lossless=True)
+    return root / name
+
+
+def write_zips(root: Path, name: str, pools: dict, tmp_path: Path, suffix: str = ".webp") -> Path:
+    root.mkdir(exist_ok=True)
+    unpacked = write_folders(tmp_path / "to_zip", name, pools, suffix)
+    for split in pools:
+        with zipfile.ZipFile(root / f"{name}-{split}.zip", "w") as archive:
+            for path in (unpacked / split).rglob(f"*{suffix}"):
+                archive.write(path, path.relative_to(unpacked.parent).as_posix())
+    return root
+
+
+def same(first: data.ImageSplit, second: data.ImageSplit) -> bool:
+    return torch.equal(first.images, second.images) and torch.equal(first.labels, second.labels)

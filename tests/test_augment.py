@@ -1,0 +1,374 @@
+"""The batched transforms against torchvision, against hand-made copies, and in distribution against Albumentations."""
+
+from __future__ import annotations
+
+import math
+import sys
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as V
+
+from helpers import augment
+from helpers.augment import ColorJitter, Compose, Cutout, RandomAffine, RandomCrop, RandomHorizontalFlip, affine
+from helpers.data import Batches, ImageSplit
+from helpers.environment import CourseError
+from helpers.sources import KNOWN
+
+EVERY = (RandomAffine(10, (0.1, 0.1), (0.8, 1.2), 5), ColorJitter(0.4, 0.4), RandomCrop(4), RandomCrop(4, "reflect"),
+         RandomHorizontalFlip(), Cutout(8), augment.document_004(),
+         Compose(RandomCrop(4), RandomHorizontalFlip(), Cutout(8, [0.5])))
+NAMES = ["affine", "jitter", "crop", "reflect", "flip", "cutout", "document_004", "compose"]
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def pictures(*shape: int) -> torch.Tensor:
+    """Smooth random images in [0, 1], on which a misplaced pixel shows."""
+    noise = torch.rand(*shape[:2], 6, 6, generator=seeded(7))
+    return F.interpolate(noise, size=shape[2:], mode="bicubic").clamp(0, 1)
+
+
+def chi_square(counts: torch.Tensor) -> float:
+    """Pearson's statistic against equal expectations, in deviations above its mean (degrees of freedom: cells - 1)."""
+    expected, freedom = counts.sum() / counts.numel(), counts.numel() - 1
+    return ((((counts - expected) ** 2).sum() / expected - freedom) / math.sqrt(2 * freedom)).item()
+
+
+def maps(count: int, seed: int = 1) -> dict[str, torch.Tensor]:
+    """Random affine parameters, one an image, far beyond what the recipes use."""
+    draw = torch.rand(5, count, generator=seeded(seed)) * 2 - 1
+    return {"angle": draw[0] * 0.8, "shift_x": draw[1] * 6, "shift_y": draw[2] * 6, "scale": 1.05 + draw[3] * 0.4,
+            "shear": draw[4] * 0.5}
+
+
+def by_torchvision(images: torch.Tensor, parameters: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Each image through torchvision's affine, one by one."""
+    rows = zip(images, *(values.tolist() for values in parameters.values()))
+    return torch.stack([
+        V.affine(image, math.degrees(angle), [x, y], scale, [math.degrees(shear), 0.0], InterpolationMode.BILINEAR)
+        for image, angle, x, y, scale, shear in rows])
+
+
+# Affine
+
+
+@pytest.mark.parametrize("shape", [(6, 1, 28, 28), (6, 3, 32, 32), (5, 1, 20, 33), (5, 3, 31, 18), (1, 1, 28, 28)])
+def test_affine_equals_torchvision_image_by_image(shape):
+    images, parameters = pictures(*shape), maps(shape[0])
+    torch.testing.assert_close(affine(images, **parameters), by_torchvision(images, parameters), atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("shape", [(6, 1, 28, 28), (4, 3, 20, 33)])
+def test_fill_equals_a_wide_frame_of_that_brightness(shape):
+    images, parameters = pictures(*shape), maps(shape[0])
+    framed = by_torchvision(F.pad(images, [40] * 4, value=0.3), parameters)[..., 40:-40, 40:-40]
+    torch.testing.assert_close(affine(images, **parameters, fill=0.3), framed, atol=2e-5, rtol=0)
+
+
+def test_a_shift_by_whole_pixels_is_a_shifted_copy():
+    images, zero, one = pictures(3, 1, 28, 24), torch.zeros(3), torch.ones(3)
+    moved = affine(images, zero, torch.tensor([3.0, 0.0, -2.0]), torch.tensor([0.0, -5.0, 4.0]), one, zero)
+    wanted = torch.zeros_like(images)
+    wanted[0, :, :, 3:] = images[0, :, :, :-3]
+    wanted[1, :, :-5] = images[1, :, 5:]
+    wanted[2, :, 4:, :-2] = images[2, :, :-4, 2:]
+    torch.testing.assert_close(moved, wanted, atol=1e-5, rtol=0)
+
+
+def test_random_affine_without_ranges_changes_nothing():
+    images = pictures(4, 3, 32, 28)
+    torch.testing.assert_close(RandomAffine()(images, seeded()), images, atol=1e-5, rtol=0)
+
+
+def test_random_affine_draws_in_the_ranges_it_names(monkeypatch):
+    drawn = {}
+
+    def remember(images, *parameters):
+        drawn.update(zip(("angle", "shift_x", "shift_y", "scale", "shear", "fill"), parameters))
+        return images
+
+    monkeypatch.setattr(augment, "affine", remember)
+    RandomAffine(degrees=7, translate=(0.1, 0.2), scale=(0.8, 1.3), shear=10, fill=0.25)(torch.zeros(4000, 1, 20, 40), seeded())
+    ranges = {"angle": (-math.radians(7), math.radians(7)), "shear": (-math.radians(10), math.radians(10)),
+              "shift_x": (-4, 4), "shift_y": (-4, 4), "scale": (0.8, 1.3)}
+    for name, (low, high) in ranges.items():
+        share = (drawn[name] - low) / (high - low)
+        assert 0 <= share.min() < 0.01 and 0.99 < share.max() <= 1, name
+        assert chi_square(torch.histc(share, 20, 0, 1)) < 4, name
+    independent = torch.stack([drawn[name] for name in ranges]).corrcoef() - torch.eye(5)
+    assert independent.abs().max() < 0.06 and drawn["fill"] == 0.25
+
+
+# Colour
+
+
+@pytest.mark.parametrize(("amounts", "which"), [((0.4, 0.0), V.adjust_brightness), ((0.0, 0.4), V.adjust_contrast),
+                                                ((0.4, 0.4), None), ((1.5, 1.5), None)])
+def test_jitter_equals_torchvision_on_grey_images(amounts, which):
+    images, jitter = pictures(8, 1, 28, 28), ColorJitter(*amounts)
+    factors = [torch.rand(8, generator=generator) * (1 + amount - max(0, 1 - amount)) + max(0, 1 - amount)
+               for generator in [seeded(3)] for amount in amounts]
+    wanted = torch.stack([V.adjust_contrast(V.adjust_brightness(image, brightness), contrast)
+                          for image, brightness, contrast in zip(images, *(factor.tolist() for factor in factors))])
+    torch.testing.assert_close(jitter(images, seeded(3)), wanted, atol=1e-6, rtol=0)
+    if which is not None:  # one alone leaves the other at exactly 1
+        alone = factors[0] if amounts[0] else factors[1]
+        torch.testing.assert_close(wanted, torch.stack([which(image, factor) for image, factor in zip(images, alone.tolist())]),
+                                   atol=1e-6, rtol=0)
+
+
+def test_contrast_in_colour_is_about_the_plain_mean_of_all_channels():
+    images = pictures(8, 3, 16, 16) * 0.4 + 0.3
+    factors = torch.rand(16, generator=seeded(3))[8:] * 0.8 + 0.6
+    mean = images.sum(dim=(1, 2, 3)) / (3 * 16 * 16)
+    wanted = torch.stack([image * factor + m * (1 - factor) for image, factor, m in zip(images, factors, mean)])
+    torch.testing.assert_close(ColorJitter(contrast=0.4)(images, seeded(3)), wanted, atol=1e-6, rtol=0)
+    grey = images.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)  # where the channels agree, so do we and torchvision
+    wanted = torch.stack([V.adjust_contrast(image, factor) for image, factor in zip(grey, factors.tolist())])
+    torch.testing.assert_close(ColorJitter(contrast=0.4)(grey, seeded(3)), wanted, atol=1e-4, rtol=0)
+
+
+# Crop, flip, cutout
+
+
+def found_in(crop: torch.Tensor, padded: torch.Tensor) -> list[tuple[int, int]]:
+    """Every place at which ``crop`` [C, h, w] lies in ``padded`` [C, H, W]."""
+    windows = padded.unfold(1, crop.shape[1], 1).unfold(2, crop.shape[2], 1)
+    return [tuple(place) for place in (windows.permute(1, 2, 0, 3, 4) == crop).flatten(2).all(2).nonzero().tolist()]
+
+
+@pytest.mark.parametrize(("mode", "oracle"), [("constant", {}), ("reflect", {"padding_mode": "reflect"})])
+@pytest.mark.parametrize("shape", [(40, 3, 32, 32), (40, 1, 18, 25)])
+def test_every_crop_is_a_window_of_the_padded_image(mode, oracle, shape):
+    images = torch.rand(shape, generator=seeded())
+    crops = RandomCrop(4, mode)(images, seeded(1))
+    assert crops.shape == images.shape
+    places = [found_in(crop, V.pad(image, [4], **oracle)) for crop, image in zip(crops, images)]
+    assert all(len(place) == 1 for place in places) and len({place[0] for place in places}) > 20
+
+
+def test_crop_offsets_are_uniform_over_all_81_places():
+    rows, columns = torch.meshgrid(torch.arange(1.0, 33), torch.arange(1.0, 33), indexing="ij")
+    images = torch.stack([rows, columns]).expand(8100, 2, 32, 32)
+    middle = RandomCrop(4)(images, seeded())[:, :, 16, 16].long() - 13  # at offset (0, 0) the middle shows pixel 13
+    counts = torch.bincount(middle[:, 0] * 9 + middle[:, 1], minlength=81)
+    assert len(counts) == 81 and counts.min() > 0 and abs(chi_square(counts.float())) < 4
+
+
+def test_half_of_the_images_are_mirrored_each_wholly_or_not_at_all():
+    images = torch.rand(4000, 2, 5, 6, generator=seeded())
+    results = RandomHorizontalFlip()(images, seeded(1))
+    mirrored = (results == images.flip(-1)).flatten(1).all(1)
+    assert ((results == images).flatten(1).all(1) ^ mirrored).all()
+    assert abs(mirrored.float().mean() - 0.5) < 4 * math.sqrt(0.25 / 4000)
+
+
+@pytest.mark.parametrize(("p", "share"), [(0.0, 0.0), (1.0, 1.0), (0.2, 0.2)])
+def test_the_share_of_mirrored_images_is_p(p, share):
+    images = torch.rand(4000, 1, 2, 4, generator=seeded())
+    mirrored = (RandomHorizontalFlip(p)(images, seeded(1)) == images.flip(-1)).flatten(1).all(1).float().mean()
+    assert abs(mirrored - share) <= 4 * math.sqrt(p * (1 - p) / 4000)
+
+
+@pytest.mark.parametrize(("size", "height", "width"), [(8, 32, 32), (3, 6, 9), (1, 4, 4), (5, 5, 7)])
+def test_cutout_makes_one_square_hole_wholly_inside_at_every_place(size, height, width):
+    places = (height - size + 1) * (width - size + 1)
+    images = torch.rand(40 * places, 1, height, width, generator=seeded()) + 1
+    covered = Cutout(size, fill=0.0)(images, seeded(1))
+    hole = (covered == 0)[:, 0]
+    assert torch.equal(covered[~hole[:, None]], images[~hole[:, None]])
+    rows, columns = hole.any(2), hole.any(1)
+    assert (rows.sum(1) == size).all() and (columns.sum(1) == size).all() and (hole.sum((1, 2)) == size * size).all()
+    top, left = rows.int().argmax(1), columns.int().argmax(1)
+    assert (rows.int().cumsum(1).amax(1) == rows.gather(1, (top + size - 1)[:, None])[:, 0] * size).all()  # no gap
+    counts = torch.bincount(top * (width - size + 1) + left, minlength=places)
+    assert len(counts) == places and counts.min() > 0
+    assert places == 1 or abs(chi_square(counts.float())) < 4
+
+
+def test_a_fill_for_each_channel_fills_each_with_its_own():
+    fill = [0.1, 0.2, 0.3]
+    covered = Cutout(8, fill)(torch.ones(5, 3, 32, 32), seeded())
+    for channel, value in enumerate(fill):
+        assert (covered[:, channel] == torch.tensor(value)).sum((1, 2)).tolist() == [64] * 5
+        assert ((covered[:, channel] == torch.tensor(value)) | (covered[:, channel] == 1)).all()
+
+
+# All of them
+
+
+@pytest.mark.parametrize("transform", EVERY, ids=NAMES)
+def test_the_same_seed_gives_the_same_images_and_another_does_not(transform):
+    images = pictures(16, 1, 28, 28)
+    before = images.clone()
+    first, again, other = (transform(images, seeded(seed)) for seed in (5, 5, 6))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert torch.equal(images, before) and first.shape == images.shape and first.dtype == images.dtype
+
+
+@pytest.mark.parametrize("transform", EVERY, ids=NAMES)
+def test_images_of_one_batch_get_parameters_of_their_own(transform):
+    results = transform(pictures(1, 1, 28, 28).expand(16, -1, -1, -1), seeded())
+    assert len({result.numpy().tobytes() for result in results}) >= (2 if isinstance(transform, RandomHorizontalFlip) else 9)
+
+
+@pytest.mark.parametrize("transform", EVERY, ids=NAMES)
+def test_a_generator_is_drawn_from_alone_and_without_one_torchs_own_state(transform):
+    images, generator = pictures(9, 1, 28, 28), seeded(5)
+    torch.manual_seed(0)
+    before, own = torch.get_rng_state(), generator.get_state()
+    given = transform(images, generator)
+    assert torch.equal(torch.get_rng_state(), before) and not torch.equal(generator.get_state(), own)
+    torch.manual_seed(5)
+    assert torch.equal(transform(images), given) and not torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("transform", EVERY, ids=NAMES)
+def test_one_image_alone_is_a_batch(transform):
+    assert transform(pictures(1, 1, 28, 28), seeded()).shape == (1, 1, 28, 28)
+
+
+def test_compose_applies_in_order_from_one_stream_of_numbers():
+    images, generator = pictures(6, 3, 32, 32), seeded(2)
+    wanted = Cutout(8, 1.0)(RandomCrop(4)(images, generator), generator)
+    assert torch.equal(Compose(RandomCrop(4), Cutout(8, 1.0))(images, seeded(2)), wanted)
+    assert torch.equal(Compose()(images), images)
+
+
+def test_build_makes_what_a_recipe_names():
+    steps = (("RandomAffine", {"degrees": 7, "translate": [0.05, 0.05]}), ("Cutout", {"size": 4}))
+    images = pictures(6, 1, 28, 28)
+    wanted = Compose(RandomAffine(7, (0.05, 0.05)), Cutout(4))(images, seeded())
+    assert torch.equal(augment.build(steps)(images, seeded()), wanted)
+    assert augment.build(()) is None
+
+
+def test_document_004_equals_its_torchvision_transforms_one_after_the_other():
+    images, drawn = pictures(8, 1, 28, 28), seeded(4)
+
+    def draw(low, high):
+        return torch.rand(8, generator=drawn) * (high - low) + low
+
+    angle, nothing, still = draw(-7, 7), draw(0, 0), (draw(0, 0), draw(0, 0), draw(1, 1))
+    turn, shear, x, y, scale = draw(-7, 7), draw(-10, 10), draw(-2.8, 2.8), draw(-2.8, 2.8), draw(0.8, 1.2)
+    bright, contrast = draw(0.6, 1.4), draw(0.6, 1.4)
+    assert not nothing.any() and not still[0].any()
+    wanted = [V.affine(V.rotate(image, -angle[i].item(), InterpolationMode.BILINEAR), turn[i].item(), [x[i].item(), y[i].item()],
+                       scale[i].item(), [shear[i].item(), 0.0], InterpolationMode.BILINEAR) for i, image in enumerate(images)]
+    wanted = [V.adjust_contrast(V.adjust_brightness(image, bright[i].item()), contrast[i].item())
+              for i, image in enumerate(wanted)]
+    torch.testing.assert_close(augment.document_004()(images, seeded(4)), torch.stack(wanted), atol=2e-5, rtol=0)
+
+
+# Errors
+
+
+@pytest.mark.parametrize("scale", [(0.0, 1.0), (-0.5, 1.0), (1.2, 0.8)])
+def test_a_scale_that_is_no_range_is_refused(scale):
+    with pytest.raises(CourseError, match=r"RandomAffine: scale is \(low, high\)"):
+        RandomAffine(scale=scale)
+
+
+@pytest.mark.parametrize(("cutout", "words"), [(Cutout(29), "29 pixels"), (Cutout(8, [0.1, 0.2, 0.3]), "3 values of fill")])
+def test_a_cutout_that_does_not_fit_is_refused(cutout, words):
+    with pytest.raises(CourseError, match=f"{words}.*1×28×28"):
+        cutout(torch.rand(2, 1, 28, 28))
+
+
+def test_unknown_names_are_answered_with_the_near_ones():
+    with pytest.raises(CourseError, match="unknown transform 'RandomAfine'; there is: RandomAffine"):
+        augment.build([("RandomAfine", {})])
+    with pytest.raises(CourseError, match="unknown pipeline 'mnits'; there is: mnist"):
+        augment.albumentations_pipeline("mnits")
+
+
+def test_a_missing_albumentations_is_told_with_the_way_out(monkeypatch):
+    monkeypatch.setitem(sys.modules, "albumentations", None)
+    with pytest.raises(CourseError, match="pip install 'albumentations>=2,<3'"):
+        augment.albumentations_pipeline("mnist")
+
+
+# Albumentations
+
+
+def both(name: str, image: torch.Tensor, transform, count: int) -> list[torch.Tensor]:
+    """``count`` draws of one uint8 image [C, H, W] from the Albumentations pipeline and from Batches, in [0, 1] again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pipeline = augment.albumentations_pipeline(name)
+        pipeline.set_random_seed(0)
+        array = image.permute(1, 2, 0).numpy()
+        drawn = torch.stack([torch.from_numpy(pipeline(image=array)["image"]).permute(2, 0, 1) for _ in range(count)])
+    known = KNOWN[name]
+    split = ImageSplit(image.expand(count, -1, -1, -1), torch.zeros(count).long(), known.classes, known.mean, known.std)
+    batch = next(iter(Batches(split, count, transform, generator=seeded())))[0]
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (known.mean, known.std))
+    return [images * std + mean for images in (drawn, batch)]
+
+
+def test_albumentations_normalises_as_batches_do():
+    for name, known in KNOWN.items():
+        images = torch.randint(0, 256, (4, *known.shape), generator=seeded(), dtype=torch.uint8)
+        split = ImageSplit(images, torch.zeros(4).long(), known.classes, known.mean, known.std)
+        normalise = augment.albumentations_pipeline(name).transforms[-1]
+        arrays = [normalise(image=image.permute(1, 2, 0).numpy())["image"] for image in images]
+        wanted = next(iter(Batches(split, 4)))[0]
+        torch.testing.assert_close(torch.stack([torch.from_numpy(a).permute(2, 0, 1) for a in arrays]), wanted, atol=1e-6, rtol=1e-6)
+
+
+def crops_of(images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What was done to the card of ``test_…_cifar10``: holes, mirrorings and crop offsets, a value an image."""
+    hole = (images[:, 2] - KNOWN["cifar10"].mean[2]).abs() < 0.01
+    seen = images.mul(255).div(7).round().long() - 1  # red counts rows, green columns; the frame is -1
+    inside = (seen[:, 0] >= 0) & ~hole
+    first = [inside.flatten(1).int().argmax(1), (inside.flatten(1) * torch.arange(1024)).argmax(1)]
+    (row, column), (_, last) = ([channel.flatten(1).gather(1, place[:, None])[:, 0] for channel in seen[:, :2].unbind(1)]
+                                for place in first)
+    place_row, place_column = first[0] // 32, first[0] % 32
+    flipped = images[:, 1].masked_fill(~inside, 0)
+    step = (flipped[:, :, 1:] - flipped[:, :, :-1]).masked_fill(~(inside[:, :, 1:] & inside[:, :, :-1]), 0).sum((1, 2))
+    mirrored = step < 0
+    place_column = torch.where(mirrored, 31 - place_column, place_column)
+    return {"hole": hole, "mirrored": mirrored, "down": row - place_row, "right": column - place_column}
+
+
+def test_the_cifar10_pipeline_draws_from_the_same_distribution():
+    rows, columns = torch.meshgrid(torch.arange(1, 33) * 7, torch.arange(1, 33) * 7, indexing="ij")
+    card = torch.stack([rows, columns, torch.full((32, 32), 255)]).to(torch.uint8)
+    recipe = Compose(RandomCrop(4), RandomHorizontalFlip(), Cutout(8, KNOWN["cifar10"].mean))
+    for images in both("cifar10", card, recipe, 1000):
+        told = crops_of(images)
+        hole = told["hole"]
+        assert (hole.sum((1, 2)) == 64).all() and (hole.any(1).sum(1) == 8).all() and (hole.any(2).sum(1) == 8).all()
+        for starts in (hole.any(1).int().argmax(1), hole.any(2).int().argmax(1)):
+            assert abs(chi_square(torch.bincount(starts, minlength=25).float())) < 4
+        for offsets in (told["down"], told["right"]):
+            assert offsets.min() == -4 and offsets.max() == 4
+            assert abs(chi_square(torch.bincount(offsets + 4, minlength=9).float())) < 4
+        assert abs(told["mirrored"].float().mean() - 0.5) < 4 * math.sqrt(0.25 / 1000)
+
+
+def moments(images: torch.Tensor) -> torch.Tensor:
+    """Brightness, centre and spread of each picture: [N, 6] (mass, x, y, xx, yy, xy)."""
+    y, x = torch.meshgrid(torch.arange(28.0) - 13.5, torch.arange(28.0) - 13.5, indexing="ij")
+    weights = (images[:, 0] - 0.1).clamp(min=0)  # the ground is rounded away in uint8
+    mass = weights.sum((1, 2))
+    mx, my = ((weights * place).sum((1, 2)) / mass for place in (x, y))
+    second = [(weights * one * other).sum((1, 2)) / mass - a * b
+              for one, other, a, b in ((x, x, mx, mx), (y, y, my, my), (x, y, mx, my))]
+    return torch.stack([mass, mx, my, *second], dim=1)
+
+
+def test_the_mnist_pipeline_draws_from_the_same_distribution():
+    card = torch.zeros(1, 28, 28, dtype=torch.uint8)
+    card[:, 7:21, 9:13], card[:, 17:21, 9:19] = 130, 130  # an L: its moments tell turn, shear, shift and scale
+    ours, theirs = (moments(images) for images in reversed(both("mnist", card, augment.document_004(), 1500)))
+    error = (ours.var(0) / 1500 + theirs.var(0) / 1500).sqrt()
+    assert ((ours.mean(0) - theirs.mean(0)).abs() / error).max() < 5
+    assert (ours.std(0) / theirs.std(0) - 1).abs().max() < 0.12

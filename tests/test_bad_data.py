@@ -1,0 +1,170 @@
+"""Whatever is wrong with a data set ends in one line that names the file and the way out, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from data_sets import apart, random_pools, write_folders, write_idx, write_pickles, write_zips  # noqa: F401
+from PIL import Image
+
+from helpers import data
+from helpers.environment import CourseError
+
+pytestmark = pytest.mark.usefixtures("apart")
+
+
+def error_of(name: str, root: Path, *words: str) -> None:
+    """``load`` raises a DataError of one line with all these words, and leaves no cache and no temporary file."""
+    with pytest.raises(data.DataError) as raised:
+        data.load(name, root, validation=0)
+    assert isinstance(raised.value, CourseError) and "\n" not in str(raised.value)
+    assert all(word in str(raised.value) for word in words), str(raised.value)
+    assert not [path for path in root.rglob("*") if path.suffix in (".pt", ".tmp")]
+
+
+@pytest.mark.parametrize("file", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
+@pytest.mark.parametrize("kept", [0, 3, 12, -1])
+def test_a_truncated_idx_file(tmp_path, monkeypatch, file, kept):
+    path = write_idx(tmp_path, random_pools("mnist"), monkeypatch) / file
+    path.write_bytes(path.read_bytes()[:kept])
+    error_of("mnist", tmp_path, str(path), "put a good copy there")
+
+
+def test_an_idx_file_that_is_too_long(tmp_path, monkeypatch):
+    path = write_idx(tmp_path, random_pools("mnist"), monkeypatch) / "train-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes() + b"x")
+    error_of("mnist", tmp_path, str(path), f"{16 + 40 * 784 + 1:,} bytes", f"promises {16 + 40 * 784:,}")
+
+
+def test_an_idx_file_of_other_image_sizes(tmp_path, monkeypatch):
+    pools = {split: (torch.zeros(10, 1, 32, 30, dtype=torch.uint8), torch.arange(10)) for split in ("train", "test")}
+    path = write_idx(tmp_path, pools, monkeypatch)
+    error_of("mnist", tmp_path, str(path / "train-images-idx3-ubyte"), "32×30 pixels, not 28×28")
+
+
+def test_an_idx_file_of_labels_where_images_belong(tmp_path, monkeypatch):
+    folder = write_idx(tmp_path, random_pools("mnist"), monkeypatch)
+    (folder / "train-images-idx3-ubyte").write_bytes((folder / "train-labels-idx1-ubyte").read_bytes())
+    error_of("mnist", tmp_path, "train-images-idx3-ubyte is no idx file of images")
+
+
+def test_more_labels_than_images(tmp_path, monkeypatch):
+    pools = random_pools("mnist")
+    pools["test"] = (pools["test"][0][:-1], pools["test"][1])
+    write_idx(tmp_path, pools, monkeypatch)
+    error_of("mnist", tmp_path, "t10k-labels-idx1-ubyte has 20 labels for 19 images")
+
+
+def test_a_corrupted_idx_file(tmp_path, monkeypatch):
+    path = write_idx(tmp_path, random_pools("mnist"), monkeypatch) / "t10k-images-idx3-ubyte"
+    raw = bytearray(path.read_bytes())
+    raw[100] ^= 1
+    path.write_bytes(raw)
+    error_of("mnist", tmp_path, str(path), "corrupted", "md5")
+
+
+def test_a_label_out_of_range(tmp_path, monkeypatch):
+    pools = random_pools("mnist")
+    pools["train"][1][5] = 10
+    folder = write_idx(tmp_path, pools, monkeypatch)
+    error_of("mnist", tmp_path, str(folder / "train-labels-idx1-ubyte"), "label 10, past 9")
+
+
+@pytest.mark.parametrize("name, file", [("mnist", "t10k-labels-idx1-ubyte"), ("cifar10", "data_batch_3")])
+def test_a_file_missing_beside_the_others(tmp_path, monkeypatch, name, file):
+    write = {"mnist": write_idx, "cifar10": write_pickles}[name]
+    folder = write(tmp_path, random_pools(name), monkeypatch)
+    (folder / file).unlink()
+    error_of(name, tmp_path, str(folder / file), "is missing", f"move {folder.name}/ away")
+
+
+def test_a_corrupted_pickle_is_never_opened(tmp_path, monkeypatch):
+    path = write_pickles(tmp_path, random_pools("cifar10"), monkeypatch) / "data_batch_2"
+    path.write_bytes(b"cos\nsystem\n(S'touch harmed'\ntR.")
+    error_of("cifar10", tmp_path, str(path), "corrupted")
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
+def test_a_zip_cut_short(tmp_path, kept):
+    path = write_zips(tmp_path / "data", "cifar10", random_pools("cifar10"), tmp_path) / "cifar10-train.zip"
+    path.write_bytes(path.read_bytes()[:int(path.stat().st_size * kept)])
+    error_of("cifar10", tmp_path / "data", str(path), "cannot be unpacked", "move cifar10-*.zip away")
+
+
+def test_a_zip_with_a_changed_byte(tmp_path):
+    path = write_zips(tmp_path / "data", "cifar10", random_pools("cifar10"), tmp_path) / "cifar10-test.zip"
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 4] ^= 255
+    path.write_bytes(raw)
+    error_of("cifar10", tmp_path / "data", "cifar10-test.zip", "cannot be unpacked")
+
+
+@pytest.mark.parametrize("harm", ["missing", "empty"])
+def test_a_missing_or_an_empty_class_folder(tmp_path, harm):
+    folder = write_folders(tmp_path, "cifar10", random_pools("cifar10")) / "train" / "frog"
+    for path in folder.iterdir():
+        path.unlink()
+    if harm == "missing":
+        folder.rmdir()
+    error_of("cifar10", tmp_path, f"{folder} holds no images", "png, webp or jpg")
+
+
+def test_a_zip_without_a_class(tmp_path):
+    pools = random_pools("cifar10")
+    pools["test"] = tuple(part[pools["test"][1] != 9] for part in pools["test"])
+    write_zips(tmp_path / "data", "cifar10", pools, tmp_path)
+    error_of("cifar10", tmp_path / "data", "cifar10-test.zip", "truck holds no images")
+
+
+def test_a_class_folder_of_another_name(tmp_path):
+    folder = write_folders(tmp_path, "cifar10", random_pools("cifar10")) / "test"
+    (folder / "bicycle").mkdir()
+    (folder / "cat" / "3.png").rename(folder / "bicycle" / "3.png")
+    error_of("cifar10", tmp_path, f"{folder / 'bicycle'} is no class", "airplane, automobile")
+
+
+def test_class_folders_of_one_split_alone(tmp_path):
+    pools = random_pools("mnist")
+    write_folders(tmp_path, "mnist", {"train": pools["train"]})
+    error_of("mnist", tmp_path, f"{tmp_path / 'mnist' / 'test'} is missing", "mnist-test.zip")
+
+
+def test_an_image_of_another_size(tmp_path):
+    path = write_folders(tmp_path, "cifar10", random_pools("cifar10")) / "train" / "cat" / "3.png"
+    Image.new("RGB", (31, 32)).save(path)
+    error_of("cifar10", tmp_path, f"{path} has 31×32 pixels, not 32×32")
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", "half"])
+def test_an_image_that_cannot_be_decoded(tmp_path, content):
+    path = write_folders(tmp_path, "mnist", random_pools("mnist")) / "train" / "3" / "3.png"
+    path.write_bytes(path.read_bytes()[:300] if content == "half" else content)
+    error_of("mnist", tmp_path, f"{path} cannot be decoded", "move mnist/ away")
+
+
+@pytest.mark.parametrize("name, near", [("minst", "mnist"), ("cifar", "cifar10"), ("x", "mnist, cifar10")])
+def test_an_unknown_name_says_the_near_ones(name, near):
+    with pytest.raises(data.DataError, match=f"unknown data set '{name}'; there is: {near}$"):
+        data.load(name)
+
+
+def test_a_root_that_is_a_file(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    error_of("mnist", tmp_path / "file", str(tmp_path / "file"), "is no folder")
+
+
+@pytest.mark.parametrize("function", ["listdir", "open"])
+def test_a_folder_or_file_that_cannot_be_read(tmp_path, monkeypatch, function):
+    folder = write_idx(tmp_path, random_pools("mnist"), monkeypatch)
+
+    def refuse(path, *rest, **named):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(*{"listdir": (os, "listdir"), "open": (Path, "read_bytes")}[function], refuse)
+    with pytest.raises(data.DataError, match="cannot be read .Permission denied.: make it readable") as raised:
+        data.load("mnist", tmp_path)
+    assert str(folder if function == "listdir" else folder / "train-images-idx3-ubyte") in str(raised.value)

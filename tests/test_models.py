@@ -1,0 +1,111 @@
+"""Every net against what the documents state: parameter counts, and the torchsummary tables layer by layer."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from helpers import models
+from helpers.models import count_parameters
+from helpers.summary import summarize
+
+NETS = (models.starter_net, models.first_net, models.budget_net, models.wide_net, models.compact_net)
+SHORT = {"conv": "Conv2d", "relu": "ReLU", "norm": "BatchNorm2d", "drop": "Dropout", "max": "MaxPool2d", "avg": "AvgPool2d"}
+
+# Each entry: layer, channels, side of the square output, parameters; as the document's torchsummary table has them.
+DOCUMENT_001 = """conv 4 28 40, relu 4 28 0, norm 4 28 8, conv 4 28 148, relu 4 28 0, norm 4 28 8,
+    conv 8 28 296, relu 8 28 0, norm 8 28 16, max 8 14 0, conv 12 14 876, relu 12 14 0, norm 12 14 24,
+    conv 12 14 1308, relu 12 14 0, norm 12 14 24, conv 16 12 1744, relu 16 12 0, norm 16 12 32, max 16 6 0,
+    conv 20 6 2900, relu 20 6 0, norm 20 6 40, conv 10 4 1810, avg 10 1 0"""
+DOCUMENT_003 = """conv 4 26 36, relu 4 26 0, norm 4 26 8, drop 4 26 0, conv 10 24 360, relu 10 24 0, norm 10 24 20, drop 10 24 0,
+    max 10 12 0, conv 8 12 80, relu 8 12 0, norm 8 12 16, drop 8 12 0, conv 4 12 32, relu 4 12 0, norm 4 12 8, drop 4 12 0,
+    conv 10 10 360, relu 10 10 0, norm 10 10 20, drop 10 10 0, conv 16 8 1440, relu 16 8 0, norm 16 8 32, drop 16 8 0,
+    conv 12 6 1728, relu 12 6 0, norm 12 6 24, drop 12 6 0, conv 16 4 1728, relu 16 4 0, norm 16 4 32, drop 16 4 0,
+    avg 16 1 0, conv 10 1 160"""
+
+
+def document_rows(table: str) -> list[tuple[str, tuple[int, ...], int]]:
+    entries = [entry.split() for entry in table.split(",")]
+    return [(SHORT[kind], (-1, int(channels), int(side), int(side)), int(count)) for kind, channels, side, count in entries]
+
+
+@pytest.mark.parametrize(("net", "table", "total"), [(models.budget_net, DOCUMENT_001, 9274),
+                                                     (models.compact_net, DOCUMENT_003, 6084)])
+def test_every_row_of_the_documents_table_is_rebuilt(net, table, total):
+    *rows, flatten = summarize(net(), (1, 28, 28)).rows
+    assert [tuple(row) for row in rows] == document_rows(table)
+    assert sum(row.parameters for row in rows) == total
+    assert tuple(flatten) == ("Flatten", (-1, 10), 0)  # the documents reshape in forward(), where no table shows it
+
+
+@pytest.mark.parametrize(("net", "count"), [
+    (models.starter_net, 6_379_786), (models.budget_net, 9_274), (lambda: models.budget_net(batch_norm=False), 9_122),
+    (models.compact_net, 6_084), (models.first_net, 5_958), (models.wide_net, 9_292)])
+def test_counts_are_exact(net, count):
+    assert count_parameters(net()) == count
+
+
+def test_the_starters_count_is_that_of_seven_convolutions_with_biases():
+    channels = [1, 32, 64, 128, 256, 512, 1024, 10]
+    assert sum(9 * i * o + o for i, o in zip(channels, channels[1:])) == count_parameters(models.starter_net())
+    assert not [layer for layer in models.starter_net() if isinstance(layer, (nn.Linear, nn.BatchNorm2d))]
+
+
+def test_the_wide_net_has_half_the_convolutions_at_the_same_budget():
+    deep, wide = models.budget_net(), models.wide_net()
+    assert abs(count_parameters(wide) / count_parameters(deep) - 1) <= 0.03
+    assert [sum(isinstance(layer, nn.Conv2d) for layer in net) for net in (deep, wide)] == [8, 4]
+
+
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("count", [1, 3])
+def test_images_become_ten_logits(net, count):
+    torch.manual_seed(0)
+    logits = net().eval()(torch.rand(count, 1, 28, 28))
+    assert logits.shape == (count, 10) and logits.dtype == torch.float32
+    assert not torch.allclose(logits.sum(1), torch.ones(count))  # logits, not probabilities
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_no_net_has_a_fully_connected_layer(net):
+    assert not [layer for layer in net().modules() if isinstance(layer, nn.Linear)]
+
+
+def test_images_of_a_batch_do_not_meet_in_evaluation():
+    net, images = models.budget_net().eval(), torch.rand(3, 1, 28, 28)
+    torch.testing.assert_close(net(images)[1:2], net(images[1:2]))
+
+
+def test_without_batch_normalisation_only_the_normalisations_are_gone():
+    kinds = [type(layer) for layer in models.budget_net() if not isinstance(layer, nn.BatchNorm2d)]
+    assert [type(layer) for layer in models.budget_net(batch_norm=False)] == kinds
+
+
+def test_dropout_is_as_strong_as_asked_for():
+    assert {layer.p for layer in models.compact_net(0.03) if isinstance(layer, nn.Dropout)} == {0.03}
+    assert {layer.p for layer in models.compact_net() if isinstance(layer, nn.Dropout)} == {0.0}
+
+
+def test_a_shared_tensor_counts_once():
+    shared = nn.Conv2d(4, 4, 3)
+    tied = nn.Linear(5, 5, bias=False)
+    tied.weight = nn.Parameter(torch.zeros(5, 5))
+    also = nn.Linear(5, 5, bias=False)
+    also.weight = tied.weight
+    assert count_parameters(nn.Sequential(shared, nn.ReLU(), shared, tied, also)) == 4 * 4 * 9 + 4 + 25
+
+
+def test_frozen_parameters_and_buffers_do_not_count():
+    net = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    net[0].bias.requires_grad_(False)
+    assert count_parameters(net) == 3 * 2 + 2 + 2
+
+
+def test_bare_parameters_count():
+    class Scale(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.factor = nn.Parameter(torch.ones(7))
+
+    assert count_parameters(Scale()) == 7

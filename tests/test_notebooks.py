@@ -1,0 +1,173 @@
+"""Every committed notebook is tidy; and the checker finds each fault that is put into a good notebook."""
+
+import json
+
+import nbformat
+import pytest
+from hygiene import LINK, link_problems, problems
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from helpers import publish
+from helpers.environment import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SESSIONS = ("01_first_network", "02_parameter_budget")
+
+
+@pytest.mark.parametrize("name", [path.name for path in NOTEBOOKS])
+def test_the_notebook_is_tidy(name):
+    found = problems(ROOT / "notebooks" / name)
+    assert not found, "\n".join(found)
+
+
+def test_every_session_has_its_notebook():
+    assert set(SESSIONS) <= {path.stem for path in NOTEBOOKS}
+
+
+def test_setup_cells_and_badges_are_those_of_the_published_address():
+    assert publish.check() == []
+
+
+def test_links_and_images_of_the_readme_resolve():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = link_problems(text, ROOT, ROOT)
+    assert LINK.search(text) and not found, "\n".join(found)
+
+
+# The checker itself.
+
+
+def good():
+    """A small notebook that keeps every rule."""
+    words = "It says in words what the next cell shows and asks what will come out. " * 8 + "[here](01.ipynb#part)"
+    image = "![it](../images/a%20b.png)"
+    slide = {"slideshow": {"slide_type": "slide"}}
+    form = slide | {"tags": ["solution"], "jupyter": {"source_hidden": True}, "cellView": "form"}
+    result = new_output("execute_result", {"text/plain": "1/home stretch, train/test, 3e-05"}, execution_count=4)
+    return new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}, cells=[
+        new_markdown_cell(f"# Title\n\n{words} [there](https://example.org/home/x) {image}"),
+        new_code_cell(publish.setup_cell(publish.published()), metadata=slide | {"tags": ["setup"]}, execution_count=1),
+        new_code_cell("import os\n\n%matplotlib inline", metadata=slide, execution_count=2),
+        new_markdown_cell("Now `f[a](b)` and $a[i](x)$."),
+        new_code_cell("x = 1\nx / 2", metadata=slide | {"tags": ["nbval-check-output"]}, execution_count=3,
+                      outputs=[new_output("stream", text="fine\n")]),
+        new_code_cell("x", metadata=form, execution_count=4, outputs=[result])])
+
+
+@pytest.fixture
+def problems_of(tmp_path):
+    """Write a notebook as a course would hold it, and say what is wrong with it."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a b.png").touch()
+
+    def check(notebook):
+        nbformat.write(notebook, tmp_path / "notebooks" / "01.ipynb")
+        return problems(tmp_path / "notebooks" / "01.ipynb")
+
+    return check
+
+
+def test_a_good_notebook_has_no_problem(problems_of):
+    assert problems_of(good()) == []
+
+
+def test_a_notebook_of_session_07_may_be_larger(tmp_path, problems_of):
+    notebook = good()
+    notebook.cells[4].outputs.append(new_output("display_data", {"image/png": "A" * 400_000}))
+    assert problems_of(notebook) == ["larger than 300 KB"]
+    later = (tmp_path / "notebooks" / "01.ipynb").rename(tmp_path / "notebooks" / "07.ipynb")
+    (tmp_path / "notebooks" / "01.ipynb").touch()
+    assert problems(later) == []
+
+
+def output(kind, *arguments, **values):
+    return lambda cell: cell.outputs.append(new_output(kind, *arguments, **values))
+
+
+def source(text):
+    return lambda cell: cell.update(source=text)
+
+
+def more(text):
+    return lambda cell: cell.update(source=cell.source + text)
+
+
+def meta(**values):
+    return lambda cell: cell.metadata.update(values)
+
+
+SPOILED = [
+    (4, lambda cell: cell.update(execution_count=7), "not executed"),
+    (4, lambda cell: cell.update(execution_count=None), "not executed"),
+    (4, output("error", ename="E", evalue="", traceback=[]), "error"),
+    (4, output("stream", name="stderr", text="hm"), "stderr"),
+    (4, output("stream", text="UserWarning: hm"), "warning"),
+    (4, output("display_data", {"text/html": "<b>FutureWarning</b>"}), "warning"),
+    (4, output("stream", text="saved in /home/ada/x.png"), "machine path"),
+    (4, output("display_data", {"text/plain": "Path('/work')"}), "machine path"),
+    (4, output("stream", text=r"saved in C:\Users\ada"), "machine path"),
+    (4, source("open('/tmp/x')"), "machine path"),
+    (4, output("display_data", {"image/png": "A" * 300_000}), "larger than"),
+    (1, more("\n"), "setup cell"),
+    (1, meta(tags=[]), "setup cell"),
+    (4, meta(tags=["setup"]), "setup cell"),
+    (2, source("from os import *"), "star import"),
+    (4, source("import sys"), "one cell"),
+    (4, source("def f():\n    import sys"), "one cell"),
+    (4, source("from sys import path"), "one cell"),
+    (2, source("y = 1"), "one cell"),
+    (4, source("x ="), "does not parse"),
+    (4, source("x = 1\n" * 41), "a cell of 41 lines"),
+    (4, source(""), "empty"),
+    (4, source("x = 1\n" * 30), "median"),
+    (0, more(" word" * 400), "words of prose"),
+    (0, source("# Title"), "words of prose"),
+    (0, more(" [gone](02.ipynb)"), "dead link"),
+    (0, more(" ![gone](../images/gone.png)"), "dead link"),
+    (0, more(' <img src="../images/gone.png">'), "dead link"),
+    (0, more(" ![gone](attachment:gone.png)"), "dead link"),
+    (0, more(" [out](../../other)"), "dead link"),
+    (0, more(" [root](/notebooks/01.ipynb)"), "dead link"),
+    (0, more(" [plain](http://example.org)"), "dead link"),
+    (0, more(" http://example.org"), "dead link"),
+    (0, more(" [odd](https://example)"), "dead link"),
+    (0, more(" [empty]()"), "dead link"),
+    (0, more("\n\n[a]: gone.md"), "dead link"),
+    (4, meta(execution={"iopub.execute_input": "2026-01-01"}), "times"),
+    (4, meta(slideshow={}), "slideshow"),
+    (4, meta(tags=[]), "compared"),
+    (4, meta(tags=["nbval-skip"]), "kept from the tests"),
+    (4, source("# NBVAL_SKIP"), "kept from the tests"),
+    (5, meta(jupyter={}), "not folded"),
+    (5, meta(cellView=""), "not folded"),
+]
+
+
+@pytest.mark.parametrize("cell, spoil, expected", SPOILED)
+def test_a_spoiled_notebook_is_reported(problems_of, cell, spoil, expected):
+    notebook = good()
+    spoil(notebook.cells[cell])
+    assert any(expected in problem for problem in problems_of(notebook))
+
+
+def test_a_third_code_cell_in_a_row_is_reported(problems_of):
+    notebook = good()
+    del notebook.cells[3]
+    assert "more than two code cells in a row" in problems_of(notebook)
+
+
+def test_another_kernel_is_reported(problems_of):
+    notebook = good()
+    notebook.metadata.kernelspec.name = "mine"
+    assert problems_of(notebook) == ["the kernel is not python3"]
+
+
+def test_cells_without_ids_are_reported(tmp_path, problems_of):
+    notebook = good()
+    problems_of(notebook)
+    old = json.loads((tmp_path / "notebooks" / "01.ipynb").read_text()) | {"nbformat_minor": 4}
+    for cell in old["cells"]:
+        del cell["id"]
+    (tmp_path / "notebooks" / "old.ipynb").write_text(json.dumps(old))
+    assert "cells without an id of their own" in problems(tmp_path / "notebooks" / "old.ipynb")
