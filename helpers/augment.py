@@ -161,8 +161,9 @@ def document_004() -> Compose:
 def albumentations_pipeline(name: str) -> Any:
     """The same recipe in Albumentations 2: ``mnist`` (document 004) or ``cifar10`` (crop, flip, cutout), normalised.
 
-    Call it as ``pipeline(image=array)["image"]`` with uint8 arrays [H, W, C]; it returns float32 [H, W, C]. Its random
-    state is its own: ``pipeline.set_random_seed(seed)``. ``CourseError`` for another name, or without Albumentations.
+    Call it as ``pipeline(image=array)["image"]`` with uint8 arrays [H, W, C]; it returns float32 [H, W, C]. It shifts
+    by whole pixels, and has a random state of its own: ``pipeline.set_random_seed(seed)``. Raises ``CourseError`` for
+    another name, or where Albumentations is not installed.
     """
     from helpers.sources import KNOWN
 

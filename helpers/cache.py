@@ -11,57 +11,51 @@ from helpers.environment import ROOT, replacing
 from helpers.sources import KNOWN, Known, Pool, Source, writable
 
 
-def in_fixed_order(pools: dict[str, Pool]) -> dict[str, Pool]:
-    """Each pool sorted by the SHA-1 of every image's pixels (C, H, W), equal images by label."""
-    return {split: _sorted(images.contiguous(), labels) for split, (images, labels) in pools.items()}
-
-
-def _sorted(images: torch.Tensor, labels: torch.Tensor) -> Pool:
+def in_fixed_order(pool: Pool) -> Pool:
+    """The pool sorted by the SHA-1 of every image's pixels (C, H, W), equal images by label."""
+    images, labels = pool[0].contiguous(), pool[1]
     keys = [(hashlib.sha1(image).digest(), label) for image, label in zip(images.numpy(), labels.tolist())]
     order = torch.tensor(sorted(range(len(keys)), key=keys.__getitem__))
     return images[order], labels[order]
 
 
-def cached(name: str, source: Source, root: Path) -> dict[str, Pool]:
-    """The pools of ``source`` in the fixed order, from the cache where it has them, else read and cached.
+def cached(name: str, source: Source, root: Path, split: str) -> Pool:
+    """One split of ``source`` in the fixed order, from the cache where it has it, else read and cached.
 
     The file's name carries a fingerprint of the source, so another or a changed source never meets it.
     """
     stats = [(path.parent.name, path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in source.files]
     key = hashlib.sha256(repr(stats).encode()).hexdigest()[:12]
-    paths = [folder / f"{name}-{key}.pt" for folder in dict.fromkeys((root, ROOT / "data"))]
+    paths = [folder / f"{name}-{split}-{key}.pt" for folder in dict.fromkeys((root, ROOT / "data"))]
     for path in paths:
-        if (pools := _from_cache(path, KNOWN[name])) is not None:
-            return pools
-    pools = in_fixed_order(source.read())
-    _to_cache(paths, pools)
-    return pools
+        if (pool := _from_cache(path, KNOWN[name])) is not None:
+            return pool
+    pool = in_fixed_order(source.read(split))
+    _to_cache(paths, pool)
+    return pool
 
 
-def _from_cache(path: Path, known: Known) -> dict[str, Pool] | None:
-    """The pools in a cache file; None where there is none, or one that is cut short or holds anything else."""
+def _from_cache(path: Path, known: Known) -> Pool | None:
+    """The pool in a cache file; None where there is none, or one that is cut short or holds anything else."""
     try:
         if not path.exists():
             return None
-        pools = torch.load(path, weights_only=True)
-        for images, labels in (pools["train"], pools["test"]):
-            sound = (images.dtype == torch.uint8 and images.shape == (len(labels), *known.shape)
-                     and labels.dtype == torch.int64 and 0 <= labels.min() and labels.max() < len(known.classes))
-            if not sound:
-                return None
+        images, labels = torch.load(path, weights_only=True)
+        sound = (images.dtype == torch.uint8 and images.shape == (len(labels), *known.shape)
+                 and labels.dtype == torch.int64 and 0 <= labels.min() and labels.max() < len(known.classes))
+        return (images, labels) if sound else None
     except Exception:  # a damaged pickle can raise anything; reading the source again is always safe
         return None
-    return pools
 
 
-def _to_cache(paths: list[Path], pools: dict[str, Pool]) -> None:
-    """Save the pools under the first path that takes them; say so where none does, and go on."""
+def _to_cache(paths: list[Path], pool: Pool) -> None:
+    """Save the pool under the first path that takes them; say so where none does, and go on."""
     problem = "read-only folder"
     for path in paths:
         try:
             if writable(path.parent):
                 with replacing(path) as temporary, open(temporary, "wb") as file:
-                    torch.save({split: list(pool) for split, pool in pools.items()}, file)
+                    torch.save(list(pool), file)
                 return
         except (OSError, RuntimeError) as error:  # torch wraps a failed write into a RuntimeError
             problem = getattr(error, "strerror", None) or str(error).splitlines()[0]

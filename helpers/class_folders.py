@@ -29,7 +29,7 @@ def class_folders(name: str, root: Path) -> Source | None:
     for split in {"train", "test"} - set(places):
         raise DataError(f"{root / name / split} is missing: add it or {name}-{split}.zip, as for the other split")
     files = [path for place in places.values() for path in ([place] if place.suffix == ".zip" else _images_in(place))]
-    return Source("folder", files, lambda: {split: _read_images(name, place) for split, place in places.items()})
+    return Source("folder", files, lambda split: _read_images(name, places[split]))
 
 
 def _is_image(file: str) -> bool:

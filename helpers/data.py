@@ -23,13 +23,17 @@ SMOKE_SIZES = {"train": 2_000, "test": 500}
 
 @dataclass(frozen=True, eq=False)
 class ImageSplit:
-    """Images uint8 [N, C, H, W], labels int64 [N], class names, and a mean and deviation per channel (1 is white)."""
+    """Images uint8 [N, C, H, W], labels int64 [N], class names, a mean and deviation per channel (1 is white).
+
+    ``note`` is shown on every picture that is drawn from the split.
+    """
 
     images: torch.Tensor = field(repr=False)
     labels: torch.Tensor = field(repr=False)
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    note: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -61,63 +65,67 @@ class ImageData:
         return hashlib.sha256(bytes(self.test.labels.tolist())).hexdigest()
 
 
-def load(name: str, root: str | Path | None = None, validation: int = 5000, seed: int = 0) -> ImageData:
+def load(name: str, root: str | Path | None = None, validation: int = 5000, seed: int = 0, test: bool = True) -> ImageData:
     """MNIST (``"mnist"``) or CIFAR-10 (``"cifar10"``), whole, from the first place that has it.
 
     The places: torchvision's files in ``root`` (``COURSE_DATA`` or ``data/`` unless given), class folders or zips
     there, a download, and drawn practice data, which prints a line saying so. ``COURSE_SMOKE=1`` without ``root`` goes
     to practice data at once. Training and test images each lie in the order of the SHA-1 of their pixels, whatever the
     source. ``validation`` of the training images, chosen by ``seed``, are split off (at most a quarter of practice).
+    With ``test=False``, as a search wants it, the test images are not even read, and ``.test`` is empty.
     Raises DataError where the name is unknown, a local file is damaged or unreadable, or ``validation`` does not fit.
     """
     if name not in KNOWN:
         raise DataError(str(unknown("data set", name, KNOWN)))
     known = KNOWN[name]
-    source, pools = _read(name, None if root is None else Path(root).expanduser())
+    kind, pools = _read(name, None if root is None else Path(root).expanduser(), ("train", "test") if test else ("train",))
     count = len(pools["train"][1])
-    limit = known.train_size if source == "practice" else count
+    limit = known.train_size if kind == "practice" else count
     if not isinstance(validation, int) or not 0 <= validation < limit:
         raise DataError(f"validation={validation} of {limit:,} training images of {known.title}: give 0 to {limit - 1}")
-    held_out = min(validation, count // 4) if source == "practice" else validation
+    held_out = min(validation, count // 4) if kind == "practice" else validation
     chosen = torch.zeros(count, dtype=torch.bool)
     chosen[torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:held_out]] = True
-    train, test = (ImageSplit(*pools[split], known.classes, known.mean, known.std) for split in ("train", "test"))
-    return ImageData(name, source, known.classes, known.mean, known.std,
-                     train.subset(~chosen) if held_out else train, train.subset(chosen), test)
+    note = "practice data" if kind == "practice" else ""
+    train = ImageSplit(*pools["train"], known.classes, known.mean, known.std, note)
+    tests = replace(train, images=pools["test"][0], labels=pools["test"][1]) if test else train.subset(slice(0, 0))
+    return ImageData(name, kind, known.classes, known.mean, known.std,
+                     train.subset(~chosen) if held_out else train, train.subset(chosen), tests)
 
 
-def _read(name: str, root: Path | None) -> tuple[str, dict[str, Pool]]:
+def _read(name: str, root: Path | None, splits: Sequence[str]) -> tuple[str, dict[str, Pool]]:
     """The kind of the first source that has the data set, and its pools in the fixed order."""
     folder = root or data_root()
-    if smoke() and root is None:
-        return "practice", _practice(name, folder)
     try:
-        if folder.exists() and not folder.is_dir():
-            raise DataError(f"{folder} is no folder: name one that holds the data sets, or one to put them into")
-        source = torchvision_folder(name, folder) or class_folders(name, folder)
-        source = source or (None if smoke() else download(name, folder))
+        source = _find(name, folder) if root is not None or not smoke() else None
         if source:
-            return source.kind, cached(name, source, folder)
+            return source.kind, {split: cached(name, source, folder, split) for split in splits}
     except OSError as problem:
         raise DataError(f"{problem.filename or folder} cannot be read ({problem.strerror or problem}): make it "
                         "readable, or name another folder in COURSE_DATA") from problem
-    return "practice", _practice(name, folder)
+    return "practice", _practice(name, folder, splits)
 
 
-def _practice(name: str, folder: Path) -> dict[str, Pool]:
+def _find(name: str, folder: Path) -> Source | None:
+    """The first place that holds the data set: torchvision's files, class folders or zips, a download."""
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is no folder: name one that holds the data sets, or one to put them into")
+    found = torchvision_folder(name, folder) or class_folders(name, folder)
+    return found or (None if smoke() else download(name, folder))
+
+
+def _practice(name: str, folder: Path, splits: Sequence[str]) -> dict[str, Pool]:
     """Drawn images instead of real ones, with a line that says so; small and not cached in the smoke profile."""
     from helpers import practice
 
     print(f"PRACTICE DATA: drawn {practice.TITLES[name]} stand in for {KNOWN[name].title}; results say nothing about "
           f"{KNOWN[name].title}.")
     sizes = SMOKE_SIZES if smoke() else PRACTICE_SIZES
-
-    def read() -> dict[str, Pool]:
-        return {split: practice.draw(name, count, seed) for seed, (split, count) in enumerate(sizes.items())}
-
+    source = Source("practice", [Path(practice.__file__)],
+                    lambda split: practice.draw(name, sizes[split], seed=list(sizes).index(split)))
     if smoke():
-        return in_fixed_order(read())
-    return cached(name, Source("practice", [Path(practice.__file__)], read), folder)
+        return {split: in_fixed_order(source.read(split)) for split in splits}
+    return {split: cached(name, source, folder, split) for split in splits}
 
 
 class Batches:

@@ -16,6 +16,9 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "torchsummary", "albumentations", "tqdm", "nbval", "nbconvert")
+SWITCHES = ("COURSE_DATA", "COURSE_SMOKE", "COURSE_TRAIN", "COURSE_REPO", "COURSE_RUNS")
+DATA_PLACES = {"mnist": ("MNIST/raw", "mnist", "mnist-train.zip"),  # in the order in which data.load looks
+               "cifar10": ("cifar-10-batches-py", "cifar10", "cifar10-train.zip")}
 
 
 class CourseError(Exception):
@@ -24,12 +27,12 @@ class CourseError(Exception):
 
 def smoke() -> bool:
     """True in the fast profile of the tests (``COURSE_SMOKE=1``): practice data, few samples, few steps."""
-    return os.environ.get("COURSE_SMOKE", "") == "1"
+    return os.environ.get("COURSE_SMOKE") == "1"
 
 
 def train_live() -> bool:
     """True where ``COURSE_TRAIN=1`` asks to train although a recorded result could be shown."""
-    return os.environ.get("COURSE_TRAIN", "") == "1"
+    return os.environ.get("COURSE_TRAIN") == "1"
 
 
 def data_root() -> Path:
@@ -44,11 +47,8 @@ def runs_root() -> Path:
 
 def pick_device() -> torch.device:
     """The fastest device at hand: CUDA, then Apple's MPS, then the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
+    available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
+    return torch.device(next(kind for kind, there in available.items() if there()))
 
 
 def seed_everything(seed: int) -> torch.Generator:
@@ -66,6 +66,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary name beside ``path`` to write to; rename it to ``path`` on success, remove it on failure.
 
     A reader sees the old file or the new one, never half of it, also when the process is killed or two write at once.
+    What a killed process leaves is ``.NAME.*.tmp``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,43 +86,43 @@ def unknown(kind: str, name: str, names: Iterable[str]) -> CourseError:
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of the course's packages, by name; ``missing`` where one is not installed."""
-    found = {"python": platform.python_version()}
+    """Installed versions of Python and the course's packages, by name; ``missing`` where one is not installed."""
+    found = {"python": platform.python_version()} | dict.fromkeys(PACKAGES, "missing")
     for package in PACKAGES:
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "missing"
     return found
 
 
-def machine(device: torch.device | None = None) -> dict[str, str | int]:
+def machine() -> dict[str, str | int]:
     """What a record says of the machine: device and its name, torch, Python, system and number of threads."""
-    device = device or pick_device()
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    return {"device": device.type, "device_name": name, "torch": torch.__version__, "python": platform.python_version(),
+    device = pick_device().type
+    name = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
+    return {"device": device, "device_name": name, "torch": torch.__version__, "python": platform.python_version(),
             "system": platform.system(), "threads": torch.get_num_threads()}
 
 
+def data_sources() -> dict[str, str]:
+    """For each data set the place in the data folder that ``data.load`` would read, found without reading it."""
+    missing = "not in the data folder: python -m helpers data fetches it"
+    return {name: next((f"found: {place}" for place in places if os.path.exists(data_root() / place)), missing)
+            for name, places in DATA_PLACES.items()}
+
+
 def known_problems(found: dict[str, str]) -> list[str]:
-    """One line for each combination of versions that is known to go wrong."""
-    problems = []
+    """One line for each thing in ``versions()`` that is known to go wrong."""
+    problems = [f"{name} is not installed: pip install -r requirements.txt" for name in found if found[name] == "missing"]
     if found["albumentations"].startswith("1."):
-        problems.append("albumentations 1 knows other argument names than the course: pip install 'albumentations>=2,<3'")
-    if "+cpu" in found["torch"] and "+cpu" not in found["torchvision"] and platform.system() == "Linux":
-        problems.append("a CPU build of torch beside a CUDA build of torchvision: importing torchvision may fail; install "
-                        "both from the same index")
-    problems += [f"{name} is not installed: pip install -r requirements.txt" for name, version in found.items()
-                 if version == "missing"]
+        problems.append("albumentations 1 has other argument names than the course: pip install 'albumentations>=2,<3'")
+    cpu_builds = {"+cpu" in found[name] for name in ("torch", "torchvision") if found[name] != "missing"}
+    if len(cpu_builds) == 2 and platform.machine() == "x86_64":
+        problems.append("only one of torch and torchvision is a build for the CPU, so torchvision may not import: install "
+                        "both from one index")
     return problems
 
 
 def report() -> str:
-    """Versions, device, threads, switches and known-bad combinations, as lines of text."""
-    found = versions()
-    lines = [f"{name:15} {value}" for name, value in {**found, **machine()}.items() if name != "python" or value]
-    lines += [f"{name:15} {os.environ.get(name, '(not set)')}"
-              for name in ("COURSE_DATA", "COURSE_SMOKE", "COURSE_TRAIN", "COURSE_REPO", "COURSE_RUNS")]
-    problems = known_problems(found)
-    return "\n".join(lines + ["problems        " + (problems[0] if problems else "none known")]
-                     + [" " * 16 + line for line in problems[1:]])
+    """Versions, device, threads, switches, data sources and known-bad combinations, as lines of text."""
+    found, switches = versions(), {name: os.environ.get(name, "(not set)") for name in SWITCHES}
+    lines = [f"{name:15} {value}" for name, value in (found | machine() | switches | data_sources()).items()]
+    return "\n".join(lines + [f"{'problem':15} {problem}" for problem in known_problems(found) or ["none known"]])

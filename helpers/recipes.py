@@ -18,12 +18,21 @@ UNJUDGED = ("title", "claim", "baseline", "headline")
 
 @dataclass(frozen=True)
 class Claim:
-    """At most so many parameters and epochs, and at least ``accuracy`` percent in each of the last ``last_epochs`` epochs."""
+    """At most so many parameters and epochs, and at least ``accuracy`` percent in each of the ``last_epochs``."""
 
     max_parameters: int
     max_epochs: int
     accuracy: float
     last_epochs: int = 1
+
+    def __str__(self) -> str:
+        return (f"at most {self.max_parameters:,} parameters and {self.max_epochs} epochs, at least {self.accuracy} % in "
+                f"{self.where}")
+
+    @property
+    def where(self) -> str:
+        """The epochs that are judged, in words."""
+        return "the last epoch" if self.last_epochs == 1 else f"each of the last {self.last_epochs} epochs"
 
 
 @dataclass(frozen=True)
@@ -142,8 +151,12 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
         _variant(_AVERAGED, "averaged, more augmentation"),
         _variant(_AVERAGED, "averaged, most augmentation", augment=_MOST),
         _variant(_AVERAGED, "averaged, more augmentation, decay 5e-4", weight_decay=5e-4),
-        _variant(_AVERAGED, "averaged, more augmentation, rate 0.2", learning_rate=0.2),
-        _variant(_AVERAGED, "averaged, more augmentation, batch 64", batch_size=64),
+        _variant(_AVERAGED, "averaged, more augmentation, decay 1e-3", weight_decay=1e-3),
+        _variant(_AVERAGED, "averaged, more augmentation, decay 5e-4, rate 0.2", weight_decay=5e-4, learning_rate=0.2),
+    ),
+    "budget-finalists": (
+        _variant(_AVERAGED, "averaged, more augmentation, decay 5e-4", weight_decay=5e-4),
+        _variant(_AVERAGED, "averaged, more augmentation, decay 5e-4, rate 0.2", weight_decay=5e-4, learning_rate=0.2),
     ),
     "budget-5": tuple(_variant(EXPERIMENTS[name], f"rate {rate}", learning_rate=rate)
                       for name in ("budget-5", "budget-5-wide", "budget-5-no-norm", "budget-5-constant")

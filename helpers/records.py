@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import statistics
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Sequence
 
 from helpers.data import ImageData
-from helpers.environment import NOTEBOOKS, ROOT, CourseError, replacing, runs_root, smoke
+from helpers.environment import NOTEBOOKS, ROOT, CourseError, replacing, runs_root, smoke, unknown
 from helpers.interpret import Predictions, wilson_interval
 from helpers.recipes import EXPERIMENTS, Claim, Recipe
 from helpers.training import History
 
-START, END = "<!-- results -->", "<!-- /results -->"
+TABLE = re.compile("(<!-- results -->).*?(<!-- /results -->)", re.DOTALL)
+FIGURE = re.compile(r"(<!-- result ([\w-]+) -->).*?(<!-- /result -->)")
 
 
 def results_root() -> Path:
@@ -26,7 +27,7 @@ def results_root() -> Path:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A record (the JSON's dictionary) and its arrays: ``predictions`` [seeds, N], perhaps ``logits`` [seeds, N, classes]."""
+    """A record (the JSON's dictionary) and its arrays: ``predictions`` [seeds, N], maybe ``logits`` [seeds, N, 10]."""
 
     record: dict[str, Any]
     arrays: dict[str, Any]
@@ -56,32 +57,33 @@ class Result:
     @property
     def provenance(self) -> str:
         """When, on what and from which commit the record was made."""
-        machine = self.record["environment"]
-        return (f"recorded {self.record['recorded'][:10]}, {machine['device']} ({machine['device_name']}, {machine['threads']} "
-                f"threads), torch {machine['torch']}, commit {self.record['commit'][:7]}")
+        made, on = self.record, self.record["environment"]
+        return (f"recorded {made['recorded'][:10]}, {on['device']} ({on['device_name']}, {on['threads']} threads), "
+                f"torch {on['torch']}, commit {made['commit'][:7]}")
 
     def predictions(self, data: ImageData, run: int = 0) -> Predictions:
         """The recorded predictions of one run. Raises ``CourseError`` where ``data`` has other test images."""
         if data.digest != self.record["data"]["digest"]:
             raise CourseError(f"the record {self.record['name']} belongs to other test images than these ({data.name}, "
-                              f"{data.source}): fetch the real ones with python -m helpers data, or train with COURSE_TRAIN=1")
-        if "logits" in self.arrays:
-            return Predictions(data.test, self.arrays["logits"][run])
-        return Predictions.from_classes(data.test, self.arrays["predictions"][run])
+                              f"{data.source}): fetch them with python -m helpers data, or train with COURSE_TRAIN=1")
+        logits = self.arrays["logits"][run] if "logits" in self.arrays else None
+        return Predictions(data.test, logits, self.arrays["predictions"][run])
 
     def judge(self, claim: Claim) -> Verdict:
         """Judge a claim on every run of the record."""
         return judge(claim, self.record["parameters"], self.histories, self.record["data"]["source"])
 
     def save(self) -> None:
-        """Write the arrays, then the JSON, each under a temporary name that is renamed."""
+        """Write arrays and JSON whole under temporary names, then rename both; remove what a killed process left."""
         import numpy
 
         path = results_root() / f"{self.record['name']}.json"
-        with replacing(path.with_suffix(".npz")) as temporary, open(temporary, "wb") as file:
-            numpy.savez_compressed(file, **self.arrays)
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(self.record, indent=1) + "\n", encoding="utf-8")
+        with replacing(path) as text, replacing(path.with_suffix(".npz")) as packed:
+            with open(packed, "wb") as file:
+                numpy.savez_compressed(file, **self.arrays)
+            text.write_text(json.dumps(self.record, indent=1) + "\n", encoding="utf-8")
+        for left in path.parent.glob(f".{path.stem}.*.tmp"):
+            left.unlink(missing_ok=True)
 
 
 def load_result(name: str, folder: Path | None = None, recipe: Recipe | None = None) -> Result:
@@ -94,16 +96,18 @@ def load_result(name: str, folder: Path | None = None, recipe: Recipe | None = N
     recipe, path = recipe or EXPERIMENTS.get(name), (folder or NOTEBOOKS / "results") / f"{name}.json"
     command = f"python -m helpers experiment {name}"
     if not path.exists():
-        raise CourseError(f"{path.name} is not recorded yet: {command}")
+        raise CourseError(f"{path.name} is not recorded yet: {command}") if recipe else unknown("record", name, EXPERIMENTS)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         with numpy.load(path.with_suffix(".npz")) as stored:
             result = Result(record, dict(stored))
         same = recipe is None or record["recipe"] == recipe.hyperparameters()
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as problem:
+        if len(record["runs"]) != len(result.arrays["predictions"]):
+            raise ValueError("another number of runs than the npz file")
+    except Exception as problem:  # a damaged archive can raise anything
         raise CourseError(f"the record {path.name} is damaged ({type(problem).__name__}): {command} --fresh") from None
     if not same:
-        raise CourseError(f"the record {path.name} is of another recipe than helpers/recipes.py has now: {command} --fresh")
+        raise CourseError(f"the record {path.name} is of another recipe than helpers/recipes.py has: {command} --fresh")
     return result
 
 
@@ -118,20 +122,19 @@ class Verdict:
     judged: bool = True
 
     def __str__(self) -> str:
-        claim, (low, high) = self.claim, wilson_interval(self.passed, self.n)
-        where = f"each of the last {claim.last_epochs} epochs" if claim.last_epochs > 1 else "the last epoch"
-        text = (f"at most {claim.max_parameters:,} parameters and {claim.max_epochs} epochs, at least {claim.accuracy} % in {where}")
         if not self.judged:
-            return f"NOT JUDGED (practice data): {text}"
+            return f"NOT JUDGED (practice data): {self.claim}"
+        low, high = wilson_interval(self.passed, self.n)
         counts = f"  {self.passed} of {self.n} runs (Wilson 95 %: {low:.0f} to {high:.0f} %)"
-        return "\n".join([f"{'HOLDS' if self.passed == self.n else 'FAILS'}: {text}", counts, *self.reasons])
+        return "\n".join([f"{'HOLDS' if self.passed == self.n else 'FAILS'}: {self.claim}", counts, *self.reasons])
 
 
 def judge(claim: Claim, parameters: int, histories: Sequence[History], source: str = "") -> Verdict:
     """Judge every run of a net with so many ``parameters``. Of practice data (by ``source``) nothing is claimed."""
     reasons, passed = [], 0
     for number, epochs in enumerate(history.epochs for history in histories):
-        lowest = min(row["test_accuracy"] for row in epochs[-claim.last_epochs:])
+        last = [row["test_accuracy"] for row in epochs[-claim.last_epochs:]]
+        lowest = min(last, key=lambda value: (value == value, value), default=math.nan)  # not a number is lowest of all
         wrong = ([f"{parameters:,} parameters"] * (parameters > claim.max_parameters)
                  + [f"{len(epochs)} epochs"] * (not claim.last_epochs <= len(epochs) <= claim.max_epochs)
                  + [f"{lowest:.2f} %"] * (not lowest >= claim.accuracy))
@@ -150,7 +153,8 @@ def paired_difference(result: Result, baseline: Result) -> tuple[float, float, f
     mine, other = result.accuracies, baseline.accuracies
     differences = [mine[seed] - other[seed] for seed in mine if seed in other]
     if len(differences) < 2:
-        raise CourseError(f"{result.record['name']} and {baseline.record['name']} share {len(differences)} seeds: two are needed")
+        raise CourseError(f"{result.record['name']} and {baseline.record['name']} share {len(differences)} seeds, and 2 "
+                          "are needed: record both with --seeds 2 or more")
     mean, count = statistics.fmean(differences), len(differences)
     half = float(t.ppf(0.975, count - 1)) * statistics.stdev(differences) / math.sqrt(count)
     return mean, mean - half, mean + half
@@ -164,29 +168,45 @@ def comparison_table(names: Sequence[str]) -> str:
         if recipe.baseline:
             mean, low, high = paired_difference(result, load_result(recipe.baseline))
             told = f"{mean:+.2f} ({low:+.2f} to {high:+.2f})" + ("" if low * high > 0 else ", undecided")
-        seconds = statistics.median(row["seconds"] for run in result.record["runs"] for row in run["epochs"])
-        lines.append(f"| {recipe.title} | {result.record['parameters']:,} | {result.accuracy} | {told} | {seconds:.0f} |")
+        seconds = statistics.median(row["seconds"] for history in result.histories for row in history.epochs)
+        cells = (recipe.title, f"{result.record['parameters']:,}", result.accuracy, told, f"{seconds:.0f}")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def results_table() -> str:
-    """README's table in Markdown: every experiment with its last epoch, its claim judged, machine, commit and command."""
-    lines = ["| recipe | parameters | epochs | last epoch, mean ± sd | claim | recorded | command |", "|---|---|---|---|---|---|---|"]
+    """README's table in Markdown: every experiment with its last epoch, its claim judged, its origin and command."""
+    lines = ["| recipe | parameters | epochs | last epoch, mean ± sd | claim | recorded | command |", "|---" * 7 + "|"]
     for name, recipe in EXPERIMENTS.items():
-        result, told = load_result(name), "–"
-        if recipe.claim:
-            verdict, claim = result.judge(recipe.claim), recipe.claim
-            told = f"≥ {claim.accuracy} % in the last {claim.last_epochs}: {verdict.passed} of {verdict.n} seeds"
-        lines.append(f"| {recipe.title} | {result.record['parameters']:,} | {recipe.epochs} | {result.accuracy} | {told} "
-                     f"| {result.provenance.removeprefix('recorded ')} | `{result.command}` |")
+        result, claim, told = load_result(name), recipe.claim, "–"
+        if claim:
+            verdict = result.judge(claim)
+            told = f"≥ {claim.accuracy} % in {claim.where}: {verdict.passed} of {verdict.n} seeds"
+        cells = (recipe.title, f"{result.record['parameters']:,}", str(recipe.epochs), result.accuracy, told,
+                 result.provenance.removeprefix("recorded "), f"`{result.command}`")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def write_results_table(readme: Path = ROOT / "README.md") -> Path:
-    """Put ``results_table`` between README's two markers. Raises ``CourseError`` where they are missing."""
-    text = readme.read_text(encoding="utf-8")
-    if text.count(START) != 1 or text.count(END) != 1:
-        raise CourseError(f"{readme.name} needs the markers {START} and {END} once each, around the table of results")
-    with replacing(readme) as temporary:
-        temporary.write_text(f"{text.split(START)[0]}{START}\n\n{results_table()}\n\n{END}{text.split(END)[1]}", encoding="utf-8")
-    return readme
+def results_texts(root: Path = ROOT) -> dict[Path, str]:
+    """README with the table between its markers, and README and notebooks with every accuracy between its own.
+
+    Raises ``CourseError`` where README or its markers are missing, or a record is.
+    """
+    readme = root / "README.md"
+    paths = [readme, *sorted((root / "notebooks").glob("*.ipynb"))]
+    texts = {path: path.read_bytes().decode() if path.exists() else "" for path in paths}  # bytes keep line ends
+    if len(TABLE.findall(texts[readme])) != 1:
+        raise CourseError(f"{readme.name} needs <!-- results --> and <!-- /results --> around the table of results, once")
+    texts[readme] = TABLE.sub(lambda found: f"{found[1]}\n\n{results_table()}\n\n{found[2]}", texts[readme])
+    return {path: FIGURE.sub(lambda found: f"{found[1]}{load_result(found[2]).accuracy}{found[3]}", text)
+            for path, text in texts.items()}
+
+
+def write_results(root: Path = ROOT) -> list[Path]:
+    """Write ``results_texts``; the files that changed."""
+    changed = {path: text for path, text in results_texts(root).items() if text.encode() != path.read_bytes()}
+    for path, text in changed.items():
+        with replacing(path) as temporary:
+            temporary.write_bytes(text.encode())
+    return list(changed)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
 from helpers.environment import NOTEBOOKS, CourseError, replacing, runs_root, unknown
 from helpers.training import progress
+
+OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")  # what a terminal overwrites, such as the states of a progress bar
 
 
 def find_session(number: str) -> Path:
@@ -22,28 +25,27 @@ def find_session(number: str) -> Path:
 def run_session(number: str, train: bool = False, save: bool = False) -> Path:
     """Execute a session top to bottom and write it as a page, whose path is returned; ``save`` also keeps the outputs.
 
-    ``train`` trains where a recorded result would be shown. Raises ``CourseError`` naming the cell that failed; the page
-    then ends with its error, and the notebook is left as it was.
+    ``train`` trains where a recorded result would be shown. Raises ``CourseError`` naming the error that stopped it;
+    the page then ends there, and the notebook is left as it was.
     """
     import nbformat
     from jupyter_client.manager import KernelManager
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-    path = find_session(number)
+    path, failed = find_session(number), ""
     notebook = nbformat.read(path, as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    bar = progress(None, path.stem, total=len(code), unit="cell")
-    manager = KernelManager(kernel_name="python3")
-    manager.kernel_spec.argv[0] = sys.executable  # the kernel's name alone may lead to another environment
-    os.environ.update({"COURSE_TRAIN": "1"} if train else {})
-    client = NotebookClient(notebook, km=manager, timeout=None, record_timing=False, coalesce_streams=True,
+    bar = progress(None, path.stem, total=sum(cell.cell_type == "code" for cell in notebook.cells), unit="cell")
+    kernel = KernelManager(kernel_name="python3")
+    kernel.kernel_spec.argv[0] = sys.executable  # the kernel's name alone may lead to another environment
+    if kernel.has_trait("transport_encryption"):  # since jupyter_client 8.10; a kernel warns where it is off
+        kernel.transport_encryption = "auto"
+    client = NotebookClient(notebook, km=kernel, timeout=None, record_timing=False, coalesce_streams=True,
                             resources={"metadata": {"path": str(NOTEBOOKS)}},
                             on_cell_executed=lambda cell, **_: bar.update(cell.cell_type == "code"))
-    failed = None
     try:
-        client.execute()
-    except CellExecutionError as problem:
+        client.execute(env=os.environ | ({"COURSE_TRAIN": "1"} if train else {}))
+    except (CellExecutionError, DeadKernelError) as problem:
         failed = str(problem).strip().splitlines()[-1]
     finally:
         bar.close()
@@ -57,11 +59,14 @@ def run_session(number: str, train: bool = False, save: bool = False) -> Path:
 
 
 def write_page(notebook: dict, stem: str) -> Path:
-    """Write a notebook as one HTML file into the folder of runs, pictures included."""
+    """Write a notebook as one HTML file into the folder of runs, pictures included, and bars left out."""
     from nbconvert import HTMLExporter
 
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            ...
     page = runs_root() / f"{stem}.html"
-    html, _ = HTMLExporter().from_notebook_node(notebook, resources={"metadata": {"name": stem}})
+    html, _ = HTMLExporter(embed_images=True).from_notebook_node(notebook, resources={"metadata": {"name": stem, "path": str(NOTEBOOKS)}})
     with replacing(page) as temporary:
         temporary.write_text(html, encoding="utf-8")
     return page

@@ -57,16 +57,16 @@ KNOWN = {
 NETWORK_TIMEOUT = 10  # seconds without an answer before a download is given up
 
 Pool = tuple[torch.Tensor, torch.Tensor]
-"""Images uint8 [N, C, H, W] and labels int64 [N]; a source reads two, ``train`` and ``test``."""
+"""Images uint8 [N, C, H, W] and labels int64 [N] of a split, ``train`` or ``test``."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A place that holds a whole data set: its kind, the files that a cache is keyed by, and how to read them."""
+    """A place that holds a whole data set: its kind, the files that a cache is keyed by, and how to read a split."""
 
     kind: str
     files: list[Path]
-    read: Callable[[], dict[str, Pool]]
+    read: Callable[[str], Pool]
 
 
 def entries(folder: Path) -> list[str]:
@@ -101,7 +101,7 @@ def torchvision_folder(name: str, root: Path, kind: str = "torchvision") -> Sour
     if missing:
         raise damaged(folder / missing[0], "is missing")
     read = {"mnist": _read_idx, "cifar10": _read_pickles}[name]
-    return Source(kind, [folder / file for file in files], lambda: read(folder))
+    return Source(kind, [folder / file for file in files], lambda split: read(folder, split))
 
 
 def _check_md5(path: Path, expected: str) -> None:
@@ -126,29 +126,26 @@ def _check_idx(path: Path) -> None:
     _check_md5(path, KNOWN["mnist"].md5[path.name])
 
 
-def _read_idx(folder: Path) -> dict[str, Pool]:
+def _read_idx(folder: Path, split: str) -> Pool:
     from torchvision.datasets.mnist import read_image_file, read_label_file
 
-    pools = {}
-    for split, prefix in (("train", "train"), ("test", "t10k")):
-        paths = folder / f"{prefix}-images-idx3-ubyte", folder / f"{prefix}-labels-idx1-ubyte"
-        for path in paths:
-            _check_idx(path)
-        images, labels = read_image_file(str(paths[0])), read_label_file(str(paths[1]))
-        if len(images) != len(labels):
-            raise damaged(paths[1], f"has {len(labels):,} labels for {len(images):,} images")
-        pools[split] = images.unsqueeze(1), labels
-    return pools
+    prefix = {"train": "train", "test": "t10k"}[split]
+    paths = folder / f"{prefix}-images-idx3-ubyte", folder / f"{prefix}-labels-idx1-ubyte"
+    for path in paths:
+        _check_idx(path)
+    images, labels = read_image_file(str(paths[0])), read_label_file(str(paths[1]))
+    if len(images) != len(labels):
+        raise damaged(paths[1], f"has {len(labels):,} labels for {len(images):,} images")
+    return images.unsqueeze(1), labels
 
 
-def _read_pickles(folder: Path) -> dict[str, Pool]:
+def _read_pickles(folder: Path, split: str) -> Pool:
     from torchvision.datasets import CIFAR10
 
     for file, expected in KNOWN["cifar10"].md5.items():
         _check_md5(folder / file, expected)
-    sets = {split: CIFAR10(str(folder.parent), train=split == "train", download=False) for split in ("train", "test")}
-    return {split: (torch.from_numpy(held.data).permute(0, 3, 1, 2), torch.tensor(held.targets))
-            for split, held in sets.items()}
+    held = CIFAR10(str(folder.parent), train=split == "train", download=False)
+    return torch.from_numpy(held.data).permute(0, 3, 1, 2), torch.tensor(held.targets)
 
 
 def download(name: str, root: Path) -> Source | None:

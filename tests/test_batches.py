@@ -105,10 +105,12 @@ def test_no_float_copy_of_the_data_set_is_held():
     script = """
 import resource, torch
 from helpers.data import Batches, ImageSplit
-split = ImageSplit(torch.ones(60_000, 1, 28, 28, dtype=torch.uint8), torch.zeros(60_000).long(), ("a",), (0.5,), (0.5,))
-batches = Batches(split, 128, shuffle=True)
-next(iter(batches))
+def split_of(count):
+    return ImageSplit(torch.ones(count, 1, 28, 28, dtype=torch.uint8), torch.zeros(count).long(), "a", (0.5,), (0.5,))
+list(Batches(split_of(128), 128, shuffle=True))
+split = split_of(60_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+batches = Batches(split, 128, shuffle=True)
 held = [labels for _, labels in batches]
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """

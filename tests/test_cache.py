@@ -31,22 +31,29 @@ def test_a_second_load_reads_the_cache_and_a_changed_source_is_decoded_anew(tmp_
     assert len(data.load("cifar10", tmp_path, validation=0).train) == len(first.train) - 1
 
 
+def test_without_the_test_split_its_images_are_not_even_read(tmp_path, monkeypatch):
+    folder = write_idx(tmp_path, random_pools("mnist"), monkeypatch)
+    (folder / "t10k-images-idx3-ubyte").write_bytes(b"damaged")
+    held = data.load("mnist", tmp_path, validation=5, test=False)
+    assert (len(held.train), len(held.validation), len(held.test)) == (35, 5, 0)
+
+
 @pytest.mark.parametrize("harm", [lambda raw: raw[:-9], lambda raw: b"", lambda raw: pickle.dumps([1, 2], 2)])
 def test_a_damaged_cache_is_made_again(tmp_path, monkeypatch, harm):
     write_idx(tmp_path, random_pools("mnist"), monkeypatch)
     first = data.load("mnist", tmp_path, validation=0)
-    [path] = tmp_path.glob("*.pt")
+    [path] = tmp_path.glob("mnist-train-*.pt")
     sound = path.read_bytes()
     path.write_bytes(harm(sound))
     assert same(data.load("mnist", tmp_path, validation=0).train, first.train)
-    assert torch.load(path, weights_only=True)["train"][0].shape == (40, 1, 28, 28)
+    assert torch.load(path, weights_only=True)[0].shape == (40, 1, 28, 28)
 
 
 def test_a_cache_of_another_shape_is_made_again(tmp_path, monkeypatch):
     write_idx(tmp_path, random_pools("mnist"), monkeypatch)
     first = data.load("mnist", tmp_path, validation=0)
-    [path] = tmp_path.glob("*.pt")
-    torch.save(random_pools("cifar10"), path)
+    [path] = tmp_path.glob("mnist-train-*.pt")
+    torch.save(list(random_pools("cifar10")["train"]), path)
     assert same(data.load("mnist", tmp_path, validation=0).train, first.train)
 
 
@@ -56,7 +63,7 @@ def test_the_cache_of_a_read_only_folder_lies_in_the_repository(tmp_path, monkey
     data.load("mnist", tmp_path / "shared", validation=0)
     (tmp_path / "shared").chmod(0o755)
     assert [path.name for path in (tmp_path / "shared").iterdir()] == ["MNIST"]
-    assert len(list((tmp_path / "repository" / "data").glob("mnist-*.pt"))) == 1
+    assert len(list((tmp_path / "repository" / "data").glob("mnist-*.pt"))) == 2
 
 
 def test_a_full_size_data_set_is_sorted_within_seconds_and_loads_from_the_cache_in_two(tmp_path, monkeypatch):
@@ -92,7 +99,7 @@ def test_a_full_disk_leaves_the_data_uncached_and_no_file_behind(tmp_path, monke
     write_idx(tmp_path, random_pools("mnist"), monkeypatch)
     held = [data.load("mnist", tmp_path, validation=0) for _ in range(2)]
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 and all("could not be cached" in line for line in lines)
+    assert len(lines) == 4 and all("could not be cached" in line for line in lines)
     assert same(held[0].train, held[1].train) and len(held[0].train) == 40
     assert not [path for path in tmp_path.rglob("*") if path.suffix in (".pt", ".tmp")]
 
@@ -108,6 +115,7 @@ print(held.digest, len(held.test))
     running = [subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) for _ in "ab"]
     said = [process.communicate()[0].splitlines()[-1] for process in running]
     assert [process.returncode for process in running] == [0, 0] and said[0] == said[1] and said[0].endswith(" 100")
-    [path] = tmp_path.iterdir()
-    labels = torch.load(path, weights_only=True)["test"][1]
+    assert sorted(path.name.split("-")[1] for path in tmp_path.iterdir()) == ["test", "train"]
+    [path] = tmp_path.glob("mnist-test-*.pt")
+    labels = torch.load(path, weights_only=True)[1]
     assert hashlib.sha256(labels.to(torch.uint8).numpy().tobytes()).hexdigest() == said[0].split()[0]

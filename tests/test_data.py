@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import zipfile
 from pathlib import Path
 from urllib.error import URLError
 
@@ -69,6 +70,13 @@ def test_a_grey_image_in_colour_mode_and_files_of_the_system_do_not_disturb_clas
     assert len(held.train) == 40 and held.test.images.sum() == pools["test"][0].sum()
 
 
+def test_what_a_mac_adds_to_a_zip_is_no_image(tmp_path):
+    root = write_zips(tmp_path / "data", "mnist", random_pools("mnist"), tmp_path, ".png")
+    with zipfile.ZipFile(root / "mnist-train.zip", "a") as archive:
+        archive.writestr("__MACOSX/mnist/train/3/._3.png", b"x")
+    assert len(data.load("mnist", root, validation=0).train) == 40
+
+
 def test_validation_is_split_off_by_the_seed_and_the_rest_keeps_its_order(tmp_path, monkeypatch):
     write_idx(tmp_path, random_pools("mnist"), monkeypatch)
     whole = data.load("mnist", tmp_path, validation=0)
@@ -104,7 +112,7 @@ def test_nothing_at_hand_gives_practice_data_with_a_banner_and_a_cache(tmp_path,
     expected = sorted((hashlib.sha1(image.numpy()).hexdigest(), label.item()) for image, label in drawn)
     assert [hashlib.sha1(image.numpy()).hexdigest() for image in held.test.images] == [key for key, _ in expected]
     assert held.test.labels.tolist() == [label for _, label in expected]
-    assert len(list((tmp_path / "new").glob("mnist-*.pt"))) == 1
+    assert len(list((tmp_path / "new").glob("mnist-*.pt"))) == 2
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
@@ -157,4 +165,4 @@ def test_a_network_that_fails_leaves_practice_data_and_no_half_files(tmp_path, m
     monkeypatch.setattr(data, "PRACTICE_SIZES", {"train": 200, "test": 100})
     assert data.load("mnist", tmp_path).source == "practice"
     assert "could not be downloaded (URLError)" in capsys.readouterr().out and socket.getdefaulttimeout() is None
-    assert [path.suffix for path in tmp_path.iterdir()] == [".pt"]
+    assert [path.suffix for path in tmp_path.iterdir()] == [".pt"] * 2

@@ -11,23 +11,27 @@ from helpers.models import count_parameters
 from helpers.summary import summarize
 
 NETS = (models.starter_net, models.first_net, models.budget_net, models.wide_net, models.compact_net)
-SHORT = {"conv": "Conv2d", "relu": "ReLU", "norm": "BatchNorm2d", "drop": "Dropout", "max": "MaxPool2d", "avg": "AvgPool2d"}
+LAYERS = {"conv": "Conv2d", "relu": "ReLU", "norm": "BatchNorm2d", "drop": "Dropout", "max": "MaxPool2d",
+          "avg": "AvgPool2d"}
 
 # Each entry: layer, channels, side of the square output, parameters; as the document's torchsummary table has them.
 DOCUMENT_001 = """conv 4 28 40, relu 4 28 0, norm 4 28 8, conv 4 28 148, relu 4 28 0, norm 4 28 8,
     conv 8 28 296, relu 8 28 0, norm 8 28 16, max 8 14 0, conv 12 14 876, relu 12 14 0, norm 12 14 24,
     conv 12 14 1308, relu 12 14 0, norm 12 14 24, conv 16 12 1744, relu 16 12 0, norm 16 12 32, max 16 6 0,
     conv 20 6 2900, relu 20 6 0, norm 20 6 40, conv 10 4 1810, avg 10 1 0"""
-DOCUMENT_003 = """conv 4 26 36, relu 4 26 0, norm 4 26 8, drop 4 26 0, conv 10 24 360, relu 10 24 0, norm 10 24 20, drop 10 24 0,
-    max 10 12 0, conv 8 12 80, relu 8 12 0, norm 8 12 16, drop 8 12 0, conv 4 12 32, relu 4 12 0, norm 4 12 8, drop 4 12 0,
-    conv 10 10 360, relu 10 10 0, norm 10 10 20, drop 10 10 0, conv 16 8 1440, relu 16 8 0, norm 16 8 32, drop 16 8 0,
-    conv 12 6 1728, relu 12 6 0, norm 12 6 24, drop 12 6 0, conv 16 4 1728, relu 16 4 0, norm 16 4 32, drop 16 4 0,
-    avg 16 1 0, conv 10 1 160"""
+DOCUMENT_003 = """conv 4 26 36, relu 4 26 0, norm 4 26 8, drop 4 26 0, conv 10 24 360, relu 10 24 0,
+    norm 10 24 20, drop 10 24 0, max 10 12 0, conv 8 12 80, relu 8 12 0, norm 8 12 16, drop 8 12 0,
+    conv 4 12 32, relu 4 12 0, norm 4 12 8, drop 4 12 0, conv 10 10 360, relu 10 10 0,
+    norm 10 10 20, drop 10 10 0, conv 16 8 1440, relu 16 8 0, norm 16 8 32, drop 16 8 0,
+    conv 12 6 1728, relu 12 6 0, norm 12 6 24, drop 12 6 0, conv 16 4 1728, relu 16 4 0,
+    norm 16 4 32, drop 16 4 0, avg 16 1 0, conv 10 1 160"""
 
 
 def document_rows(table: str) -> list[tuple[str, tuple[int, ...], int]]:
-    entries = [entry.split() for entry in table.split(",")]
-    return [(SHORT[kind], (-1, int(channels), int(side), int(side)), int(count)) for kind, channels, side, count in entries]
+    rows = []
+    for kind, channels, side, count in map(str.split, table.split(",")):
+        rows.append((LAYERS[kind], (-1, int(channels), int(side), int(side)), int(count)))
+    return rows
 
 
 @pytest.mark.parametrize(("net", "table", "total"), [(models.budget_net, DOCUMENT_001, 9274),

@@ -1,0 +1,198 @@
+"""Speed and memory against the documents' own loops, side by side in one run: python tests/benchmarks.py
+
+Ends with status 1 where a target is missed. Real MNIST is used where it is at hand, practice data elsewhere. torch gets one
+thread unless ``--threads`` says more: two on a core that others use too spend their time waiting for each other. The ratios
+count; absolute figures are those of the machine and of what else it does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Iterable, Iterator, NamedTuple
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from helpers import augment, data, models, training  # noqa: E402
+from helpers.data import Batches, ImageData, ImageSplit  # noqa: E402
+
+BATCH, ROUNDS = 128, 2
+RECIPE = augment.RandomAffine(degrees=7, translate=(0.05, 0.05), scale=(0.95, 1.05))
+TRAINING = """
+import resource, sys, torch
+from helpers import augment, data, interpret, models, plots, training
+
+torch.manual_seed(0)
+torch.set_num_threads(int(sys.argv[3]))
+mnist = data.load("mnist", sys.argv[1], validation=0)
+steps, model = int(sys.argv[2]), models.budget_net()
+transform = augment.RandomAffine(degrees=7, translate=(0.05, 0.05), scale=(0.95, 1.05))
+batches = data.Batches(mnist.train.subset(slice(128 * steps)), 128, transform, shuffle=True)
+optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, nesterov=True)
+training.fit(model, batches, data.Batches(mnist.test, 1000), 1, optimizer, show=False,
+             average=training.moving_average(model, 0.99))
+interpret.predict(model, mnist.test)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+class Row(NamedTuple):
+    """One line of the table; ``met`` is None where there is nothing to judge."""
+
+    what: str
+    measured: str
+    target: str = ""
+    met: bool | None = None
+    n: str = ""
+    threads: str = ""
+
+
+class Pictures(Dataset):
+    """Document 004's way: one PIL image at a time through torchvision's transforms."""
+
+    def __init__(self, split: ImageSplit) -> None:
+        from torchvision import transforms
+
+        self.images, self.labels = split.images[:, 0].numpy(), split.labels
+        self.transform = transforms.Compose([
+            transforms.RandomRotation(7), transforms.RandomAffine(7, translate=(0.1, 0.1), scale=(0.8, 1.2), shear=10),
+            transforms.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1), transforms.ToTensor(),
+            transforms.Normalize(split.mean, split.std)])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        from PIL import Image
+
+        return self.transform(Image.fromarray(self.images[index])), self.labels[index]
+
+
+class Timed:
+    """Batches that add up how long each was waited for."""
+
+    def __init__(self, batches: Iterable) -> None:
+        self.batches, self.seconds = batches, 0.0
+
+    def __iter__(self) -> Iterator[Any]:
+        iterator, nothing = iter(self.batches), object()
+        while True:
+            start = time.perf_counter()
+            batch = next(iterator, nothing)
+            self.seconds += time.perf_counter() - start
+            if batch is nothing:
+                return
+            yield batch
+
+
+def images_per_second(batches: Iterable, seconds: float = 4.0) -> float:
+    """Speed of whole passes for some seconds; the start of worker processes is not held against them."""
+    count, spent = 0, 0.0
+    while spent < seconds:
+        iterator = iter(batches)
+        next(iterator)
+        start = time.perf_counter()
+        count += sum(len(targets) for _, targets in iterator)
+        spent += time.perf_counter() - start
+    return count / spent
+
+
+def transforms_rows(split: ImageSplit) -> list[Row]:
+    """Document 004's transforms: batched tensors against a DataLoader over PIL images, the best of the rounds of each."""
+    split = split.subset(slice(BATCH * 30))
+    ways = {"Batches": Batches(split, BATCH, augment.document_004(), shuffle=True),
+            "DataLoader over PIL, 0 workers": DataLoader(Pictures(split), BATCH, shuffle=True),
+            "DataLoader over PIL, 2 workers": DataLoader(Pictures(split), BATCH, shuffle=True, num_workers=2)}
+    speeds = dict.fromkeys(ways, 0.0)
+    for name in [*ways] * ROUNDS:
+        speeds[name] = max(speeds[name], images_per_second(ways[name]))
+    ours, *theirs = speeds.values()
+    rows = [Row(f"document 004's transforms: {name}", f"{speed:,.0f} images/s", n=f"{len(split):,} images",
+                threads="1 each" if "2 workers" in name else str(torch.get_num_threads())) for name, speed in speeds.items()]
+    ratio = ours / max(theirs)
+    return rows + [Row("… Batches against the better of the two", f"{ratio:.1f} ×", "≥ 8 ×", ratio >= 8)]
+
+
+def share_row(split: ImageSplit, name: str, transform: augment.Compose | augment.RandomAffine, steps: int = 30) -> Row:
+    """Share of a training step of the 6,084-parameter net that is spent on data and augmentation."""
+    model = models.compact_net().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, nesterov=True)
+    training.train_one_epoch(model, Batches(split.subset(slice(BATCH * 2)), BATCH, transform), optimizer)
+    batches = Timed(Batches(split.subset(slice(BATCH * steps)), BATCH, transform, shuffle=True))
+    start = time.perf_counter()
+    for _ in range(ROUNDS):
+        training.train_one_epoch(model, batches, optimizer)
+    share = 100 * batches.seconds / (time.perf_counter() - start)
+    return Row(f"share of data in a step, 6,084 net, {name}", f"{share:.1f} %", "≤ 15 %", share <= 15,
+               f"{steps * ROUNDS} steps of {BATCH}", str(torch.get_num_threads()))
+
+
+def load_rows(root: Path) -> tuple[ImageData, list[Row]]:
+    """First load (read, sort, cache) and second one (from the cache) of the data set in ``root``."""
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        mnist = data.load("mnist", root, validation=0)
+        seconds.append(time.perf_counter() - start)
+    n = f"{len(mnist.train) + len(mnist.test):,} images"
+    return mnist, [Row("first load", f"{seconds[0]:.1f} s", n=n, threads="1"),
+                   Row("second load, from the cache", f"{seconds[1]:.2f} s", "≤ 2 s", seconds[1] <= 2, n, "1")]
+
+
+def memory_row(root: Path, steps: int = 200) -> Row:
+    """Peak memory of a process that loads the data, trains the 9,274-parameter net, and predicts the test images."""
+    what, target = "peak memory of training the 9,274 net", "≤ 1.5 GB"
+    if platform.system() == "Windows":
+        return Row(what, "not measured on Windows", target)
+    threads = str(torch.get_num_threads())
+    done = subprocess.run([sys.executable, "-c", TRAINING, str(root), str(steps), threads], cwd=ROOT, check=True,
+                          text=True, stdout=subprocess.PIPE)
+    unit = 1 if platform.system() == "Darwin" else 1024
+    gigabytes = int(done.stdout.split()[-1]) * unit / 1e9
+    return Row(what, f"{gigabytes:.2f} GB", target, gigabytes <= 1.5, f"{steps} steps of {BATCH}", threads)
+
+
+def copy_of_mnist(folder: Path) -> None:
+    """Put a copy of the real MNIST into ``folder``, of a new date, which no cache knows; nothing where there is none."""
+    for place in (os.environ.get("COURSE_DATA"), ROOT.parent / "shared" / "data", ROOT / "data"):
+        if place and (raw := Path(place).expanduser() / "MNIST" / "raw").joinpath("train-images-idx3-ubyte").is_file():
+            shutil.copytree(raw, folder / "MNIST" / "raw", copy_function=shutil.copyfile)
+            return
+
+
+def main() -> int:
+    """Measure everything, print the table, and return 1 where a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=1, help="torch's threads; 1 unless given")
+    torch.set_num_threads(parser.parse_args().threads)
+    os.environ.pop("COURSE_SMOKE", None)
+    data.download = lambda name, root: None  # a benchmark fetches nothing
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        copy_of_mnist(folder)
+        mnist, loads = load_rows(folder)
+        rows = [*transforms_rows(mnist.train), share_row(mnist.train, "the recipe's affine", RECIPE),
+                share_row(mnist.train, "document 004's", augment.document_004()), *loads, memory_row(folder)]
+    kind = "practice data" if mnist.source == "practice" else "the real MNIST"
+    print(f"CPU ({platform.machine()}, {os.cpu_count()} cores), torch {torch.__version__}, {kind}\n")
+    lines = [Row("what", "measured", "target", None, "n", "threads"), *rows]
+    for line in lines:
+        verdict = {True: "met", False: "MISSED", None: ""}[line.met]
+        print(f"{line.what:60} {line.measured:>18}  {line.target:8} {verdict:7} {line.n:20} {line.threads}")
+    return int(any(row.met is False for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
