@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any, Callable, NoReturn, Sequence
+from typing import NoReturn, Sequence
 
 from helpers import environment, experiments, records, sessions
 from helpers import publish as publishing
@@ -29,7 +29,7 @@ def experiment(options: argparse.Namespace) -> None:
     """Train a named recipe over several seeds, record the last epoch, and judge its claim."""
     result = experiments.run(options.name, range(options.seeds), options.jobs, options.fresh)
     claim = experiments.EXPERIMENTS[options.name].claim
-    print(f"{options.name}: {result.accuracy}", *[result.judge(claim)] * bool(claim), sep="\n")
+    print(f"{options.name}: {result.accuracy}", *([result.judge(claim)] if claim else []), sep="\n")
 
 
 def search(options: argparse.Namespace) -> None:
@@ -64,29 +64,29 @@ def publish(options: argparse.Namespace) -> None:
     print("\n".join(f"rewritten: {path.name}" for path in written) or "nothing to change")
 
 
+COMMANDS = {run: ("session", "--train", "--save"), experiment: ("name", "--seeds", "--jobs", "--fresh"),
+            search: ("name", "--seeds", "--jobs"), results: (), data: (), report: (), publish: ("address",)}
+ARGUMENTS = {
+    "session": {"help": "for example: 01"},
+    "name": {"help": "for example: budget"},
+    "address": {"metavar": "OWNER/NAME", "help": "on GitHub"},
+    "--train": {"action": "store_true", "help": "train where a recorded result would be shown"},
+    "--save": {"action": "store_true", "help": "keep the outputs in the notebook too"},
+    "--seeds": {"type": int, "default": 5, "metavar": "N", "help": "seeds 0 to N-1 (default 5)"},
+    "--jobs": {"type": int, "metavar": "J", "help": "processes at a time (default: one a core, one on a GPU)"},
+    "--fresh": {"action": "store_true", "help": "replace a record, whatever it holds"},
+}
+
+
 def parser() -> Parser:
     """The command line: a subcommand for each thing that can be done."""
     top = Parser(prog="python -m helpers", description="Run the course's sessions and experiments.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-
-    def add(handle: Callable[[argparse.Namespace], None], argument: str = "", example: str = "") -> Callable[..., Any]:
+    for handle, arguments in COMMANDS.items():
         command = commands.add_parser(handle.__name__, help=handle.__doc__, description=handle.__doc__)
         command.set_defaults(handle=handle)
-        if argument:
-            command.add_argument(argument, help=f"for example: {example}")
-        return command.add_argument
-
-    option = add(run, "session", "01")
-    option("--train", action="store_true", help="train where a recorded result would be shown")
-    option("--save", action="store_true", help="keep the outputs in the notebook too")
-    for handle in (search, experiment):
-        option = add(handle, "name", "budget")
-        option("--seeds", type=int, default=5, metavar="N", help="seeds 0 to N-1 (default 5)")
-        option("--jobs", type=int, metavar="J", help="processes at a time (default: one a core, one on a GPU)")
-    option("--fresh", action="store_true", help="replace a record, whatever it holds")
-    for handle in (results, data, report):
-        add(handle)
-    add(publish, "address", "OWNER/NAME")
+        for argument in arguments:
+            command.add_argument(argument, **ARGUMENTS[argument])
     return top
 
 
