@@ -66,16 +66,19 @@ def affine(images: torch.Tensor, angle: torch.Tensor, shift_x: torch.Tensor, shi
     """Move each image by its own affine map: angles [N] in radians, shifts [N] in pixels, factors [N].
 
     ``grid_sample`` asks where each output pixel comes from, so the inverse map is built: first shift back, then undo
-    rotation, shear and scale (their joint matrix has determinant scale²).
+    rotation, shear and scale (their joint matrix has determinant scale²). ``affine_grid`` is far slower.
     """
     height, width = images.shape[-2:]
+    angle, shift_x, shift_y, scale, shear = (each.view(-1, 1, 1) for each in (angle, shift_x, shift_y, scale, shear))
     cos, sin, tan = angle.cos(), angle.sin(), shear.tan()
     xx, xy = (cos - sin * tan) / scale, (cos * tan + sin) / scale
     yx, yy = -sin / scale, cos / scale
-    # affine_grid counts in half widths and half heights: a step in y is height/width as long as one in x
-    row_x = torch.stack([xx, xy * (height / width), -(xx * shift_x + xy * shift_y) * (2 / width)], dim=1)
-    row_y = torch.stack([yx * (width / height), yy, -(yx * shift_x + yy * shift_y) * (2 / height)], dim=1)
-    grid = F.affine_grid(torch.stack([row_x, row_y], dim=1), list(images.shape), align_corners=False)
+    # places count from -1 to 1, in half widths and half heights: a step in y is height/width as long as one in x
+    x, y = (torch.linspace(-1, 1, size, dtype=images.dtype, device=images.device) * (size - 1) / size
+            for size in (width, height))
+    from_x = xx * x + xy * (height / width) * y[:, None] - (xx * shift_x + xy * shift_y) * (2 / width)
+    from_y = yx * (width / height) * x + yy * y[:, None] - (yx * shift_x + yy * shift_y) * (2 / height)
+    grid = torch.stack([from_x, from_y], dim=1).permute(0, 2, 3, 1)
     return F.grid_sample(images - fill, grid, align_corners=False) + fill
 
 

@@ -23,7 +23,8 @@ class State:
     def save(self, path: Path, epochs: list[dict[str, float]]) -> None:
         """Write the state to ``path`` under a temporary name and rename it."""
         state = {name: part.state_dict() for name, part in self.parts.items() if part is not None}
-        state |= {"epochs": epochs, "torch_random": torch.get_rng_state(), "cuda_random": torch.cuda.get_rng_state_all()}
+        random = {"torch_random": torch.get_rng_state(), "cuda_random": torch.cuda.get_rng_state_all()}
+        state |= random | {"epochs": epochs}
         if self.generator is not None:
             state["generator"] = self.generator.get_state()
         with replacing(path) as temporary:

@@ -15,7 +15,8 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
-PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "torchsummary", "albumentations", "tqdm", "nbval", "nbconvert")
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "matplotlib", "torchsummary", "albumentations", "tqdm", "nbval",
+            "nbconvert")
 SWITCHES = ("COURSE_DATA", "COURSE_SMOKE", "COURSE_TRAIN", "COURSE_REPO", "COURSE_RUNS")
 DATA_PLACES = {"mnist": ("MNIST/raw", "mnist", "mnist-train.zip"),  # in the order in which data.load looks
                "cifar10": ("cifar-10-batches-py", "cifar10", "cifar10-train.zip")}
@@ -111,13 +112,13 @@ def data_sources() -> dict[str, str]:
 
 def known_problems(found: dict[str, str]) -> list[str]:
     """One line for each thing in ``versions()`` that is known to go wrong."""
-    problems = [f"{name} is not installed: pip install -r requirements.txt" for name in found if found[name] == "missing"]
+    missing = [name for name in found if found[name] == "missing"]
+    problems = [f"not installed: {', '.join(missing)}; pip install -r requirements.txt"] * bool(missing)
     if found["albumentations"].startswith("1."):
         problems.append("albumentations 1 has other argument names than the course: pip install 'albumentations>=2,<3'")
-    cpu_builds = {"+cpu" in found[name] for name in ("torch", "torchvision") if found[name] != "missing"}
+    cpu_builds = {"+cpu" in found[name] for name in ("torch", "torchvision") if name not in missing}
     if len(cpu_builds) == 2 and platform.machine() == "x86_64":
-        problems.append("only one of torch and torchvision is a build for the CPU, so torchvision may not import: install "
-                        "both from one index")
+        problems.append("only one of torch and torchvision is built for the CPU, which may not import: install both anew")
     return problems
 
 

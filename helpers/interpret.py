@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import cached_property
-from typing import Any, Iterable, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -15,26 +16,24 @@ from helpers.environment import CourseError
 class Predictions:
     """What a net says about every image of a split, in the split's order; tensors on the CPU.
 
-    ``logits``: float32 [N, classes], None where only classes were recorded; ``labels`` (the truth) and ``predicted``:
-    int64 [N]; ``correct``: bool [N]; ``mistakes``: a count; ``accuracy``: percent. What does not fit is a CourseError.
+    ``logits``: float32 [N, classes], None where only classes were recorded; ``labels`` (the truth) and ``predicted``
+    (unless given, the highest logit): int64 [N]; ``correct``: bool [N]; ``mistakes``: a count; ``accuracy``: percent.
+    CourseError for what does not fit the split, and for probabilities or losses without logits.
     """
 
     def __init__(self, split: ImageSplit, logits: Any, predicted: Any = None) -> None:
-        given = torch.as_tensor(predicted if logits is None else logits).detach().cpu()
-        wanted = (len(split),) if logits is None else (len(split), len(split.classes))
         self.split, self.labels = split, split.labels.cpu()
-        self.logits = None if logits is None else given.float()
-        self.predicted = given.long() if logits is None else self.logits.argmax(-1)
-        if given.shape != wanted:
-            raise CourseError(f"predictions {tuple(given.shape)} do not fit the split's {wanted}: use their own split")
+        self.logits = None if logits is None else torch.as_tensor(logits).detach().float().cpu()
+        self.predicted = self.logits.argmax(-1) if predicted is None else torch.as_tensor(predicted).long().cpu()
+        classes = range(len(split.classes))
+        for given, wanted in ((self.logits, (len(split), len(classes))), (self.predicted, (len(split),))):
+            if given is not None and given.shape != wanted:
+                raise CourseError(f"predictions {tuple(given.shape)} do not fit a split of {wanted}: use their own")
+        if not set(self.predicted.tolist()) <= set(classes):
+            raise CourseError(f"predicted classes go beyond the split's, 0 to {len(classes) - 1}: use their own split")
         self.correct = self.predicted == self.labels
         self.mistakes = len(split) - int(self.correct.sum())
         self.accuracy = 100 * (len(split) - self.mistakes) / len(split) if len(split) else math.nan
-
-    @classmethod
-    def from_classes(cls, split: ImageSplit, predicted: Any) -> Predictions:
-        """Predictions from recorded classes [N] alone; their probabilities and losses raise CourseError."""
-        return cls(split, None, predicted)
 
     def __len__(self) -> int:
         return len(self.predicted)

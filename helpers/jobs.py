@@ -18,6 +18,7 @@ from typing import Callable, Sequence
 
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from helpers import augment, environment, models, training
 from helpers.data import Batches, ImageData, ImageSplit, load
@@ -81,6 +82,7 @@ def load_for(recipe: Recipe, searching: bool) -> ImageData:
 def _work(job: Job, messages: Connection) -> None:
     """The body of a worker process, which ends when its parent does: send a row an epoch, and None or an error."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends its workers
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore, of which a worker that is ended leaves a warning
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
     sys.stdout = open(os.devnull, "w")
@@ -132,7 +134,8 @@ def plan(recipes: Sequence[Recipe], seeds: Sequence[int], workers: int | None, d
     """
     if not seeds or (workers is not None and workers < 1):
         raise CourseError(f"--seeds {len(seeds)} --jobs {workers}: give at least 1 for each")
-    device, processors = environment.pick_device().type, os.cpu_count() or 1
+    device = environment.pick_device().type
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = workers or (min(len(seeds) * len(recipes), processors) if device == "cpu" else 1)
     threads = max(1, processors // workers)
     code = "".join(map(inspect.getsource, (augment, models, training, Batches, Recipe, train))) if digest else ""

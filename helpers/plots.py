@@ -7,7 +7,8 @@ practice data do, the picture says so.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,8 +17,7 @@ from torch import nn
 
 from helpers.environment import CourseError
 from helpers.interpret import Predictions, confusion_matrix, per_class_accuracy
-from helpers.show import (
-    BLUE, COLORS, FONT, GREY, ORANGE, SMALL, new_axes, noted, show_images, show_misclassified, show_predictions)
+from helpers.show import BLUE, FONT, ORANGE, SMALL, new_axes, noted, show_images, show_misclassified, show_predictions
 
 __all__ = ["plot_confusion", "plot_history", "plot_parameters", "plot_per_class", "plot_schedule",
            "show_images", "show_misclassified", "show_predictions"]
@@ -54,7 +54,8 @@ def plot_history(history: Any, axes: Sequence[Axes] | None = None, note: str = "
         _train_and_test(ax, epochs, key, form)
         of = f", mean of {len(runs)} runs" if len(runs) > 1 else ""
         _label(ax, key.capitalize() + of, "epoch", key + (" (%)" if key == "accuracy" else ""))
-    axes[0].figure.suptitle(note, fontsize=FONT)
+    if note:
+        axes[0].figure.suptitle(note, fontsize=FONT)
     return axes
 
 
@@ -67,7 +68,7 @@ def _train_and_test(ax: Axes, epochs: list[tuple[dict[str, float], ...]], key: s
         if len(epochs[0]) > 1:
             ax.plot(numbers, values, color=color, linewidth=1, alpha=0.5)
         means.append(mean)
-    ax.fill_between(numbers, *means, color=GREY, alpha=0.2, linewidth=0)
+    ax.fill_between(numbers, *means, color="grey", alpha=0.2, linewidth=0)
     late = np.array(means)[:, len(epochs) // 4:]
     margin = 0.08 * np.ptp(late) or 1
     ax.set_ylim(late.min() - margin, late.max() + margin)
@@ -82,11 +83,10 @@ def plot_schedule(lrs: Sequence[float], steps_per_epoch: int | None = None, ax: 
         raise CourseError("there is no learning rate to plot: give one for each step")
     lrs, unit, scale = np.asarray(lrs, dtype=float), "epoch" if steps_per_epoch else "step", steps_per_epoch or 1
     ax = ax or new_axes(9, 3.4)[0]
-    color = COLORS[len(ax.patches) % len(COLORS)]
-    ax.stairs(lrs, np.arange(len(lrs) + 1) / scale, baseline=None, color=color, linewidth=2.5, label=label)
+    ax.stairs(lrs, np.arange(len(lrs) + 1) / scale, baseline=None, linewidth=2.5, label=label)
     if label:
         ax.legend(fontsize=SMALL)
-    highest = "" if label else f": highest {lrs.max():.3g} at {unit} {lrs.argmax() / scale:.3g}"
+    highest = "" if label else f": highest {lrs.max():.3g} at {unit} {round(lrs.argmax() / scale, 1):g}"
     return _label(ax, f"Learning rate{highest}", unit, "learning rate")
 
 

@@ -78,7 +78,7 @@ def publish(address: str | None = None, root: Path = ROOT) -> list[Path]:
         try:
             old = path.read_bytes().decode()  # bytes: line ends stay as they are
             new = _current(path, old, [notebook.stem for notebook in notebooks], repository)
-        except (OSError, ValueError, LookupError, AttributeError) as error:
+        except (OSError, ValueError, LookupError, AttributeError, nbformat.ValidationError) as error:
             raise CourseError(f"{path} is damaged or has no place for the address: restore it, with git") from error
         if new != old:
             changes[path] = new
@@ -95,7 +95,7 @@ def _current(path: Path, text: str, names: list[str], repository: str) -> str:
     if path.suffix == ".md":
         return _put(BLOCK, colab_block(names, repository), text)
     notebook = nbformat.reads(text, as_version=4)
-    title = [cell for cell in notebook.cells if cell.cell_type == "markdown"][0]
+    title, *_ = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
     [setup] = [cell for cell in notebook.cells if "setup" in cell.metadata.get("tags", [])]
     title.source, setup.source = _put(BLOCK, colab_block([path.stem], repository), title.source), setup_cell(repository)
     return nbformat.writes(notebook) + "\n"

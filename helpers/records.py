@@ -8,7 +8,7 @@ import re
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Iterable, Sequence
 
 from helpers.data import ImageData
 from helpers.environment import NOTEBOOKS, ROOT, CourseError, replacing, runs_root, smoke, unknown
@@ -74,7 +74,7 @@ class Result:
         return judge(claim, self.record["parameters"], self.histories, self.record["data"]["source"])
 
     def save(self) -> None:
-        """Write arrays and JSON whole under temporary names, then rename both; remove what a killed process left."""
+        """Write arrays and JSON whole under temporary names, then rename both; remove what killed processes left."""
         import numpy
 
         path = results_root() / f"{self.record['name']}.json"
@@ -94,20 +94,21 @@ def load_result(name: str, folder: Path | None = None, recipe: Recipe | None = N
     import numpy
 
     recipe, path = recipe or EXPERIMENTS.get(name), (folder or NOTEBOOKS / "results") / f"{name}.json"
+    if not (recipe or path.exists()):
+        raise unknown("record", name, EXPERIMENTS)
     command = f"python -m helpers experiment {name}"
     if not path.exists():
-        raise CourseError(f"{path.name} is not recorded yet: {command}") if recipe else unknown("record", name, EXPERIMENTS)
+        raise CourseError(f"{path.name} is not recorded yet: {command}")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
         with numpy.load(path.with_suffix(".npz")) as stored:
-            result = Result(record, dict(stored))
-        same = recipe is None or record["recipe"] == recipe.hyperparameters()
-        if len(record["runs"]) != len(result.arrays["predictions"]):
-            raise ValueError("another number of runs than the npz file")
-    except Exception as problem:  # a damaged archive can raise anything
-        raise CourseError(f"the record {path.name} is damaged ({type(problem).__name__}): {command} --fresh") from None
-    if not same:
-        raise CourseError(f"the record {path.name} is of another recipe than helpers/recipes.py has: {command} --fresh")
+            result = Result(json.loads(path.read_text(encoding="utf-8")), dict(stored))
+        whole = len(result.record["runs"]) == len(result.arrays["predictions"])
+        same = recipe is None or result.record["recipe"] == recipe.hyperparameters()
+    except Exception:  # a damaged archive can raise anything
+        whole = same = False
+    if not (whole and same):
+        what = "of another recipe than helpers/recipes.py has" if whole else "damaged, or not of one piece with its npz"
+        raise CourseError(f"the record {path.name} is {what}: {command} --fresh")
     return result
 
 
@@ -152,60 +153,63 @@ def paired_difference(result: Result, baseline: Result) -> tuple[float, float, f
 
     mine, other = result.accuracies, baseline.accuracies
     differences = [mine[seed] - other[seed] for seed in mine if seed in other]
-    if len(differences) < 2:
-        raise CourseError(f"{result.record['name']} and {baseline.record['name']} share {len(differences)} seeds, and 2 "
-                          "are needed: record both with --seeds 2 or more")
-    mean, count = statistics.fmean(differences), len(differences)
+    count, names = len(differences), f"{result.record['name']} and {baseline.record['name']}"
+    if count < 2:
+        raise CourseError(f"{names} share {count} seeds, and two are needed: record both with --seeds 2 or more")
+    mean = statistics.fmean(differences)
     half = float(t.ppf(0.975, count - 1)) * statistics.stdev(differences) / math.sqrt(count)
     return mean, mean - half, mean + half
 
 
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+
+
 def comparison_table(names: Sequence[str]) -> str:
     """One change a row, in Markdown: parameters, last epoch, difference to its baseline with its interval, seconds."""
-    lines = ["| change | parameters | last epoch | difference (95 % interval) | s/epoch |", "|---|---|---|---|---|"]
-    for name in names:
+    def row(name: str) -> Sequence[str]:
         result, recipe, told = load_result(name), EXPERIMENTS[name], "–"
         if recipe.baseline:
             mean, low, high = paired_difference(result, load_result(recipe.baseline))
             told = f"{mean:+.2f} ({low:+.2f} to {high:+.2f})" + ("" if low * high > 0 else ", undecided")
         seconds = statistics.median(row["seconds"] for history in result.histories for row in history.epochs)
-        cells = (recipe.title, f"{result.record['parameters']:,}", result.accuracy, told, f"{seconds:.0f}")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        return recipe.title, f"{result.record['parameters']:,}", result.accuracy, told, f"{seconds:.0f}"
+
+    return _table(("change", "parameters", "last epoch", "difference (95 % interval)", "s/epoch"), map(row, names))
 
 
 def results_table() -> str:
     """README's table in Markdown: every experiment with its last epoch, its claim judged, its origin and command."""
-    lines = ["| recipe | parameters | epochs | last epoch, mean ± sd | claim | recorded | command |", "|---" * 7 + "|"]
-    for name, recipe in EXPERIMENTS.items():
-        result, claim, told = load_result(name), recipe.claim, "–"
+    def row(name: str) -> Sequence[str]:
+        result, recipe, claim, told = load_result(name), EXPERIMENTS[name], EXPERIMENTS[name].claim, "–"
         if claim:
             verdict = result.judge(claim)
-            told = f"≥ {claim.accuracy} % in {claim.where}: {verdict.passed} of {verdict.n} seeds"
-        cells = (recipe.title, f"{result.record['parameters']:,}", str(recipe.epochs), result.accuracy, told,
-                 result.provenance.removeprefix("recorded "), f"`{result.command}`")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            told = f"≥ {claim.accuracy} % (last {claim.last_epochs}): {verdict.passed} of {verdict.n} seeds"
+        return (recipe.title, f"{result.record['parameters']:,}", str(recipe.epochs), result.accuracy, told,
+                result.provenance.removeprefix("recorded "), f"`{result.command}`")
+
+    return _table(("recipe", "parameters", "epochs", "last epoch, mean ± sd", "claim (epochs it is to hold)", "recorded",
+                   "command"), map(row, EXPERIMENTS))
 
 
-def results_texts(root: Path = ROOT) -> dict[Path, str]:
-    """README with the table between its markers, and README and notebooks with every accuracy between its own.
+def outdated(root: Path = ROOT) -> dict[Path, str]:
+    """README and notebooks whose table or figures, between their markers, are not the records'; with the right text.
 
-    Raises ``CourseError`` where README or its markers are missing, or a record is.
+    Raises ``CourseError`` where a record is missing, or README or the markers of its table.
     """
     readme = root / "README.md"
-    paths = [readme, *sorted((root / "notebooks").glob("*.ipynb"))]
-    texts = {path: path.read_bytes().decode() if path.exists() else "" for path in paths}  # bytes keep line ends
-    if len(TABLE.findall(texts[readme])) != 1:
-        raise CourseError(f"{readme.name} needs <!-- results --> and <!-- /results --> around the table of results, once")
-    texts[readme] = TABLE.sub(lambda found: f"{found[1]}\n\n{results_table()}\n\n{found[2]}", texts[readme])
-    return {path: FIGURE.sub(lambda found: f"{found[1]}{load_result(found[2]).accuracy}{found[3]}", text)
-            for path, text in texts.items()}
+    old = {path: path.read_bytes().decode() if path.exists() else ""  # bytes: line ends stay as they are
+           for path in (readme, *sorted((root / "notebooks").glob("*.ipynb")))}
+    if len(TABLE.findall(old[readme])) != 1:
+        raise CourseError(f"{readme.name} needs <!-- results --> and <!-- /results --> once, around the table of results")
+    new = {path: FIGURE.sub(lambda at: f"{at[1]}{load_result(at[2]).accuracy}{at[3]}", old[path]) for path in old}
+    new[readme] = TABLE.sub(lambda at: f"{at[1]}\n\n{results_table()}\n\n{at[2]}", new[readme])
+    return {path: text for path, text in new.items() if text != old[path]}
 
 
 def write_results(root: Path = ROOT) -> list[Path]:
-    """Write ``results_texts``; the files that changed."""
-    changed = {path: text for path, text in results_texts(root).items() if text.encode() != path.read_bytes()}
+    """Mend what is ``outdated``; the files that changed."""
+    changed = outdated(root)
     for path, text in changed.items():
         with replacing(path) as temporary:
             temporary.write_bytes(text.encode())

@@ -10,7 +10,8 @@ from pathlib import Path
 from helpers.environment import NOTEBOOKS, CourseError, replacing, runs_root, unknown
 from helpers.training import progress
 
-OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")  # what a terminal overwrites, such as the states of a progress bar
+OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")  # by a terminal: the states of a progress bar
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
 def find_session(number: str) -> Path:
@@ -25,30 +26,35 @@ def find_session(number: str) -> Path:
 def run_session(number: str, train: bool = False, save: bool = False) -> Path:
     """Execute a session top to bottom and write it as a page, whose path is returned; ``save`` also keeps the outputs.
 
-    ``train`` trains where a recorded result would be shown. Raises ``CourseError`` naming the error that stopped it;
-    the page then ends there, and the notebook is left as it was.
+    ``train`` trains where a recorded result would be shown. Raises ``CourseError`` with the error that stopped a cell;
+    the page then ends with it, and the notebook is left as it was.
     """
     import nbformat
-    from jupyter_client.manager import KernelManager
+    from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, DeadKernelError
 
     path, failed = find_session(number), ""
     notebook = nbformat.read(path, as_version=4)
-    bar = progress(None, path.stem, total=sum(cell.cell_type == "code" for cell in notebook.cells), unit="cell")
-    kernel = KernelManager(kernel_name="python3")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    bar = progress(None, path.stem, total=len(code), unit="cell")
+    kernel = AsyncKernelManager(kernel_name="python3")
     kernel.kernel_spec.argv[0] = sys.executable  # the kernel's name alone may lead to another environment
-    if kernel.has_trait("transport_encryption"):  # since jupyter_client 8.10; a kernel warns where it is off
+    if kernel.has_trait("transport_encryption"):  # since jupyter_client 8.10; kernels warn of plain text
         kernel.transport_encryption = "auto"
     client = NotebookClient(notebook, km=kernel, timeout=None, record_timing=False, coalesce_streams=True,
                             resources={"metadata": {"path": str(NOTEBOOKS)}},
                             on_cell_executed=lambda cell, **_: bar.update(cell.cell_type == "code"))
     try:
-        client.execute(env=os.environ | ({"COURSE_TRAIN": "1"} if train else {}))
+        client.execute(cleanup_kc=True, env=os.environ | ({"COURSE_TRAIN": "1"} if train else {}))
     except (CellExecutionError, DeadKernelError) as problem:
-        failed = str(problem).strip().splitlines()[-1]
+        failed = COLOUR.sub("", str(problem)).strip().splitlines()[-1]
     finally:
         bar.close()
+        for cell in code:
+            for output in (output for output in cell.outputs if output.output_type == "stream"):
+                output.text = OVERWRITTEN.sub("", output.text)
+            cell.outputs = [output for output in cell.outputs if output.get("text") != ""]
         page = write_page(notebook, path.stem)
     if failed:
         raise CourseError(f"{path.stem} stopped: {failed}; the page up to there: {page}")
@@ -59,14 +65,11 @@ def run_session(number: str, train: bool = False, save: bool = False) -> Path:
 
 
 def write_page(notebook: dict, stem: str) -> Path:
-    """Write a notebook as one HTML file into the folder of runs, pictures included, and bars left out."""
+    """Write a notebook as one HTML file into the folder of runs, pictures included."""
     from nbconvert import HTMLExporter
 
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            ...
     page = runs_root() / f"{stem}.html"
-    html, _ = HTMLExporter(embed_images=True).from_notebook_node(notebook, resources={"metadata": {"name": stem, "path": str(NOTEBOOKS)}})
+    where = {"metadata": {"name": stem, "path": str(NOTEBOOKS)}}
     with replacing(page) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+        temporary.write_text(HTMLExporter(embed_images=True).from_notebook_node(notebook, where)[0], encoding="utf-8")
     return page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,7 +12,7 @@ from helpers.data import ImageSplit
 from helpers.interpret import Predictions, misclassified
 
 # Okabe and Ito (2008), told apart with any colour vision.
-BLUE, ORANGE, GREEN, PURPLE, RED, GREY = COLORS = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#767676"
+BLUE, ORANGE, RED = "#0072B2", "#E69F00", "#D55E00"
 SMALL, FONT, DPI = 11, 13, 90
 
 
@@ -27,12 +27,12 @@ def noted(title: str, split: ImageSplit) -> str:
     return " · ".join(text for text in (title, split.note) if text)
 
 
-def _grid(split: ImageSplit, titles: Sequence[str], columns: int, heading: str) -> np.ndarray:
+def _grid(split: ImageSplit, titles: list[str], columns: int, heading: str) -> np.ndarray:
     rows, lines = max(1, -(-len(split) // columns)), "".join(titles[:1]).count("\n") + 1
     axes = new_axes(9, rows * (9 / columns + 0.2 * lines) + 0.4, rows, columns)
     for ax in axes:
         ax.set_axis_off()
-    for ax, image, title in zip(axes, split.images.permute(0, 2, 3, 1).cpu(), titles):
+    for ax, image, title in zip(axes, split.images.permute(0, 2, 3, 1).cpu().numpy(), titles):
         ax.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         ax.set_title(title, fontsize=SMALL, pad=3)
     axes[0].figure.suptitle(noted(heading, split), fontsize=FONT)
@@ -54,8 +54,8 @@ def _verdicts(predictions: Predictions, indices: torch.Tensor, heading: str) -> 
         shares = 100 * predictions.probabilities[indices].amax(1)
         titles = [f"{title}\n{share:.1f} %" for title, share in zip(titles, shares)]
     axes = _grid(predictions.split.subset(indices), titles, 6, heading)
-    for ax, right in zip(axes, predictions.correct[indices]):
-        ax.title.set_color("black" if right else RED)
+    for ax in axes[:len(indices)][~predictions.correct[indices].numpy()]:
+        ax.title.set(color=RED, fontweight="bold")
     return axes
 
 

@@ -1,18 +1,15 @@
-"""What is known of each data set, its files as torchvision lays them out, and their download."""
+"""What is known of each data set, and its sources: torchvision's files, images in class folders or zips, a download."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
-import math
 import os
 import socket
-import struct
 import tempfile
-from dataclasses import dataclass
+import zipfile
 from pathlib import Path
-from typing import Callable
+from typing import Callable, NamedTuple
 
 import torch
 
@@ -23,153 +20,135 @@ class DataError(CourseError):
     """A data set that cannot be read or used as asked; one line that names the file or value and the way out."""
 
 
-@dataclass(frozen=True)
-class Known:
-    """What is known of a data set before it is read; ``shape`` is (channels, height, width), 1 is white for mean, std.
-
-    ``folder`` is where torchvision keeps it below the data root, ``md5`` the published sum of each file there.
-    """
+class Known(NamedTuple):
+    """What is known of a data set before it is read; its reader, folder and published md5 sums are torchvision's."""
 
     title: str
     classes: tuple[str, ...]
-    mean: tuple[float, ...]
+    mean: tuple[float, ...]  # per channel, 1 is white, as is std
     std: tuple[float, ...]
-    shape: tuple[int, int, int]
-    train_size: int
+    shape: tuple[int, int, int]  # channels, height, width
+    reader: str
     folder: str
     md5: dict[str, str]
 
 
 KNOWN = {
-    "mnist": Known("MNIST", tuple("0123456789"), (0.1307,), (0.3081,), (1, 28, 28), 60_000, "MNIST/raw", {
+    "mnist": Known("MNIST", tuple("0123456789"), (0.1307,), (0.3081,), (1, 28, 28), "MNIST", "MNIST/raw", {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
         "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
         "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
         "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637"}),
-    "cifar10": Known(
-        "CIFAR-10", ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
-        (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), (3, 32, 32), 50_000, "cifar-10-batches-py", {
+    "cifar10": Known("CIFAR-10", tuple("airplane automobile bird cat deer dog frog horse ship truck".split()),
+        (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), (3, 32, 32), "CIFAR10", "cifar-10-batches-py", {
             "data_batch_1": "c99cafc152244af753f735de768cd75f", "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
             "data_batch_3": "54ebc095f3ab1f0389bbae665268c751", "data_batch_4": "634d18415352ddfa80567beed471001a",
             "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb", "test_batch": "40351d587109b95175f43aff81a1287e",
             "batches.meta": "5ff9c542aee3614f3951f8cda6e48888"}),
 }
-NETWORK_TIMEOUT = 10  # seconds without an answer before a download is given up
-
-Pool = tuple[torch.Tensor, torch.Tensor]
-"""Images uint8 [N, C, H, W] and labels int64 [N] of a split, ``train`` or ``test``."""
+Pool = tuple[torch.Tensor, torch.Tensor]  # images uint8 [N, C, H, W] and labels int64 [N] of a split, train or test
 
 
-@dataclass(frozen=True)
-class Source:
-    """A place that holds a whole data set: its kind, the files that a cache is keyed by, and how to read a split."""
+class Source(NamedTuple):
+    """A place that holds a whole data set: its kind, the files that key its cache, and how to read a split."""
 
     kind: str
     files: list[Path]
     read: Callable[[str], Pool]
 
 
-def entries(folder: Path) -> list[str]:
-    """Sorted names in a folder, hidden ones left out; none where there is no such folder."""
-    try:
-        return sorted(entry for entry in os.listdir(folder) if not entry.startswith("."))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+def _damaged(path: Path | zipfile.Path, what: str) -> DataError:
+    return DataError(f"{path} {what}: put a good copy there, or move the whole data set away to have it downloaded")
 
 
-def damaged(path: Path, what: str, away: str = "") -> DataError:
-    """The error for a local file that cannot be trusted; ``away`` is what to move to have a download instead."""
-    away = away or f"{path.parent.name}/"
-    return DataError(f"{path} {what}: put a good copy there, or move {away} away to have the data downloaded")
-
-
-def writable(folder: Path) -> bool:
-    """Whether the folder, or the nearest one above it that exists, is meant to be written to."""
-    while not folder.exists():
-        folder = folder.parent
-    # an administrator may write anywhere; a folder whose mode says read-only is left alone all the same
-    return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & 0o222)
+def _all_there(paths: list[Path]) -> bool:
+    """Whether these are there; False where none is. Raises DataError where only some are."""
+    missing = [path for path in paths if not path.parent.exists() or path.name not in os.listdir(path.parent)]
+    if missing and len(missing) < len(paths):
+        raise _damaged(missing[0], "is missing")
+    return not missing
 
 
 def torchvision_folder(name: str, root: Path, kind: str = "torchvision") -> Source | None:
     """The data set as torchvision lays it out: ``MNIST/raw/*-ubyte`` or ``cifar-10-batches-py/``."""
-    folder, files = root / KNOWN[name].folder, KNOWN[name].md5
-    present = entries(folder)
-    missing = [file for file in files if file not in present]
-    if len(missing) == len(files):
-        return None
-    if missing:
-        raise damaged(folder / missing[0], "is missing")
-    read = {"mnist": _read_idx, "cifar10": _read_pickles}[name]
-    return Source(kind, [folder / file for file in files], lambda split: read(folder, split))
+    files = [root / KNOWN[name].folder / file for file in KNOWN[name].md5]
+    return Source(kind, files, lambda split: _read_files(name, root, files, split)) if _all_there(files) else None
 
 
-def _check_md5(path: Path, expected: str) -> None:
-    if hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != expected:
-        raise damaged(path, "is corrupted (its md5 sum is not the published one)")
+def _read_files(name: str, root: Path, files: list[Path], split: str) -> Pool:
+    """One split, read by torchvision once the md5 sums show that its files are the published ones."""
+    from torchvision import datasets
+
+    other = {"train": "t10k", "test": "train"}[split]  # how MNIST's other files begin; CIFAR-10's are all needed
+    for file in files:
+        if not file.name.startswith(other) and not datasets.utils.check_integrity(file, KNOWN[name].md5[file.name]):
+            raise _damaged(file, f"is corrupted (its {file.stat().st_size:,} bytes have not the published md5 sum)")
+    held = getattr(datasets, KNOWN[name].reader)(root, train=split == "train")
+    images = torch.as_tensor(held.data)
+    images = images.unsqueeze(1) if images.dim() == 3 else images.permute(0, 3, 1, 2).contiguous()
+    return images, torch.as_tensor(held.targets)
 
 
-def _check_idx(path: Path) -> None:
-    """Raise where an idx file is cut short, of another shape, holds a label past 9, or other bytes than published."""
-    data = path.read_bytes()
-    dimensions = 3 if "images" in path.name else 1
-    start = 4 + 4 * dimensions
-    if len(data) < start or data[:4] != bytes((0, 0, 8, dimensions)):
-        raise damaged(path, f"is no idx file of {'images' if dimensions == 3 else 'labels'}")
-    sizes = struct.unpack(f">{dimensions}I", data[4:start])
-    if len(data) != start + math.prod(sizes):
-        raise damaged(path, f"has {len(data):,} bytes where its header promises {start + math.prod(sizes):,}")
-    if dimensions == 3 and sizes[1:] != (28, 28):
-        raise damaged(path, f"holds images of {sizes[1]}×{sizes[2]} pixels, not 28×28")
-    if dimensions == 1 and max(data[start:], default=0) > 9:
-        raise damaged(path, f"holds the label {max(data[start:])}, past 9")
-    _check_md5(path, KNOWN["mnist"].md5[path.name])
+def class_folders(name: str, root: Path) -> Source | None:
+    """The data set as images ``NAME/SPLIT/CLASS/*`` (png, webp or jpg), or ``NAME-SPLIT.zip`` that holds the same."""
+    for layout in ("{}/{}", "{}-{}.zip"):
+        places = {split: root / layout.format(name, split) for split in ("train", "test")}
+        if _all_there([*places.values()]):
+            files = [file for place in places.values() for file in [place, *sorted(place.glob("*/*"))]]
+            return Source("folder", files, lambda split, places=places: _read_images(name, split, places[split]))
+    return None
 
 
-def _read_idx(folder: Path, split: str) -> Pool:
-    from torchvision.datasets.mnist import read_image_file, read_label_file
+def _read_images(name: str, split: str, place: Path) -> Pool:
+    """Decode every image of a split, with a progress bar; every class must be there, and no other."""
+    from tqdm import tqdm
 
-    prefix = {"train": "train", "test": "t10k"}[split]
-    paths = folder / f"{prefix}-images-idx3-ubyte", folder / f"{prefix}-labels-idx1-ubyte"
-    for path in paths:
-        _check_idx(path)
-    images, labels = read_image_file(str(paths[0])), read_label_file(str(paths[1]))
-    if len(images) != len(labels):
-        raise damaged(paths[1], f"has {len(labels):,} labels for {len(images):,} images")
-    return images.unsqueeze(1), labels
+    classes = KNOWN[name].classes
+    try:
+        folder = zipfile.Path(place, f"{name}/{split}/") if place.suffix == ".zip" else place
+    except zipfile.BadZipFile as problem:
+        raise _damaged(place, f"cannot be unpacked ({problem})") from problem
+    files = [file for below in folder.iterdir() if below.is_dir() for file in below.iterdir()
+             if file.name.lower().endswith((".png", ".webp", ".jpg", ".jpeg")) and not file.name.startswith(".")]
+    found = [file.parent.name for file in files]
+    for wrong in sorted(set(classes) ^ set(found)):
+        what = "holds no images" if wrong in classes else "is no class"
+        raise DataError(f"{folder / wrong} {what}: the folders of png, webp or jpg files are {', '.join(classes)}")
+    images = [_decode(file, KNOWN[name].shape) for file in tqdm(files, desc=f"decoding {place.name}", leave=False)]
+    return torch.stack(images), torch.tensor([classes.index(kind) for kind in found])
 
 
-def _read_pickles(folder: Path, split: str) -> Pool:
-    from torchvision.datasets import CIFAR10
+def _decode(file: Path | zipfile.Path, shape: tuple[int, int, int]) -> torch.Tensor:
+    """The pixels of an image file, uint8 [C, H, W]."""
+    from PIL import Image
+    from torchvision.transforms.functional import pil_to_tensor
 
-    for file, expected in KNOWN["cifar10"].md5.items():
-        _check_md5(folder / file, expected)
-    held = CIFAR10(str(folder.parent), train=split == "train", download=False)
-    return torch.from_numpy(held.data).permute(0, 3, 1, 2), torch.tensor(held.targets)
+    try:
+        image = Image.open(io.BytesIO(file.read_bytes())).convert({1: "L", 3: "RGB"}[shape[0]])
+    except Exception as problem:  # damaged bytes can make a decoder raise anything
+        raise _damaged(file, f"cannot be decoded ({type(problem).__name__})") from problem
+    if image.size != (shape[2], shape[1]):
+        raise _damaged(file, f"has {image.width}×{image.height} pixels, not {shape[2]}×{shape[1]}")
+    return pil_to_tensor(image)
 
 
 def download(name: str, root: Path) -> Source | None:
     """Fetch the data set into ``root`` by torchvision; None, after one printed line, where that cannot be done."""
     from torchvision import datasets
 
-    if not writable(root):
-        print(f"{KNOWN[name].title} was not downloaded: the data folder is read-only.")
-        return None
-    print(f"Downloading {KNOWN[name].title}; a slow host takes minutes …")
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(NETWORK_TIMEOUT)
+    title, folder, before = KNOWN[name].title, KNOWN[name].folder, socket.getdefaulttimeout()
+    print(f"Downloading {title}; a slow host takes minutes …")
+    socket.setdefaulttimeout(10)  # seconds without an answer
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix=".download-") as fresh:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                {"mnist": datasets.MNIST, "cifar10": datasets.CIFAR10}[name](fresh, download=True)
-            for path in torchvision_folder(name, Path(fresh)).files:
-                target = root / path.relative_to(fresh)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(path, target)
+                getattr(datasets, KNOWN[name].reader)(fresh, download=True)
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            for file in KNOWN[name].md5:
+                os.replace(Path(fresh) / folder / file, root / folder / file)
     except Exception as problem:  # a network fails in too many ways to list; practice data follows, and says so
-        print(f"{KNOWN[name].title} could not be downloaded ({type(problem).__name__}).")
-        return None
+        print(f"{title} could not be downloaded ({type(problem).__name__}).")
     finally:
         socket.setdefaulttimeout(before)
     return torchvision_folder(name, root, "download")

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import io
 import re
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn

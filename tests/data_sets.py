@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torchvision import datasets
 
-from helpers import cache, data
+from helpers import data
 from helpers.sources import KNOWN
 
 
@@ -22,7 +22,7 @@ def apart(tmp_path, monkeypatch):
     """No switch of the caller's, no download, and a stand-in for the repository's own data folder."""
     for switch in ("COURSE_SMOKE", "COURSE_DATA"):
         monkeypatch.delenv(switch, raising=False)
-    monkeypatch.setattr(cache, "ROOT", tmp_path / "repository")
+    monkeypatch.setattr(data, "ROOT", tmp_path / "repository")
     monkeypatch.setattr(data, "download", lambda name, root: None)
 
 

@@ -42,7 +42,7 @@ def make_model(channels: int = 1) -> nn.Sequential:
 
 def with_classes(labels: list[int], predicted: list[int], names: tuple[str, ...] = NAMES) -> Predictions:
     images = torch.zeros(len(labels), 1, 2, 2, dtype=torch.uint8)
-    return Predictions.from_classes(ImageSplit(images, torch.tensor(labels), names, (0.0,), (1.0,)), predicted)
+    return Predictions(ImageSplit(images, torch.tensor(labels), names, (0.0,), (1.0,)), None, predicted)
 
 
 def with_logits(logits: list[list[float]], labels: list[int]) -> Predictions:
@@ -124,11 +124,17 @@ def test_recorded_half_precision_arrays_give_float32_predictions() -> None:
     assert torch.equal(predictions.predicted, logits.argmax(1))
 
 
+def test_recorded_classes_go_before_the_highest_logit_which_rounding_may_have_moved() -> None:
+    split = make_split(9)
+    predictions = Predictions(split, torch.zeros(9, 4), split.labels.numpy().astype(np.uint8))
+    assert predictions.accuracy == 100 and predictions.losses.tolist() == pytest.approx([math.log(4)] * 9)
+
+
 def test_recorded_classes_give_accuracy_but_no_losses() -> None:
     split = make_split(9)
     recorded = split.labels.numpy().astype(np.uint8)
     recorded[[2, 5]] = (recorded[[2, 5]] + 1) % 4
-    predictions = Predictions.from_classes(split, recorded)
+    predictions = Predictions(split, None, recorded)
     assert predictions.mistakes == 2 and predictions.correct.tolist() == [index not in (2, 5) for index in range(9)]
     for ask in (lambda: predictions.losses, lambda: predictions.probabilities, lambda: misclassified(predictions)):
         with pytest.raises(CourseError, match="only classes were recorded"):
@@ -139,7 +145,11 @@ def test_recorded_classes_give_accuracy_but_no_losses() -> None:
     lambda split: Predictions(split, torch.zeros(8, 4)),
     lambda split: Predictions(split, torch.zeros(9, 5)),
     lambda split: Predictions(split, torch.zeros(9)),
-    lambda split: Predictions.from_classes(split, [0] * 8),
+    lambda split: Predictions(split, None, [0] * 8),
+    lambda split: Predictions(split, torch.zeros(9, 4), [0] * 8),
+    lambda split: Predictions(split, torch.zeros(9, 5), [0] * 9),
+    lambda split: Predictions(split, None, [0] * 8 + [4]),
+    lambda split: Predictions(split, None, [-1] + [0] * 8),
 ])
 def test_records_that_do_not_fit_the_split_are_refused(make: object) -> None:
     with pytest.raises(CourseError, match="split"):

@@ -86,12 +86,13 @@ def test_a_small_net_learns_the_digits(digits):
 def test_a_linear_model_does_not_learn_the_digits(digits):
     (images, labels), held_out = digits
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-    reached = [accuracy(train(model, images, labels, 3, 0.003), *held_out) for _ in range(4)]
+    reached = [accuracy(train(model, images, labels, 3, 0.003), *held_out) for _ in range(3)]
     assert 60 < max(reached) < 88, reached  # far above guessing, so it was trained; far below what was promised: 92
 
 
 def test_a_small_net_learns_the_shapes():
     images, labels = practice.draw("cifar10", 4_000, 0)
+    torch.manual_seed(0)
     model = train(small_net(3), ready(images), labels, 5, 0.008)
     test_images, test_labels = practice.draw("cifar10", 1_000, 1)
     assert accuracy(model, ready(test_images), test_labels) > 60

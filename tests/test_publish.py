@@ -1,7 +1,6 @@
 """Publishing rewrites setup cells and badges, all of them or none, and nothing else."""
 
 import difflib
-import json
 import re
 
 import nbformat
@@ -11,7 +10,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from helpers import publish
 from helpers.environment import ROOT, CourseError
 
-ADDRESS = "https://github.com/Ada-L/vision.course"
+NAME = "Ada-L/vision.course"
+ADDRESS = f"https://github.com/{NAME}"
 MARKERS = "<!-- colab -->\n<!-- /colab -->"
 
 
@@ -32,7 +32,7 @@ def course(tmp_path):
     (tmp_path / "README.md").write_text(f"# Course\r\n\r\n{MARKERS}\r\n\r\nText – as it was.\r\n", newline="")
     project = re.sub(r"Repository = .*\n", "", (ROOT / "pyproject.toml").read_text())
     (tmp_path / "pyproject.toml").write_text(project)
-    publish.refresh(tmp_path)
+    publish.publish(root=tmp_path)
     return tmp_path
 
 
@@ -46,19 +46,20 @@ def changed_lines(old, new):
 
 
 def test_setup_cells_and_badges_carry_the_address(course):
-    changed = publish.publish("Ada-L/vision.course", course)
-    assert len(changed) == 4 and publish.published(course) == ADDRESS and publish.check(course) == []
+    changed = publish.publish(NAME, course)
+    assert len(changed) == 4 and publish.published(course) == ADDRESS
     for path in (course / "notebooks").glob("*.ipynb"):
         title, setup, code, text = nbformat.read(path, as_version=4).cells
         assert setup.source == publish.setup_cell(ADDRESS) and f'REPOSITORY = "{ADDRESS}"' in setup.source
         link = f"colab.research.google.com/github/Ada-L/vision.course/blob/main/notebooks/{path.name})"
         assert link in title.source and link in (course / "README.md").read_text()
+        assert publish.colab_block([path.stem], ADDRESS) in title.source
         assert "not a badge" in text.source and (setup.execution_count, code.execution_count) == (1, 2)
 
 
 def test_everything_else_stays_byte_for_byte(course):
     old = contents(course)
-    publish.publish(ADDRESS, course)
+    publish.publish(NAME, course)
     new = contents(course)
     assert old.keys() == new.keys()
     for name in old:
@@ -71,9 +72,9 @@ def test_everything_else_stays_byte_for_byte(course):
 
 
 def test_publishing_twice_changes_nothing_and_another_address_replaces_the_first(course):
-    publish.publish(ADDRESS, course)
+    publish.publish(NAME, course)
     once = contents(course)
-    assert publish.publish(ADDRESS + ".git", course) == publish.refresh(course) == [] and contents(course) == once
+    assert publish.publish(NAME, course) == publish.publish(root=course) == [] and contents(course) == once
     publish.publish("someone/else", course)
     assert publish.published(course) == "https://github.com/someone/else"
     assert not any("Ada-L" in text for text in contents(course).values())
@@ -82,13 +83,12 @@ def test_publishing_twice_changes_nothing_and_another_address_replaces_the_first
 
 def test_before_publishing_the_text_says_how_to_open_it_and_links_to_no_repository(course):
     texts = contents(course)
-    assert publish.published(course) == "" and publish.check(course) == []
+    assert publish.published(course) == "" and publish.publish(root=course) == []
     for name in ("README.md", "notebooks/01_first.ipynb"):
         assert "Upload notebook" in texts[name] and "github" not in texts[name].lower()
 
 
-@pytest.mark.parametrize("address", ["", "name", "a/b/c", "a b/c", "a/..", "a/b\n", 'a/b"', "http://github.com/a/b",
-                                     "https://example.org/a/b", "-/"])
+@pytest.mark.parametrize("address", ["", "name", "a/b/c", "a b/c", "a/..", "a/b\n", 'a/b"', "https://example.org/a/b", "-/"])
 def test_a_bad_address_is_refused_and_nothing_is_written(course, address):
     old = contents(course)
     with pytest.raises(CourseError, match="OWNER/NAME") as error:
@@ -113,35 +113,28 @@ def test_a_broken_file_is_named_and_nothing_is_written(course, name, old, new):
     edited(course, name, old, new)
     before = contents(course)
     with pytest.raises(CourseError) as error:
-        publish.publish(ADDRESS, course)
+        publish.publish(NAME, course)
     assert name.rpartition("/")[2] in str(error.value) and "\n" not in str(error.value) and contents(course) == before
 
 
 def test_a_missing_readme_is_named(course):
     (course / "README.md").unlink()
     with pytest.raises(CourseError, match="README.md"):
-        publish.publish(ADDRESS, course)
+        publish.publish(NAME, course)
 
 
 @pytest.mark.parametrize("old, new", [("--depth=1", "--depth=2"), ("Open in Colab", "Open it")])
-def test_check_names_a_changed_setup_cell_or_badge_and_refresh_mends_it(course, old, new):
-    publish.publish(ADDRESS, course)
+def test_a_changed_setup_cell_or_badge_is_mended(course, old, new):
+    publish.publish(NAME, course)
     before = contents(course)
     edited(course, "notebooks/02_second.ipynb", old, new)
-    assert publish.check(course) == ["02_second.ipynb"]
-    assert [path.name for path in publish.refresh(course)] == ["02_second.ipynb"]
-    assert publish.check(course) == [] and contents(course) == before
+    assert [path.name for path in publish.publish(root=course)] == ["02_second.ipynb"]
+    assert contents(course) == before
 
 
 def test_a_write_that_fails_leaves_whole_files(course, monkeypatch):
     old = contents(course)
     monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        publish.publish(ADDRESS, course)
+        publish.publish(NAME, course)
     assert contents(course) == old
-
-
-def test_a_notebook_that_needs_no_change_is_not_laid_out_anew(course):
-    path = course / "notebooks" / "01_first.ipynb"
-    path.write_text(json.dumps(json.loads(path.read_text()), indent=2))
-    assert publish.refresh(course) == []
