@@ -107,7 +107,7 @@ BUDGET = Recipe("budget", "budget_net", epochs=19, peak_epoch=4, augment=affine(
                 average=0.999, claim=Claim(19_999, 19, 99.4, last_epochs=5), headline=True,
                 title="document 001's net: augmentation, one-cycle, averaged weights")
 SHORT = Recipe("budget-5", "budget_net", epochs=5, peak_epoch=1.5,
-               title="the same net for five epochs, without augmentation")
+               title="document 001's net, five epochs, no augmentation")
 
 FIRST = Recipe("first", "first_net", epochs=3, peak_epoch=1, weight_decay=0.0, claim=Claim(10_000, 3, 98.0),
                title="session 01's first net: four convolutions, three epochs")

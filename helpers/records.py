@@ -166,16 +166,15 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def comparison_table(names: Sequence[str]) -> str:
-    """One change a row, in Markdown: parameters, last epoch, difference to its baseline with its interval, seconds."""
+    """One change a row, in Markdown: parameters, last epoch, difference to its baseline with its interval."""
     def row(name: str) -> Sequence[str]:
         result, recipe, told = load_result(name), EXPERIMENTS[name], "–"
         if recipe.baseline:
             mean, low, high = paired_difference(result, load_result(recipe.baseline))
             told = f"{mean:+.2f} ({low:+.2f} to {high:+.2f})" + ("" if low * high > 0 else ", undecided")
-        seconds = statistics.median(row["seconds"] for history in result.histories for row in history.epochs)
-        return recipe.title, f"{result.record['parameters']:,}", result.accuracy, told, f"{seconds:.0f}"
+        return recipe.title, f"{result.record['parameters']:,}", result.accuracy, told
 
-    return _table(("change", "parameters", "last epoch", "difference (95 % interval)", "s/epoch"), map(row, names))
+    return _table(("change", "parameters", "last epoch", "difference (95 % interval)"), map(row, names))
 
 
 def results_table() -> str:
