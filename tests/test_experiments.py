@@ -31,13 +31,14 @@ def start(runs, workers):
 
     One worker gets one processor: several threads wait for each other for long where others use the machine too.
     """
-    def pin():
+    def prepare():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test in the background ignores it
         if workers == 1 and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
     command = [sys.executable, "-m", "helpers", "experiment", NAME, "--seeds", "2", "--jobs", str(workers)]
     return subprocess.Popen(command, cwd=ROOT, env=os.environ | {"COURSE_RUNS": str(runs), "COURSE_SMOKE": "1"}, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=pin)
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=prepare)
 
 
 def read_until(process, wanted):
