@@ -1,5 +1,6 @@
 """An experiment ends with the same numbers however often it is killed, and records what it did."""
 
+import functools
 import json
 import os
 import re
@@ -69,21 +70,27 @@ def ended(processes, seconds=60):
     return True
 
 
-def stop(process, workers, how):
-    """End the command in one of four ways; status and error text. No worker outlives it."""
+def stop(process, workers, how, runs):
+    """End the command in one of four ways; status and error text. No worker outlives it, or trains on."""
     children = workers_of(process, workers)
     if how == "in the first epoch":
         while sum(children[0].cpu_times()[:2]) < 3 and children[0].is_running():
             time.sleep(0.02)
+    saved = checkpoints(runs)
     if how == "Ctrl-C":
         os.killpg(process.pid, signal.SIGINT)
     else:
         os.kill(children[0].pid if how == "a worker" else process.pid, signal.SIGKILL)
     status, error = process.wait(60), process.stderr.read()
-    assert ended(children)
+    assert ended(children) and (workers > 1 or checkpoints(runs) == saved)
     return status, error
 
 
+def checkpoints(runs):
+    return {path.name: path.stat().st_mtime_ns for path in runs.rglob("*.checkpoint")}
+
+
+@functools.cache
 def uninterrupted(threads):
     """The same experiment in this process, with so many threads and without a checkpoint."""
     before = torch.get_num_threads()
@@ -118,7 +125,7 @@ def test_a_killed_experiment_goes_on_and_ends_with_the_same_numbers(workers, tmp
     for wanted, how in KILLS[workers]:
         process = start(tmp_path, workers)
         met += read_until(process, wanted)
-        status, error = stop(process, workers, how)
+        status, error = stop(process, workers, how, tmp_path)
         assert status == {"Ctrl-C": 130, "a worker": 2}.get(how, -signal.SIGKILL)
         if status > 0:
             assert error.count("\n") == 1 and "goes on from its last finished epoch" in error, error
@@ -179,9 +186,27 @@ def test_a_record_holds_what_is_needed_to_judge_and_repeat_it(small):
         assert run["seconds"] == pytest.approx(sum(row["seconds"] for row in run["epochs"]), abs=0.06)
 
 
-def test_the_commit_is_that_of_the_repository():
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    assert experiments.commit().removesuffix("+") == (head or "unknown")
+def test_the_commit_is_marked_where_the_package_differs_from_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert experiments.commit() == "unknown"
+
+    def git(*command):
+        identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+        return subprocess.run(["git", *identity, *command], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    (tmp_path / "helpers").mkdir()
+    for name in ("README.md", "helpers/code.py"):
+        (tmp_path / name).write_text("old")
+    git("init"), git("add", "."), git("commit", "-m", "first")
+    head = git("rev-parse", "HEAD").strip()
+    assert len(head) == 40 and experiments.commit() == head
+    (tmp_path / "README.md").write_text("new")
+    assert experiments.commit() == head
+    (tmp_path / "helpers" / "code.py").write_text("new")
+    assert experiments.commit() == head + "+"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert experiments.commit() == "unknown"
 
 
 def test_a_headline_keeps_logits_and_weights_that_give_its_accuracy(small):
