@@ -94,11 +94,10 @@ def load_result(name: str, folder: Path | None = None, recipe: Recipe | None = N
     import numpy
 
     recipe, path = recipe or EXPERIMENTS.get(name), (folder or NOTEBOOKS / "results") / f"{name}.json"
-    if not (recipe or path.exists()):
-        raise unknown("record", name, EXPERIMENTS)
     command = f"python -m helpers experiment {name}"
     if not path.exists():
-        raise CourseError(f"{path.name} is not recorded yet: {command}")
+        missing = CourseError(f"{path.name} is not recorded yet: {command}")
+        raise missing if recipe else unknown("record", name, EXPERIMENTS)
     try:
         with numpy.load(path.with_suffix(".npz")) as stored:
             result = Result(json.loads(path.read_text(encoding="utf-8")), dict(stored))
@@ -187,8 +186,8 @@ def results_table() -> str:
         return (recipe.title, f"{result.record['parameters']:,}", str(recipe.epochs), result.accuracy, told,
                 result.provenance.removeprefix("recorded "), f"`{result.command}`")
 
-    return _table(("recipe", "parameters", "epochs", "last epoch, mean ± sd", "claim (epochs it is to hold)", "recorded",
-                   "command"), map(row, EXPERIMENTS))
+    return _table(("recipe", "parameters", "epochs", "last epoch, mean ± sd", "claim (epochs it is to hold)",
+                   "recorded", "command"), map(row, EXPERIMENTS))
 
 
 def outdated(root: Path = ROOT) -> dict[Path, str]:
@@ -200,7 +199,7 @@ def outdated(root: Path = ROOT) -> dict[Path, str]:
     old = {path: path.read_bytes().decode() if path.exists() else ""  # bytes: line ends stay as they are
            for path in (readme, *sorted((root / "notebooks").glob("*.ipynb")))}
     if len(TABLE.findall(old[readme])) != 1:
-        raise CourseError(f"{readme.name} needs <!-- results --> and <!-- /results --> once, around the table of results")
+        raise CourseError(f"{readme.name} needs <!-- results --> and <!-- /results -->, once, around its table")
     new = {path: FIGURE.sub(lambda at: f"{at[1]}{load_result(at[2]).accuracy}{at[3]}", old[path]) for path in old}
     new[readme] = TABLE.sub(lambda at: f"{at[1]}\n\n{results_table()}\n\n{at[2]}", new[readme])
     return {path: text for path, text in new.items() if text != old[path]}

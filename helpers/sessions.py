@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from helpers.environment import NOTEBOOKS, CourseError, replacing, runs_root, unknown
 from helpers.training import progress
@@ -17,10 +18,10 @@ COLOUR = re.compile(r"\x1b\[[\d;]*m")
 def find_session(number: str) -> Path:
     """The notebook whose name begins with ``number`` (``1`` or ``01`` or the whole stem). Raises ``CourseError``."""
     stems = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
-    for stem in stems:
-        if number in (stem, stem[:2], stem[:2].lstrip("0")):
-            return NOTEBOOKS / f"{stem}.ipynb"
-    raise unknown("session", number, stems)
+    found = [stem for stem in stems if number in (stem, stem[:2], stem[:2].lstrip("0"))]
+    if not found:
+        raise unknown("session", number, stems)
+    return NOTEBOOKS / f"{found[0]}.ipynb"
 
 
 def run_session(number: str, train: bool = False, save: bool = False) -> Path:
@@ -30,32 +31,18 @@ def run_session(number: str, train: bool = False, save: bool = False) -> Path:
     the page then ends with it, and the notebook is left as it was.
     """
     import nbformat
-    from jupyter_client.manager import AsyncKernelManager
-    from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, DeadKernelError
+    from nbconvert import HTMLExporter
 
     path, failed = find_session(number), ""
-    notebook = nbformat.read(path, as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    bar = progress(None, path.stem, total=len(code), unit="cell")
-    kernel = AsyncKernelManager(kernel_name="python3")
-    kernel.kernel_spec.argv[0] = sys.executable  # the kernel's name alone may lead to another environment
-    if kernel.has_trait("transport_encryption"):  # since jupyter_client 8.10; kernels warn of plain text
-        kernel.transport_encryption = "auto"
-    client = NotebookClient(notebook, km=kernel, timeout=None, record_timing=False, coalesce_streams=True,
-                            resources={"metadata": {"path": str(NOTEBOOKS)}},
-                            on_cell_executed=lambda cell, **_: bar.update(cell.cell_type == "code"))
+    notebook, where = nbformat.read(path, as_version=4), {"metadata": {"name": path.stem, "path": str(NOTEBOOKS)}}
     try:
-        client.execute(cleanup_kc=True, env=os.environ | ({"COURSE_TRAIN": "1"} if train else {}))
+        _execute(notebook, where, os.environ | ({"COURSE_TRAIN": "1"} if train else {}))
     except (CellExecutionError, DeadKernelError) as problem:
         failed = COLOUR.sub("", str(problem)).strip().splitlines()[-1]
-    finally:
-        bar.close()
-        for cell in code:
-            for output in (output for output in cell.outputs if output.output_type == "stream"):
-                output.text = OVERWRITTEN.sub("", output.text)
-            cell.outputs = [output for output in cell.outputs if output.get("text") != ""]
-        page = write_page(notebook, path.stem)
+    page = runs_root() / f"{path.stem}.html"
+    with replacing(page) as temporary:
+        temporary.write_text(HTMLExporter(embed_images=True).from_notebook_node(notebook, where)[0], encoding="utf-8")
     if failed:
         raise CourseError(f"{path.stem} stopped: {failed}; the page up to there: {page}")
     if save:
@@ -64,12 +51,23 @@ def run_session(number: str, train: bool = False, save: bool = False) -> Path:
     return page
 
 
-def write_page(notebook: dict, stem: str) -> Path:
-    """Write a notebook as one HTML file into the folder of runs, pictures included."""
-    from nbconvert import HTMLExporter
+def _execute(notebook: Any, where: dict[str, Any], variables: dict[str, str]) -> None:
+    """Run every cell in a kernel of this environment, with a bar; keep no bar in the outputs."""
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
 
-    page = runs_root() / f"{stem}.html"
-    where = {"metadata": {"name": stem, "path": str(NOTEBOOKS)}}
-    with replacing(page) as temporary:
-        temporary.write_text(HTMLExporter(embed_images=True).from_notebook_node(notebook, where)[0], encoding="utf-8")
-    return page
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    kernel = AsyncKernelManager(kernel_name="python3")
+    kernel.kernel_spec.argv[0] = sys.executable  # the kernel's name alone may lead to another environment
+    if kernel.has_trait("transport_encryption"):  # since jupyter_client 8.10; kernels warn of plain text
+        kernel.transport_encryption = "auto"
+    with progress(None, where["metadata"]["name"], total=len(code), unit="cell") as bar:
+        client = NotebookClient(notebook, km=kernel, timeout=None, record_timing=False, coalesce_streams=True,
+                                resources=where, on_cell_executed=lambda cell, **_: bar.update(cell in code))
+        try:
+            client.execute(cleanup_kc=True, env=variables)
+        finally:
+            for cell in code:
+                for output in (output for output in cell.outputs if output.output_type == "stream"):
+                    output.text = OVERWRITTEN.sub("", output.text)
+                cell.outputs = [output for output in cell.outputs if output.get("text") != ""]

@@ -38,8 +38,9 @@ def start(runs, workers):
             os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
     command = [sys.executable, "-m", "helpers", "experiment", NAME, "--seeds", "2", "--jobs", str(workers)]
-    return subprocess.Popen(command, cwd=ROOT, env=os.environ | {"COURSE_RUNS": str(runs), "COURSE_SMOKE": "1"}, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=prepare)
+    switches = {"COURSE_RUNS": str(runs), "COURSE_SMOKE": "1"}
+    return subprocess.Popen(command, cwd=ROOT, env=os.environ | switches, text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, start_new_session=True, preexec_fn=prepare)
 
 
 def read_until(process, wanted):
@@ -159,7 +160,7 @@ def processors(monkeypatch, count):
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-    """A folder for runs, 800 training and 100 test images, one thread, no worker processes: the parent does their work."""
+    """A folder for runs, 800 training and 100 test images, one thread, and no workers: the parent does their work."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     processors(monkeypatch, 1)
@@ -173,10 +174,11 @@ def small(tmp_path, monkeypatch):
 def test_a_record_holds_what_is_needed_to_judge_and_repeat_it(small):
     experiments.run(NAME, SEEDS)
     record = json.loads((small / "results" / f"{NAME}.json").read_text(encoding="utf-8"))
-    assert record.keys() == {"name", "recipe", "parameters", "train_images", "data", "environment", "commit", "recorded", "runs"}
+    assert list(record) == ["name", "recipe", "parameters", "train_images", "data", "environment", "commit", "recorded",
+                            "runs"]
     assert (record["name"], record["parameters"], record["train_images"]) == (NAME, 9274, 800)
     assert record["recipe"] == json.loads(json.dumps(recipes.find(NAME).hyperparameters()))
-    assert record["data"]["name"] == "mnist" and record["data"]["source"] == "practice" and len(record["data"]["digest"]) == 64
+    assert record["data"] == {"name": "mnist", "source": "practice", "digest": data.load("mnist").digest}
     assert record["environment"].keys() >= {"device", "device_name", "torch", "python", "threads"}
     assert [run["seed"] for run in record["runs"]] == SEEDS
     for run in record["runs"]:
@@ -193,12 +195,12 @@ def test_the_commit_is_marked_where_the_package_differs_from_it(tmp_path, monkey
 
     def git(*command):
         identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-        return subprocess.run(["git", *identity, *command], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        return subprocess.check_output(["git", *identity, *command], cwd=tmp_path, text=True)
 
     (tmp_path / "helpers").mkdir()
     for name in ("README.md", "helpers/code.py"):
         (tmp_path / name).write_text("old")
-    git("init"), git("add", "."), git("commit", "-m", "first")
+    git("init", "-q"), git("add", "."), git("commit", "-qm", "first")
     head = git("rev-parse", "HEAD").strip()
     assert len(head) == 40 and experiments.commit() == head
     (tmp_path / "README.md").write_text("new")
@@ -281,7 +283,8 @@ def folders(*recipe, seeds=(0,), workers=1, digest="abc"):
 
 def test_a_folder_belongs_to_all_that_numbers_depend_on(small, monkeypatch):
     recipe = recipes.FIRST
-    seen = [folders(recipe), folders(replace(recipe, momentum=0.8)), folders(recipe, digest="abd"), folders(recipe, digest="")]
+    seen = [folders(recipe), folders(replace(recipe, momentum=0.8)), folders(recipe, digest="abd"),
+            folders(recipe, digest="")]
     processors(monkeypatch, 64)
     seen += [folders(recipe), folders(recipe, workers=16)]
     monkeypatch.setattr(jobs.inspect, "getsource", lambda _: "other code")
@@ -425,7 +428,8 @@ def test_a_damaged_record_of_a_search_is_named(tiny, small, capsys):
 
 def test_candidates_are_ranked_by_mean_validation_loss():
     def trial(name, rate, loss, accuracy):
-        return {"recipe": {"name": name, "learning_rate": rate}, "validation_loss": loss, "validation_accuracy": accuracy}
+        recipe = {"name": name, "learning_rate": rate}
+        return {"recipe": recipe, "validation_loss": loss, "validation_accuracy": accuracy}
 
     trials = [trial("b", 1, 0.3, 90), trial("a", 1, 0.1, 99), trial("a", 1, 0.4, 97), trial("b", 2, 0.2, 98)]
     assert experiments.ranking(trials).splitlines() == [
