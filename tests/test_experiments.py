@@ -106,7 +106,7 @@ def uninterrupted(threads):
 def numbers(record):
     """A record without what is allowed to differ between two runs."""
     runs = [run | {"seconds": 0, "epochs": [row | {"seconds": 0} for row in run["epochs"]]} for run in record["runs"]]
-    return record | {"runs": runs, "recorded": ""}
+    return record | {"runs": runs, "recorded": "", "commit": ""}
 
 
 def saw(*pairs):

@@ -131,7 +131,7 @@ def session(tmp_path, monkeypatch):
 
 
 BAR = "from helpers.training import progress\nfor _ in progress(range(3), 'waiting', miniters=1): pass"
-WHERE = "import os\nprint(os.environ.get('COURSE_TRAIN'), os.path.basename(os.getcwd()))\nsys.executable"
+WHERE = "import os, sys\nprint(os.environ.get('COURSE_TRAIN'), os.path.basename(os.getcwd()))\nsys.executable"
 
 
 def test_a_session_becomes_a_page_and_the_notebook_stays_as_it_was(session, capfd, tmp_path):
@@ -159,13 +159,13 @@ def test_save_keeps_the_outputs_without_the_bars(session):
 @pytest.mark.parametrize("source, reason", [("{}['gone']", "KeyError: 'gone'"),
                                             ("import os; os._exit(3)", "Kernel died")])
 def test_a_cell_that_fails_is_one_line_and_the_notebook_stays_as_it_was(session, capsys, tmp_path, source, reason):
-    path = session("'before'", source, "'after'")
+    path = session("6 * 7", source, "6 * 8")
     before = path.read_bytes()
     page = tmp_path / "runs" / "08_tiny.html"
     said = error_of(capsys, "run", "08", "--save")
     assert said == f"error: 08_tiny stopped: {reason}; the page up to there: {page}\n"
     text = page.read_text(encoding="utf-8")
-    assert "<pre>&#39;before&#39;</pre>" in text and "<pre>&#39;after&#39;</pre>" not in text
+    assert "<pre>42</pre>" in text and "<pre>48</pre>" not in text
     assert path.read_bytes() == before
 
 
