@@ -86,7 +86,7 @@ def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[dic
     path = results_root() / "search" / f"{name}.json"
     try:
         trials = json.loads(path.read_text(encoding="utf-8"))["trials"] if path.exists() else []
-        known = [(trial["recipe"], trial["seed"]) for trial in trials]
+        known = [(Recipe.completed(trial["recipe"]), trial["seed"]) for trial in trials]
     except (ValueError, KeyError, TypeError):
         raise CourseError(f"{path} is damaged: restore it or move it away, and give the same command again") from None
     data = load_for(candidates[0], searching=True)

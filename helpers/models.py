@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
 from torch import nn
 
 
@@ -69,14 +73,96 @@ def wide_net() -> nn.Sequential:
     )
 
 
+def _conv_norm_dropout(in_channels: int, out_channels: int, kernel_size: int, dropout: float) -> list[nn.Module]:
+    """A convolution without bias or padding, ReLU, batch normalisation and dropout, in document 003's order."""
+    return [nn.Conv2d(in_channels, out_channels, kernel_size, bias=False), nn.ReLU(), nn.BatchNorm2d(out_channels),
+            nn.Dropout(dropout)]
+
+
+def basic_net(dropout: float = 0.0) -> nn.Sequential:
+    """Document 003's first two rungs, at its count: 7,964 parameters. Images [N, 1, 28, 28] to logits [N, 10].
+
+    The document lists no layers: three 3×3 convolutions before the pooling, three after it.
+    """
+    block = _conv_norm_dropout
+    return nn.Sequential(
+        *block(1, 8, 3, dropout), *block(8, 8, 3, dropout), *block(8, 10, 3, dropout), nn.MaxPool2d(2),
+        *block(10, 4, 1, dropout), *block(4, 12, 3, dropout), *block(12, 20, 3, dropout), *block(20, 20, 3, dropout),
+        nn.AvgPool2d(5), nn.Conv2d(20, 10, 1, bias=False), nn.Flatten(),
+    )
+
+
+def early_pool_net(dropout: float = 0.0) -> nn.Sequential:
+    """Document 003's third rung, at its count: 7,824 parameters. Images [N, 1, 28, 28] to logits [N, 10].
+
+    Pooling and 1×1 convolutions come after a receptive field of 5×5: two 3×3 convolutions before, four after.
+    """
+    block = _conv_norm_dropout
+    return nn.Sequential(
+        *block(1, 4, 3, dropout), *block(4, 10, 3, dropout), nn.MaxPool2d(2),
+        *block(10, 10, 1, dropout), *block(10, 4, 1, dropout),
+        *block(4, 8, 3, dropout), *block(8, 12, 3, dropout), *block(12, 20, 3, dropout), *block(20, 20, 3, dropout),
+        nn.AvgPool2d(4, 1), nn.Conv2d(20, 10, 1, bias=False), nn.Flatten(),
+    )
+
+
 def compact_net(dropout: float = 0.0) -> nn.Sequential:
     """Document 003's final net: 6,084 parameters, no biases. Images [N, 1, 28, 28] to logits [N, 10]."""
-    def block(in_channels: int, out_channels: int, kernel_size: int) -> list[nn.Module]:
-        return [nn.Conv2d(in_channels, out_channels, kernel_size, bias=False), nn.ReLU(), nn.BatchNorm2d(out_channels),
-                nn.Dropout(dropout)]
-
+    block = _conv_norm_dropout
     return nn.Sequential(
-        *block(1, 4, 3), *block(4, 10, 3), nn.MaxPool2d(2), *block(10, 8, 1), *block(8, 4, 1),
-        *block(4, 10, 3), *block(10, 16, 3), *block(16, 12, 3), *block(12, 16, 3),
+        *block(1, 4, 3, dropout), *block(4, 10, 3, dropout), nn.MaxPool2d(2),
+        *block(10, 8, 1, dropout), *block(8, 4, 1, dropout),
+        *block(4, 10, 3, dropout), *block(10, 16, 3, dropout), *block(16, 12, 3, dropout), *block(12, 16, 3, dropout),
         nn.AvgPool2d(4, 1), nn.Conv2d(16, 10, 1, bias=False), nn.Flatten(),
     )
+
+
+class PointwiseNet(nn.Module):
+    """Document 004's net: 7,640 parameters, three 1×1 layers after the average. [N, 1, 28, 28] to logits [N, 10].
+
+    The order of ReLU and normalisation changes within it as in the document, and two blocks have no ReLU. The
+    document ends in log-softmax, which cross-entropy does itself; one dropout layer serves all blocks.
+    """
+
+    def __init__(self, dropout: float = 0.03) -> None:
+        super().__init__()
+        widths, kernel_sizes = (1, 8, 16, 8, 16, 24, 32, 16, 10), (3, 3, 1, 3, 3, 1, 1, 1)
+        self.convs = nn.ModuleList(nn.Conv2d(*sizes, bias=False) for sizes in zip(widths, widths[1:], kernel_sizes))
+        self.norms = nn.ModuleList(map(nn.BatchNorm2d, widths[1:-1]))
+        self.max_pool, self.average_pool, self.dropout = nn.MaxPool2d(2), nn.AvgPool2d(8), nn.Dropout(dropout)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = F.relu(self._block(images, 0))
+        x = self.max_pool(self._block(x, 1))
+        x = self._block(x, 2)
+        x = self._block(self._block(x, 3, relu=True), 4, relu=True)
+        x = self.average_pool(x)
+        x = self._block(self._block(x, 5, relu=True), 6, relu=True)
+        return self.convs[7](x).flatten(1)
+
+    def _block(self, x: torch.Tensor, number: int, relu: bool = False) -> torch.Tensor:
+        x = self.convs[number](x)
+        return self.dropout(self.norms[number](F.relu(x) if relu else x))
+
+
+class SharedNet(nn.Module):
+    """One 3×3 convolution used again and again, with a normalisation of its own and a shortcut at each use.
+
+    ``uses``: how often at each size, a 2×2 pooling before each; (2, 2, 2) stands for 14, 7 and 3 pixels. Images
+    [N, 1, 28, 28] to logits [N, 10]; at 20 channels and six uses 4,270 parameters.
+    """
+
+    def __init__(self, channels: int = 20, uses: Sequence[int] = (2, 2, 2)) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU())
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norms = nn.ModuleList(nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(count)) for count in uses)
+        self.linear = nn.Linear(channels, 10)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = self.stem(images)
+        for norms in self.norms:
+            x = F.max_pool2d(x, 2)
+            for norm in norms:
+                x = F.relu(x + norm(self.conv(x)))
+        return self.linear(x.mean((2, 3)))

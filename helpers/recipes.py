@@ -32,9 +32,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network and everything that its training depends on. ``learning_rate`` is the highest of a one-cycle schedule.
+    """A network and everything that its training depends on. ``learning_rate`` is the highest of its ``schedule``.
 
-    ``augment`` lists (transform, arguments); ``average`` is the decay of averaged weights, 0 for none. The fields from
+    ``schedule``: ``"one_cycle"`` (``peak_epoch``, ``annihilate``), ``"step"`` (times ``gamma`` every ``step_size``
+    epochs) or ``"constant"``. ``augment`` lists (transform, arguments); ``average`` is the decay of averaged weights, 0 for none. The fields from
     ``title`` on say how the result is told; ``baseline`` names the recipe that it is compared with.
     """
 
@@ -46,10 +47,13 @@ class Recipe:
     batch_size: int = 128
     learning_rate: float = 0.1
     momentum: float = 0.9
+    nesterov: bool = True
     weight_decay: float = 1e-4
     schedule: str = "one_cycle"
     peak_epoch: float = 4.0
     annihilate: bool = True
+    step_size: int = 6
+    gamma: float = 0.1
     augment: Steps = ()
     label_smoothing: float = 0.0
     average: float = 0.0
@@ -63,6 +67,11 @@ class Recipe:
         fields = {name: value for name, value in asdict(self).items() if name not in UNJUDGED}
         return fields | {"augment": [[name, dict(arguments)] for name, arguments in self.augment]}
 
+    @classmethod
+    def completed(cls, kept: dict[str, Any]) -> dict[str, Any]:
+        """What a record kept of its recipe, with the fields that are newer than the record at their defaults."""
+        return cls("", "", 0).hyperparameters() | kept
+
     def shortened(self, epochs: int) -> Recipe:
         """The same recipe over fewer epochs, its peak moved in proportion."""
         epochs = min(epochs, self.epochs)
@@ -71,20 +80,22 @@ class Recipe:
     def build_model(self) -> nn.Module:
         """The network, its convolutions in channels-last order: the numbers are the same, the CPU is faster."""
         if not hasattr(models, self.model):
-            raise unknown("model", self.model, [name for name in vars(models) if name.endswith("_net")])
+            raise unknown("model", self.model, [name for name in vars(models) if name.lower().endswith("net")])
         return getattr(models, self.model)(**self.model_options).to(memory_format=torch.channels_last)
 
     def build_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        """Stochastic gradient descent with Nesterov momentum."""
-        return torch.optim.SGD(model.parameters(), lr=self.learning_rate, momentum=self.momentum, nesterov=True,
-                               weight_decay=self.weight_decay)
+        """Stochastic gradient descent with momentum, Nesterov's unless the recipe says otherwise."""
+        return torch.optim.SGD(model.parameters(), lr=self.learning_rate, momentum=self.momentum,
+                               nesterov=self.nesterov, weight_decay=self.weight_decay)
 
     def build_scheduler(self, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Any:
         """The schedule, to be stepped after every batch; None for a constant rate."""
         if self.schedule == "constant":
             return None
+        if self.schedule == "step":
+            return torch.optim.lr_scheduler.StepLR(optimizer, self.step_size * steps_per_epoch, self.gamma)
         if self.schedule != "one_cycle":
-            raise unknown("schedule", self.schedule, ["one_cycle", "constant"])
+            raise unknown("schedule", self.schedule, ["one_cycle", "step", "constant"])
         return training.one_cycle(optimizer, self.learning_rate, self.epochs, steps_per_epoch, self.peak_epoch,
                                   annihilate=self.annihilate)
 
@@ -139,6 +150,8 @@ _MORE, _MOST = affine(8, 0.08, 0.08, 5), affine(10, 0.1, 0.15, 10)
 _PLAIN = replace(BUDGET, average=0.0, weight_decay=1e-4, augment=affine(7, 0.05, 0.05))
 _AVERAGED = replace(_PLAIN, average=0.999, augment=_MORE)
 
+_SHARED = replace(BUDGET, name="shared", model="SharedNet", model_options={"channels": 18, "uses": [2, 2, 2]}, epochs=15)
+
 SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "budget": (
         _variant(_PLAIN, "plain"),
@@ -157,6 +170,15 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
                       for name in ("budget-5", "budget-5-wide", "budget-5-no-norm", "budget-5-constant")
                       for rate in (0.05, 0.1, 0.2)) + tuple(
         _variant(EXPERIMENTS["budget-5-no-norm"], f"rate {rate}", learning_rate=rate) for rate in (0.005, 0.01, 0.02)),
+    "shared": (
+        _variant(_SHARED, "plain"),
+        _variant(_SHARED, "3, 3, 2 uses", model_options={"channels": 18, "uses": [3, 3, 2]}),
+        _variant(_SHARED, "milder augmentation", augment=affine(6, 0.04, 0.04)),
+        _variant(_SHARED, "decay 1e-4", weight_decay=1e-4),
+        _variant(_SHARED, "batches of 64", batch_size=64),
+        _variant(_SHARED, "label smoothing 0.05", label_smoothing=0.05),
+        _variant(_SHARED, "rate 0.2", learning_rate=0.2),
+    ),
 }
 
 

@@ -102,7 +102,7 @@ def load_result(name: str, folder: Path | None = None, recipe: Recipe | None = N
         with numpy.load(path.with_suffix(".npz")) as stored:
             result = Result(json.loads(path.read_text(encoding="utf-8")), dict(stored))
         whole = len(result.record["runs"]) == len(result.arrays["predictions"])
-        same = recipe is None or result.record["recipe"] == recipe.hyperparameters()
+        same = recipe is None or Recipe.completed(result.record["recipe"]) == recipe.hyperparameters()
     except Exception:  # a damaged archive can raise anything
         whole = same = False
     if not (whole and same):
