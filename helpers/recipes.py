@@ -123,6 +123,13 @@ SHORT = Recipe("budget-5", "budget_net", epochs=5, peak_epoch=1.5,
 FIRST = Recipe("first", "first_net", epochs=3, peak_epoch=1, weight_decay=0.0, claim=Claim(10_000, 3, 98.0),
                title="session 01's first net: four convolutions, three epochs")
 
+FIELDS = {11: (), 16: (3,), 24: (2, 4), 34: (1, 2), 54: (1, 2, 3)}  # receptive field in pixels: where field_net pools
+LADDER = Recipe("ladder-basic", "basic_net", epochs=15, batch_size=64, learning_rate=0.01, nesterov=False, peak_epoch=3,
+                weight_decay=0.0, schedule="constant", claim=Claim(7_999, 15, 99.4, last_epochs=5),
+                title="basic: three convolutions before the pooling, three after it")
+STEPPED = replace(LADDER, name="ladder-step", model="early_pool_net", model_options={"dropout": 0.05}, schedule="step",
+                  gamma=0.3, baseline="ladder-pool", title="the rate times 0.3 every six epochs")
+
 EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     FIRST,
     replace(FIRST, name="first-fast", learning_rate=0.2, claim=None, baseline="first",
@@ -138,6 +145,9 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     replace(SHORT, name="budget-5-no-norm", model_options={"batch_norm": False}, learning_rate=0.01,
             baseline="budget-5", title="without batch normalisation, at its own best rate"),
     replace(SHORT, name="budget-5-constant", schedule="constant", baseline="budget-5", title="a constant learning rate"),
+    *(replace(SHORT, name=f"field-{pixels}", model="field_net", model_options={"pools": list(pools)},
+              title=f"five convolutions that see {pixels} pixels: pooling after {pools or 'none'}")
+      for pixels, pools in FIELDS.items()),
 )}
 
 
@@ -151,6 +161,8 @@ _PLAIN = replace(BUDGET, average=0.0, weight_decay=1e-4, augment=affine(7, 0.05,
 _AVERAGED = replace(_PLAIN, average=0.999, augment=_MORE)
 
 _SHARED = replace(BUDGET, name="shared", model="SharedNet", model_options={"channels": 18, "uses": [2, 2, 2]}, epochs=15)
+_FORM = replace(_SHARED, name="shared", augment=affine(6, 0.04, 0.04))
+_COMPACT = replace(BUDGET, name="compact", model="compact_net", epochs=15, batch_size=64, learning_rate=0.05, peak_epoch=3)
 
 SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "budget": (
@@ -170,6 +182,17 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
                       for name in ("budget-5", "budget-5-wide", "budget-5-no-norm", "budget-5-constant")
                       for rate in (0.05, 0.1, 0.2)) + tuple(
         _variant(EXPERIMENTS["budget-5-no-norm"], f"rate {rate}", learning_rate=rate) for rate in (0.005, 0.01, 0.02)),
+    "ladder-rates": tuple(_variant(replace(STEPPED, name="ladder", schedule=schedule), f"{schedule}, rate {rate}",
+                                   learning_rate=rate) for schedule in ("step", "one_cycle") for rate in (0.01, 0.03, 0.1)),
+    "compact": (
+        _variant(_COMPACT, "plain"),
+        _variant(_COMPACT, "batches of 128, rate 0.1", batch_size=128, learning_rate=0.1),
+        _variant(_COMPACT, "dropout 0.03", model_options={"dropout": 0.03}),
+        _variant(_COMPACT, "milder augmentation", augment=affine(7, 0.05, 0.05)),
+        _variant(_COMPACT, "decay 2e-4", weight_decay=2e-4),
+        _variant(_COMPACT, "rate 0.1", learning_rate=0.1),
+        _variant(_COMPACT, "label smoothing 0.05", label_smoothing=0.05),
+    ),
     "shared": (
         _variant(_SHARED, "plain"),
         _variant(_SHARED, "3, 3, 2 uses", model_options={"channels": 18, "uses": [3, 3, 2]}),
@@ -178,6 +201,13 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
         _variant(_SHARED, "batches of 64", batch_size=64),
         _variant(_SHARED, "label smoothing 0.05", label_smoothing=0.05),
         _variant(_SHARED, "rate 0.2", learning_rate=0.2),
+    ),
+    "shared-forms": (
+        _variant(_FORM, "separable, 40 channels", model_options={"channels": 40, "separable": True}),
+        _variant(_FORM, "separable, 40 channels, 3, 3, 3 uses",
+                 model_options={"channels": 38, "uses": [3, 3, 3], "separable": True}),
+        _variant(_FORM, "18 channels, 4, 3, 1 uses", model_options={"channels": 18, "uses": [4, 3, 1]}),
+        _variant(_FORM, "18 channels, one use at full size", model_options={"channels": 18, "first": 1}),
     ),
 }
 
