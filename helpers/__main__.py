@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import NoReturn, Sequence
 
-from helpers import environment, experiments, records, sessions
+from helpers import environment, experiments, sessions, tables
 from helpers import publish as publishing
 from helpers.data import load
 from helpers.environment import CourseError
@@ -41,7 +41,7 @@ def results(options: argparse.Namespace) -> None:
     """Rewrite the figures in README and notebooks, and README's pictures, from the records."""
     from helpers import pictures  # brings matplotlib
 
-    written = [*records.write_results(), *pictures.draw(load("mnist", validation=0))]
+    written = [*tables.write_results(), *pictures.draw(load("mnist", validation=0))]
     print("\n".join(f"rewritten: {path.name}" for path in written))
 
 

@@ -13,8 +13,9 @@ from helpers.data import ImageData
 from helpers.environment import ROOT, CourseError, replacing, smoke
 from helpers.interpret import predict
 from helpers.jobs import MEASURED, Trained, load_for, plan, run_jobs, train
-from helpers.recipes import EXPERIMENTS, SEARCHES, Claim, Recipe, find
+from helpers.recipes import EXPERIMENTS, Claim, Recipe, find
 from helpers.records import Result, judge, load_result, results_root
+from helpers.searches import SEARCHES
 
 __all__ = ["EXPERIMENTS", "SEARCHES", "Claim", "Recipe", "Result", "judge", "load_result", "run", "search",
            "show_or_train", "train"]

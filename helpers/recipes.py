@@ -1,4 +1,4 @@
-"""What is trained: frozen recipes with every hyperparameter, the claims they are judged by, candidates of searches."""
+"""What is trained: frozen recipes with every hyperparameter, and the claims they are judged by."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from helpers import augment, models, training
 from helpers.environment import smoke, unknown
 
 Steps = tuple[tuple[str, dict[str, Any]], ...]
-UNJUDGED = ("title", "claim", "baseline", "headline")
+UNJUDGED = ("title", "claim", "baseline", "headline", "document")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Recipe:
 
     ``schedule``: ``"one_cycle"`` (``peak_epoch``, ``annihilate``), ``"step"`` (times ``gamma`` every ``step_size``
     epochs) or ``"constant"``. ``augment`` lists (transform, arguments); ``average`` is the decay of averaged weights, 0 for none. The fields from
-    ``title`` on say how the result is told; ``baseline`` names the recipe that it is compared with.
+    ``title`` on say how the result is told; ``baseline`` names the recipe that it is compared with, ``document``
+    what the course's source states of it.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Recipe:
     claim: Claim | None = None
     baseline: str = ""
     headline: bool = False
+    document: str = ""
 
     def hyperparameters(self) -> dict[str, Any]:
         """What a record keeps of the recipe, as JSON has it (lists for tuples)."""
@@ -149,67 +151,6 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
               title=f"five convolutions that see {pixels} pixels: pooling after {pools or 'none'}")
       for pixels, pools in FIELDS.items()),
 )}
-
-
-def _variant(recipe: Recipe, label: str, **changes: Any) -> Recipe:
-    """A candidate of a search, named after what it changes."""
-    return replace(recipe, name=f"{recipe.name}/{label}", **changes)
-
-
-_MORE, _MOST = affine(8, 0.08, 0.08, 5), affine(10, 0.1, 0.15, 10)
-_PLAIN = replace(BUDGET, average=0.0, weight_decay=1e-4, augment=affine(7, 0.05, 0.05))
-_AVERAGED = replace(_PLAIN, average=0.999, augment=_MORE)
-
-_SHARED = replace(BUDGET, name="shared", model="SharedNet", model_options={"channels": 18, "uses": [2, 2, 2]}, epochs=15)
-_FORM = replace(_SHARED, name="shared", augment=affine(6, 0.04, 0.04))
-_COMPACT = replace(BUDGET, name="compact", model="compact_net", epochs=15, batch_size=64, learning_rate=0.05, peak_epoch=3)
-
-SEARCHES: dict[str, tuple[Recipe, ...]] = {
-    "budget": (
-        _variant(_PLAIN, "plain"),
-        _variant(_PLAIN, "more augmentation", augment=_MORE),
-        _variant(_AVERAGED, "averaged, more augmentation"),
-        _variant(_AVERAGED, "averaged, most augmentation", augment=_MOST),
-        _variant(_AVERAGED, "averaged, more augmentation, decay 5e-4", weight_decay=5e-4),
-        _variant(_AVERAGED, "averaged, more augmentation, decay 1e-3", weight_decay=1e-3),
-        _variant(_AVERAGED, "averaged, more augmentation, decay 5e-4, rate 0.2", weight_decay=5e-4, learning_rate=0.2),
-    ),
-    "budget-finalists": (
-        _variant(_AVERAGED, "averaged, more augmentation, decay 5e-4", weight_decay=5e-4),
-        _variant(_AVERAGED, "averaged, more augmentation, decay 5e-4, rate 0.2", weight_decay=5e-4, learning_rate=0.2),
-    ),
-    "budget-5": tuple(_variant(EXPERIMENTS[name], f"rate {rate}", learning_rate=rate)
-                      for name in ("budget-5", "budget-5-wide", "budget-5-no-norm", "budget-5-constant")
-                      for rate in (0.05, 0.1, 0.2)) + tuple(
-        _variant(EXPERIMENTS["budget-5-no-norm"], f"rate {rate}", learning_rate=rate) for rate in (0.005, 0.01, 0.02)),
-    "ladder-rates": tuple(_variant(replace(STEPPED, name="ladder", schedule=schedule), f"{schedule}, rate {rate}",
-                                   learning_rate=rate) for schedule in ("step", "one_cycle") for rate in (0.01, 0.03, 0.1)),
-    "compact": (
-        _variant(_COMPACT, "plain"),
-        _variant(_COMPACT, "batches of 128, rate 0.1", batch_size=128, learning_rate=0.1),
-        _variant(_COMPACT, "dropout 0.03", model_options={"dropout": 0.03}),
-        _variant(_COMPACT, "milder augmentation", augment=affine(7, 0.05, 0.05)),
-        _variant(_COMPACT, "decay 2e-4", weight_decay=2e-4),
-        _variant(_COMPACT, "rate 0.1", learning_rate=0.1),
-        _variant(_COMPACT, "label smoothing 0.05", label_smoothing=0.05),
-    ),
-    "shared": (
-        _variant(_SHARED, "plain"),
-        _variant(_SHARED, "3, 3, 2 uses", model_options={"channels": 18, "uses": [3, 3, 2]}),
-        _variant(_SHARED, "milder augmentation", augment=affine(6, 0.04, 0.04)),
-        _variant(_SHARED, "decay 1e-4", weight_decay=1e-4),
-        _variant(_SHARED, "batches of 64", batch_size=64),
-        _variant(_SHARED, "label smoothing 0.05", label_smoothing=0.05),
-        _variant(_SHARED, "rate 0.2", learning_rate=0.2),
-    ),
-    "shared-forms": (
-        _variant(_FORM, "separable, 40 channels", model_options={"channels": 40, "separable": True}),
-        _variant(_FORM, "separable, 40 channels, 3, 3, 3 uses",
-                 model_options={"channels": 38, "uses": [3, 3, 3], "separable": True}),
-        _variant(_FORM, "18 channels, 4, 3, 1 uses", model_options={"channels": 18, "uses": [4, 3, 1]}),
-        _variant(_FORM, "18 channels, one use at full size", model_options={"channels": 18, "first": 1}),
-    ),
-}
 
 
 def find(name: str) -> Recipe:

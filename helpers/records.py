@@ -1,23 +1,19 @@
-"""Recorded results: ``notebooks/results/NAME.json`` and ``.npz`` read and written, claims judged, tables generated."""
+"""Recorded results: ``notebooks/results/NAME.json`` and ``.npz`` read and written, claims judged."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable, Sequence
+from typing import Any, Sequence
 
 from helpers.data import ImageData
-from helpers.environment import NOTEBOOKS, ROOT, CourseError, replacing, runs_root, smoke, unknown
+from helpers.environment import NOTEBOOKS, CourseError, replacing, runs_root, smoke, unknown
 from helpers.interpret import Predictions, wilson_interval
 from helpers.recipes import EXPERIMENTS, Claim, Recipe
 from helpers.training import History
-
-TABLE = re.compile("(<!-- results -->).*?(<!-- /results -->)", re.DOTALL)
-FIGURE = re.compile(r"(<!-- result ([\w-]+) -->).*?(<!-- /result -->)")
 
 
 def results_root() -> Path:
@@ -58,7 +54,7 @@ class Result:
     def provenance(self) -> str:
         """When, on what and from which commit the record was made."""
         made, on = self.record, self.record["environment"]
-        return (f"recorded {made['recorded'][:10]}, {on['device']} ({on['device_name']}, {on['threads']} threads), "
+        return (f"recorded {made['recorded'][:10]}, {on['device']} ({on['device_name']}, {on['threads']} {'thread' if on['threads'] == 1 else 'threads'}), "
                 f"torch {on['torch']}, commit {made['commit'][:7]}")
 
     def predictions(self, data: ImageData, run: int = 0) -> Predictions:
@@ -158,57 +154,3 @@ def paired_difference(result: Result, baseline: Result) -> tuple[float, float, f
     mean = statistics.fmean(differences)
     half = float(t.ppf(0.975, count - 1)) * statistics.stdev(differences) / math.sqrt(count)
     return mean, mean - half, mean + half
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
-
-
-def comparison_table(names: Sequence[str]) -> str:
-    """One change a row, in Markdown: parameters, last epoch, difference to its baseline with its interval."""
-    def row(name: str) -> Sequence[str]:
-        result, recipe, told = load_result(name), EXPERIMENTS[name], "–"
-        if recipe.baseline:
-            mean, low, high = paired_difference(result, load_result(recipe.baseline))
-            told = f"{mean:+.2f} ({low:+.2f} to {high:+.2f})" + ("" if low * high > 0 else ", undecided")
-        return recipe.title, f"{result.record['parameters']:,}", result.accuracy, told
-
-    return _table(("change", "parameters", "last epoch", "difference (95 % interval)"), map(row, names))
-
-
-def results_table() -> str:
-    """README's table in Markdown: every experiment with its last epoch, its claim judged, its origin and command."""
-    def row(name: str) -> Sequence[str]:
-        result, recipe, claim, told = load_result(name), EXPERIMENTS[name], EXPERIMENTS[name].claim, "–"
-        if claim:
-            verdict = result.judge(claim)
-            told = f"≥ {claim.accuracy} % (last {claim.last_epochs}): {verdict.passed} of {verdict.n} seeds"
-        return (recipe.title, f"{result.record['parameters']:,}", str(recipe.epochs), result.accuracy, told,
-                result.provenance.removeprefix("recorded "), f"`{result.command}`")
-
-    return _table(("recipe", "parameters", "epochs", "last epoch, mean ± sd", "claim (epochs it is to hold)",
-                   "recorded", "command"), map(row, EXPERIMENTS))
-
-
-def outdated(root: Path = ROOT) -> dict[Path, str]:
-    """README and notebooks whose table or figures, between their markers, are not the records'; with the right text.
-
-    Raises ``CourseError`` where a record is missing, or README or the markers of its table.
-    """
-    readme = root / "README.md"
-    old = {path: path.read_bytes().decode() if path.exists() else ""  # bytes: line ends stay as they are
-           for path in (readme, *sorted((root / "notebooks").glob("*.ipynb")))}
-    if len(TABLE.findall(old[readme])) != 1:
-        raise CourseError(f"{readme.name} needs <!-- results --> and <!-- /results -->, once, around its table")
-    new = {path: FIGURE.sub(lambda at: f"{at[1]}{load_result(at[2]).accuracy}{at[3]}", old[path]) for path in old}
-    new[readme] = TABLE.sub(lambda at: f"{at[1]}\n\n{results_table()}\n\n{at[2]}", new[readme])
-    return {path: text for path, text in new.items() if text != old[path]}
-
-
-def write_results(root: Path = ROOT) -> list[Path]:
-    """Mend what is ``outdated``; the files that changed."""
-    changed = outdated(root)
-    for path, text in changed.items():
-        with replacing(path) as temporary:
-            temporary.write_bytes(text.encode())
-    return list(changed)

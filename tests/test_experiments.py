@@ -390,7 +390,7 @@ def tiny(small, monkeypatch):
     """A search of two candidates, and a list of the options of every load."""
     found = tuple(replace(recipes.find("first"), name=f"tiny/{rate}", learning_rate=rate, epochs=1, peak_epoch=0.5)
                   for rate in (0.05, 0.1))
-    monkeypatch.setitem(recipes.SEARCHES, "tiny", found)
+    monkeypatch.setitem(experiments.SEARCHES, "tiny", found)
     loads = []
     monkeypatch.setattr(jobs, "load", spy(loads, data.load))
     return loads

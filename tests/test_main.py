@@ -10,7 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from helpers import __main__ as commands
-from helpers import data, experiments, pictures, records, sessions
+from helpers import data, experiments, pictures, sessions, tables
 from helpers.__main__ import main, parser
 from helpers.environment import ROOT, CourseError
 
@@ -102,7 +102,7 @@ def test_report_prints_the_report(capsys):
 
 
 def test_results_and_publish_name_what_they_wrote(capsys, monkeypatch):
-    monkeypatch.setattr(records, "write_results", lambda: [ROOT / "README.md"])
+    monkeypatch.setattr(tables, "write_results", lambda: [ROOT / "README.md"])
     monkeypatch.setattr(pictures, "draw", lambda images: [ROOT / "images" / f"{images.name}.png"])
     monkeypatch.setattr(commands, "load", lambda name, validation: type("Images", (), {"name": name}))
     assert main(["results"]) == 0

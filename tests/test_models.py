@@ -9,7 +9,8 @@ from torch import nn
 from helpers import models
 from helpers.models import count_parameters
 
-NETS = (models.starter_net, models.first_net, models.budget_net, models.wide_net, models.compact_net)
+NETS = (models.starter_net, models.first_net, models.budget_net, models.wide_net, models.compact_net, models.basic_net,
+        models.early_pool_net, models.PointwiseNet)
 LAYERS = {"conv": "Conv2d", "relu": "ReLU", "norm": "BatchNorm2d", "drop": "Dropout", "max": "MaxPool2d",
           "avg": "AvgPool2d"}
 
@@ -24,6 +25,10 @@ DOCUMENT_003 = """conv 4 26 36, relu 4 26 0, norm 4 26 8, drop 4 26 0, conv 10 2
     norm 10 10 20, drop 10 10 0, conv 16 8 1440, relu 16 8 0, norm 16 8 32, drop 16 8 0,
     conv 12 6 1728, relu 12 6 0, norm 12 6 24, drop 12 6 0, conv 16 4 1728, relu 16 4 0,
     norm 16 4 32, drop 16 4 0, avg 16 1 0, conv 10 1 160"""
+DOCUMENT_004 = """conv 8 26 72, norm 8 26 16, drop 8 26 0, conv 16 24 1152, norm 16 24 32, drop 16 24 0, max 16 12 0,
+    conv 8 12 128, norm 8 12 16, drop 8 12 0, conv 16 10 1152, norm 16 10 32, drop 16 10 0,
+    conv 24 8 3456, norm 24 8 48, drop 24 8 0, avg 24 1 0, conv 32 1 768, norm 32 1 64, drop 32 1 0,
+    conv 16 1 512, norm 16 1 32, drop 16 1 0, conv 10 1 160"""  # its table ends after row 12; from there by its code
 
 
 def document_rows(table: str) -> list[tuple[str, tuple[int, ...], int]]:
@@ -36,7 +41,7 @@ def document_rows(table: str) -> list[tuple[str, tuple[int, ...], int]]:
 def layer_rows(net: nn.Module) -> list[tuple[str, tuple[int, ...], int]]:
     """Type, output shape and parameters of each layer, in the order in which one image meets them."""
     rows = []
-    for layer in net.eval():
+    for layer in [each for each in net.eval().modules() if not list(each.children())]:
         layer.register_forward_hook(lambda layer, _, output: rows.append(
             (type(layer).__name__, (-1, *output.shape[1:]), sum(value.numel() for value in layer.parameters()))))
     net(torch.rand(1, 1, 28, 28))
@@ -51,9 +56,60 @@ def test_every_row_of_the_documents_table_is_rebuilt(net, table, total):
     assert flatten == ("Flatten", (-1, 10), 0)  # the documents reshape in forward(), where no table shows it
 
 
+def test_every_row_of_document_004_is_rebuilt():
+    rows = layer_rows(models.PointwiseNet())
+    assert rows == document_rows(DOCUMENT_004) and sum(count for _, _, count in rows) == 7640
+
+
+def test_document_004_orders_relu_and_normalisation_as_its_code_does():
+    """By the formulas of its forward pass, written out; where its code has no ReLU there is none."""
+    torch.manual_seed(0)
+    net, x = models.PointwiseNet().eval(), torch.rand(2, 1, 28, 28)
+    c, n = net.convs, net.norms
+    for norm in n:
+        nn.init.normal_(norm.weight), nn.init.normal_(norm.bias)
+    y = torch.relu(n[0](c[0](x)))
+    y = n[2](c[2](nn.functional.max_pool2d(n[1](c[1](y)), 2, 2)))
+    y = n[4](torch.relu(c[4](n[3](torch.relu(c[3](y))))))
+    y = nn.functional.avg_pool2d(y, 8)
+    y = n[6](torch.relu(c[6](n[5](torch.relu(c[5](y))))))
+    torch.testing.assert_close(net(x), c[7](y).view(-1, 10))
+
+
+@pytest.mark.parametrize("net, before", [(models.basic_net, 3), (models.early_pool_net, 2), (models.compact_net, 2)])
+def test_the_ladder_pools_after_a_field_of_seven_or_five(net, before):
+    kinds = [type(layer) for layer in net()]
+    convs = [layer for layer in net()[:kinds.index(nn.MaxPool2d)] if isinstance(layer, nn.Conv2d)]
+    assert [layer.kernel_size for layer in convs] == [(3, 3)] * before
+    assert count_parameters(net()) < 8000
+
+
+@pytest.mark.parametrize("options", [{}, {"channels": 6, "uses": (1, 3), "first": 1}, {"channels": 8, "separable": True}])
+def test_the_shared_net_is_one_convolution_used_again_with_its_own_norms_and_shortcuts(options):
+    torch.manual_seed(0)
+    net, x = models.SharedNet(**options).eval(), torch.rand(2, 1, 28, 28)
+    for norm in net.norms.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.normal_(norm.weight), nn.init.normal_(norm.running_mean)
+    y = net.stem(x)
+    for stage, norms in enumerate(net.norms):
+        y = nn.functional.max_pool2d(y, 2) if stage else y
+        for norm in norms:
+            y = (y + norm(net.conv(y))).clamp(min=0)
+    torch.testing.assert_close(net(x), y.flatten(2).mean(2) @ net.linear.weight.T + net.linear.bias)
+    assert [len(norms) for norms in net.norms] == [options.get("first", 0), *options.get("uses", (2, 2, 2))]
+
+
+def test_the_field_nets_differ_in_their_pooling_alone():
+    nets = [[layer for layer in models.field_net(pools) if not isinstance(layer, nn.MaxPool2d)]
+            for pools in ((), (3,), (2, 4), (1, 2), (1, 2, 3))]
+    assert {str(net) for net in nets} == {str(nets[0])}
+
+
 @pytest.mark.parametrize(("net", "count"), [
     (models.starter_net, 6_379_786), (models.budget_net, 9_274), (lambda: models.budget_net(batch_norm=False), 9_122),
-    (models.compact_net, 6_084), (models.first_net, 5_958), (models.wide_net, 9_292)])
+    (models.compact_net, 6_084), (models.first_net, 5_958), (models.wide_net, 9_292), (models.basic_net, 7_964),
+    (models.early_pool_net, 7_824), (models.PointwiseNet, 7_640), (models.SharedNet, 4_270), (models.field_net, 4_874)])
 def test_counts_are_exact(net, count):
     assert count_parameters(net()) == count
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.stats import ttest_rel
 
-from helpers import data, recipes, records
+from helpers import data, recipes, records, tables
 from helpers.data import ImageData, ImageSplit
 from helpers.environment import CourseError
 from helpers.recipes import EXPERIMENTS, Claim
@@ -139,11 +139,34 @@ def test_a_comparison_has_a_row_a_change(folder):
     result("first-fast", (98.5, 98.8, 98.6)).save()
     result("first-slow", (98.1, 98.0, 98.2)).save()
     head, rule, *rows = [line.strip("| ").split(" | ") for line in
-                         records.comparison_table(["first", "first-fast", "first-slow"]).splitlines()]
+                         tables.comparison_table(["first", "first-fast", "first-slow"]).splitlines()]
     assert {len(row) for row in (head, rule, *rows)} == {4} and set(rule) == {"---"}
     assert [row[0] for row in rows] == [EXPERIMENTS[name].title for name in ("first", "first-fast", "first-slow")]
     assert rows[0][1:] == ["5,958", "98.10 ± 0.10 % (n = 3)", "–"]
     assert rows[1][3] == "+0.53 (+0.39 to +0.68)" and rows[2][3] == "+0.00 (-0.43 to +0.43), undecided"
+
+
+def test_a_ladder_also_tells_claims_and_documents(folder, monkeypatch):
+    claim = Claim(10_000, 3, 98.1)
+    monkeypatch.setattr(tables, "EXPERIMENTS", {
+        "first": replace(EXPERIMENTS["first"], claim=claim, document="99.25 %, best epoch"),
+        "first-fast": replace(EXPERIMENTS["first-fast"], claim=claim)})
+    result("first", (98.0, 98.2, 98.1)).save()
+    result("first-fast", (98.0, 98.0, 98.0)).save()
+    rows = [line.strip("| ").split(" | ") for line in tables.comparison_table(["first", "first-fast"]).splitlines()]
+    assert rows[2][4:] == ["2 of 3 (21–94 %)", "99.25 %, best epoch"] and rows[3][4:] == ["0 of 3 (0–56 %)", "–"]
+
+
+def test_a_record_that_is_older_than_a_field_has_its_default(folder):
+    saved = result(accuracies=(99, 98))
+    for newer in ("nesterov", "step_size", "gamma"):
+        del saved.record["recipe"][newer]
+    saved.save()
+    assert load_result("first").accuracies == saved.accuracies
+    saved.record["recipe"]["nesterov"] = False
+    saved.save()
+    with pytest.raises(CourseError, match="another recipe"):
+        load_result("first")
 
 
 # Records on disk.
@@ -225,7 +248,7 @@ def test_recorded_classes_count_where_rounded_logits_tie():
 def course(folder, monkeypatch):
     """A README and a notebook with markers, and the records that they need."""
     kept = ("first", "first-fast")
-    monkeypatch.setattr(records, "EXPERIMENTS", {name: EXPERIMENTS[name] for name in kept})
+    monkeypatch.setattr(tables, "EXPERIMENTS", {name: EXPERIMENTS[name] for name in kept})
     for name in kept:
         result(name, (98.0, 98.2)).save()
     (folder / "README.md").write_bytes("# Kurs\r\n<!-- results -->\nold\n<!-- /results -->\r\nthe end – so".encode())
@@ -235,24 +258,24 @@ def course(folder, monkeypatch):
 
 def test_the_figures_are_written_between_their_markers_and_nowhere_else(course):
     readme, notebook = course / "README.md", course / "notebooks" / "01.ipynb"
-    assert records.write_results(course) == [readme, notebook]
+    assert tables.write_results(course) == [readme, notebook]
     assert readme.read_bytes().decode() == (
-        f"# Kurs\r\n<!-- results -->\n\n{records.results_table()}\n\n<!-- /results -->\r\nthe end – so")
+        f"# Kurs\r\n<!-- results -->\n\n{tables.results_table()}\n\n<!-- /results -->\r\nthe end – so")
     assert notebook.read_bytes().decode() == (
         '["It: <!-- result first -->98.10 ± 0.14 % (n = 2)<!-- /result -->, é."]')
 
 
 def test_the_table_has_a_row_an_experiment(course):
-    lines = records.results_table().splitlines()
-    assert len(lines) == 4 and {line.count("|") for line in lines} == {8}
-    assert "| 98.10 ± 0.14 % (n = 2) | ≥ 98.0 % (last 1): 2 of 2 seeds | 2026-01-02, cpu" in lines[2]
-    assert lines[2].endswith("| `python -m helpers experiment first --seeds 2` |") and "| – | 2026-01-02" in lines[3]
+    lines = tables.results_table().splitlines()
+    assert len(lines) == 4 and {line.count("|") for line in lines} == {9}
+    assert "| 98.10 ± 0.14 % (n = 2) | ≥ 98.0 % (last 1): 2 of 2 (34–100 %) | – | 2026-01-02, cpu" in lines[2]
+    assert lines[2].endswith("| `python -m helpers experiment first --seeds 2` |") and "| – | – | 2026-01-02" in lines[3]
 
 
 def test_writing_the_figures_twice_changes_nothing(course):
-    records.write_results(course)
+    tables.write_results(course)
     before = {path: path.read_bytes() for path in course.rglob("*") if path.is_file()}
-    assert records.write_results(course) == []
+    assert tables.write_results(course) == []
     assert {path: path.read_bytes() for path in course.rglob("*") if path.is_file()} == before
 
 
@@ -263,14 +286,14 @@ def test_a_readme_without_its_markers_is_an_error_and_nothing_is_written(course,
     readme.unlink() if text is None else readme.write_text(text)
     before = notebook.read_bytes()
     with pytest.raises(CourseError, match="README.md needs <!-- results -->"):
-        records.write_results(course)
+        tables.write_results(course)
     assert notebook.read_bytes() == before and readme.exists() == (text is not None)
 
 
 def test_a_missing_record_stops_the_table(course):
     (course / "notebooks" / "results" / "first-fast.json").unlink()
     with pytest.raises(CourseError, match="python -m helpers experiment first-fast"):
-        records.write_results(course)
+        tables.write_results(course)
     assert "old" in (course / "README.md").read_text(encoding="utf-8")
 
 
@@ -278,13 +301,13 @@ def test_a_missing_record_stops_the_table(course):
 
 
 def test_readme_table_matches_records():
-    assert {path.name for path in records.outdated()} == set()
+    assert {path.name for path in tables.outdated()} == set()
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_is_recorded_from_a_clean_commit(name):
     kept, recipe = load_result(name), EXPERIMENTS[name]
-    assert kept.record["recipe"] == json.loads(json.dumps(recipe.hyperparameters()))
+    assert recipes.Recipe.completed(kept.record["recipe"]) == json.loads(json.dumps(recipe.hyperparameters()))
     assert len(kept.record["commit"]) == 40 and int(kept.record["commit"], 16), "recorded from changed files"
     assert kept.record["data"]["source"] in ("torchvision", "folder", "download")
     assert kept.record["train_images"] == {"mnist": 60_000, "cifar10": 50_000}[recipe.data]

@@ -1,0 +1,82 @@
+"""Tables in Markdown from the records, and the figures of README and notebooks kept equal to them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Iterable, Sequence
+
+from helpers.environment import ROOT, CourseError, replacing
+from helpers.interpret import wilson_interval
+from helpers.recipes import EXPERIMENTS, Recipe
+from helpers.records import Verdict, load_result, paired_difference
+
+TABLE = re.compile("(<!-- results -->).*?(<!-- /results -->)", re.DOTALL)
+FIGURE = re.compile(r"(<!-- result ([\w-]+) -->).*?(<!-- /result -->)")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+
+
+def _told(verdict: Verdict) -> str:
+    low, high = wilson_interval(verdict.passed, verdict.n)
+    return f"{verdict.passed} of {verdict.n} ({low:.0f}–{high:.0f} %)"
+
+
+def comparison_table(names: Sequence[str]) -> str:
+    """One change a row, in Markdown: parameters, last epoch, difference to its baseline with its interval.
+
+    Where all have claims, how many seeds meet them, with the Wilson interval; where a document states a figure, that.
+    """
+    recipes = [EXPERIMENTS[name] for name in names]
+    claims, documents = all(recipe.claim for recipe in recipes), any(recipe.document for recipe in recipes)
+
+    def row(recipe: Recipe) -> Sequence[str]:
+        result, told = load_result(recipe.name), "–"
+        if recipe.baseline:
+            mean, low, high = paired_difference(result, load_result(recipe.baseline))
+            told = f"{mean:+.2f} ({low:+.2f} to {high:+.2f})" + ("" if low * high > 0 else ", undecided")
+        return (recipe.title, f"{result.record['parameters']:,}", result.accuracy, told,
+                *[_told(result.judge(recipe.claim)) if recipe.claim else "–"] * claims,
+                *[recipe.document or "–"] * documents)
+
+    return _table(("change", "parameters", "last epoch", "difference (95 % interval)",
+                   *["seeds that meet the claim (95 %)"] * claims, *["document"] * documents), map(row, recipes))
+
+
+def results_table() -> str:
+    """README's table in Markdown: every experiment with its last epoch, its claim judged, its origin and command."""
+    def row(recipe: Recipe) -> Sequence[str]:
+        result, claim, told = load_result(recipe.name), recipe.claim, "–"
+        if claim:
+            told = f"≥ {claim.accuracy} % (last {claim.last_epochs}): {_told(result.judge(claim))}"
+        return (recipe.title, f"{result.record['parameters']:,}", str(recipe.epochs), result.accuracy, told,
+                recipe.document or "–", result.provenance.removeprefix("recorded "), f"`{result.command}`")
+
+    return _table(("recipe", "parameters", "epochs", "last epoch, mean ± sd", "claim (epochs it is to hold): seeds",
+                   "document", "recorded", "command"), map(row, EXPERIMENTS.values()))
+
+
+def outdated(root: Path = ROOT) -> dict[Path, str]:
+    """README and notebooks whose table or figures, between their markers, are not the records'; with the right text.
+
+    Raises ``CourseError`` where a record is missing, or README or the markers of its table.
+    """
+    readme = root / "README.md"
+    old = {path: path.read_bytes().decode() if path.exists() else ""  # bytes: line ends stay as they are
+           for path in (readme, *sorted((root / "notebooks").glob("*.ipynb")))}
+    if len(TABLE.findall(old[readme])) != 1:
+        raise CourseError(f"{readme.name} needs <!-- results --> and <!-- /results -->, once, around its table")
+    new = {path: FIGURE.sub(lambda at: f"{at[1]}{load_result(at[2]).accuracy}{at[3]}", old[path]) for path in old}
+    new[readme] = TABLE.sub(lambda at: f"{at[1]}\n\n{results_table()}\n\n{at[2]}", new[readme])
+    return {path: text for path, text in new.items() if text != old[path]}
+
+
+def write_results(root: Path = ROOT) -> list[Path]:
+    """Mend what is ``outdated``; the files that changed."""
+    changed = outdated(root)
+    for path, text in changed.items():
+        with replacing(path) as temporary:
+            temporary.write_bytes(text.encode())
+    return list(changed)
