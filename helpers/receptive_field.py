@@ -19,7 +19,8 @@ import torch
 from torch import nn
 
 from helpers.environment import CourseError, unknown
-from helpers.tracing import Pair, Step, Tracer, View
+from helpers.operations import HANDLERS
+from helpers.tracing import Pair, Step, run, trace
 
 DOCUMENT_003 = {"Layer": "name", "receptive-field_in": "rf_in", "n_in": "n_in", "j_in": "jump_in", "stride": "stride",
                 "padding": "padding", "kernel_size": "kernel_size", "receptive-field_out": "rf", "n_out": "n_out",
@@ -105,44 +106,6 @@ def _row(step: Step) -> Row:
     return Row(step.name, step.kind, *window, *(_size(map(measure, axes)) for axes, measure in measures), step.note)
 
 
-def _trace(model: nn.Module, input_shape: Sequence[int]) -> tuple[list[Step], dict[str, View]]:
-    """The layers that a copy without values meets, and what the output of each module sees; the model is only read."""
-    shape = tuple(input_shape)
-    if len(shape) != 3 or not all(isinstance(size, int) and size > 0 for size in shape):
-        raise CourseError(f"input_shape is (channels, height, width) of one image, such as (1, 28, 28), not {input_shape}")
-    # deepcopy takes what its memo holds for copied already: no weight is copied, and none is needed
-    memo = {id(tensor): _without_values(tensor) for module in model.modules()
-            for holder in (vars(module), module._parameters, module._buffers)
-            for tensor in holder.values() if isinstance(tensor, torch.Tensor)}
-    net, image = copy.deepcopy(model, memo).eval(), torch.empty(1, *shape, device="meta")
-    tracer, views = Tracer(image), {}
-
-    def leave(module: nn.Module, given: Any, output: Any) -> None:
-        views[tracer.modules.pop()[0]] = getattr(output, "course_view", None)
-
-    for name, module in net.named_modules():
-        module.register_forward_pre_hook(lambda module, _, name=name: tracer.modules.append((name, module)))
-        module.register_forward_hook(leave)
-    with torch.no_grad(), torch.device("meta"), tracer:
-        _run(net, image)
-    if all(step.window is None for step in tracer.steps):
-        raise CourseError("the net has no convolution, pooling or other layer that looks at a window of the image")
-    return tracer.steps, views
-
-
-def _run(net: nn.Module, images: torch.Tensor) -> None:
-    try:
-        net(images)
-    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as problem:
-        raise CourseError(f"the net does not accept images of {tuple(images.shape[1:])} (channels, height, width): "
-                          f"{str(problem).splitlines()[0]}") from problem
-
-
-def _without_values(tensor: torch.Tensor) -> torch.Tensor:
-    empty = torch.empty_like(tensor, device="meta", dtype=torch.float32 if tensor.is_floating_point() else None)
-    return nn.Parameter(empty, requires_grad=False) if isinstance(tensor, nn.Parameter) else empty
-
-
 def receptive_field_table(model: nn.Module, input_shape: Sequence[int]) -> ReceptiveFieldTable:
     """The receptive field of every layer for images of ``input_shape`` [C, H, W]; pointwise layers have no row.
 
@@ -152,7 +115,7 @@ def receptive_field_table(model: nn.Module, input_shape: Sequence[int]) -> Recep
     left out. After the image is flattened, rows repeat what the last layer of the image saw. Raises ``CourseError`` for
     a shape that the net does not accept, a net without a window, and an operation that is not understood.
     """
-    return ReceptiveFieldTable(map(_row, _trace(model, input_shape)[0]))
+    return ReceptiveFieldTable(map(_row, trace(model, input_shape, HANDLERS)[0]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +170,7 @@ def effective_receptive_field(model: nn.Module, input_shape: Sequence[int], imag
         outputs.clear()
         image = image.to(device).requires_grad_()
         with torch.enable_grad():
-            _run(net, image)
+            run(net, image)
             value, place = _at(outputs[-1] if outputs else None, layer, position)
             total += torch.autograd.grad(value, image)[0].abs().sum((0, 1)).cpu()
     return EffectiveReceptiveField(total / len(images), layer, place, _box(model, input_shape, layer, place), threshold)
@@ -231,7 +194,7 @@ def _at(output: Any, layer: str, position: tuple[int, int] | None) -> tuple[torc
 def _box(model: nn.Module, input_shape: Sequence[int], layer: str,
          position: tuple[int, int] | None) -> tuple[int, int, int, int] | None:
     try:
-        view = _trace(model, input_shape)[1].get(layer)
+        view = trace(model, input_shape, HANDLERS)[1].get(layer)
     except CourseError:
         return None
     if view is None:

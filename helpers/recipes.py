@@ -35,9 +35,9 @@ class Recipe:
     """A network and everything that its training depends on. ``learning_rate`` is the highest of its ``schedule``.
 
     ``schedule``: ``"one_cycle"`` (``peak_epoch``, ``annihilate``), ``"step"`` (times ``gamma`` every ``step_size``
-    epochs) or ``"constant"``. ``augment`` lists (transform, arguments); ``average`` is the decay of averaged weights, 0 for none. The fields from
-    ``title`` on say how the result is told; ``baseline`` names the recipe that it is compared with, ``document``
-    what the course's source states of it.
+    epochs) or ``"constant"``. ``augment`` lists (transform, arguments); ``average`` is the decay of averaged weights, 0
+    for none. The fields from ``title`` on say how the result is told; ``baseline`` names the recipe that it is compared
+    with, ``document`` what the course's source states of it.
     """
 
     name: str
@@ -146,7 +146,8 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
             title="four wide convolutions instead of eight narrow ones"),
     replace(SHORT, name="budget-5-no-norm", model_options={"batch_norm": False}, learning_rate=0.01,
             baseline="budget-5", title="without batch normalisation, at its own best rate"),
-    replace(SHORT, name="budget-5-constant", schedule="constant", baseline="budget-5", title="a constant learning rate"),
+    replace(SHORT, name="budget-5-constant", schedule="constant", baseline="budget-5",
+            title="a constant learning rate"),
     *(replace(SHORT, name=f"field-{pixels}", model="field_net", model_options={"pools": list(pools)},
               title=f"five convolutions that see {pixels} pixels: pooling after {pools or 'none'}")
       for pixels, pools in FIELDS.items()),

@@ -54,7 +54,8 @@ class Result:
     def provenance(self) -> str:
         """When, on what and from which commit the record was made."""
         made, on = self.record, self.record["environment"]
-        return (f"recorded {made['recorded'][:10]}, {on['device']} ({on['device_name']}, {on['threads']} {'thread' if on['threads'] == 1 else 'threads'}), "
+        threads = f"{on['threads']} thread{'s' * (on['threads'] > 1)}"
+        return (f"recorded {made['recorded'][:10]}, {on['device']} ({on['device_name']}, {threads}), "
                 f"torch {on['torch']}, commit {made['commit'][:7]}")
 
     def predictions(self, data: ImageData, run: int = 0) -> Predictions:

@@ -17,9 +17,11 @@ _MORE, _MOST = affine(8, 0.08, 0.08, 5), affine(10, 0.1, 0.15, 10)
 _PLAIN = replace(BUDGET, average=0.0, weight_decay=1e-4, augment=affine(7, 0.05, 0.05))
 _AVERAGED = replace(_PLAIN, average=0.999, augment=_MORE)
 
-_SHARED = replace(BUDGET, name="shared", model="SharedNet", model_options={"channels": 18, "uses": [2, 2, 2]}, epochs=15)
+_SHARED = replace(BUDGET, name="shared", model="SharedNet", model_options={"channels": 18, "uses": [2, 2, 2]},
+                  epochs=15)
 _FORM = replace(_SHARED, name="shared", augment=affine(6, 0.04, 0.04))
-_COMPACT = replace(BUDGET, name="compact", model="compact_net", epochs=15, batch_size=64, learning_rate=0.05, peak_epoch=3)
+_COMPACT = replace(BUDGET, name="compact", model="compact_net", epochs=15, batch_size=64, learning_rate=0.05,
+                   peak_epoch=3)
 
 SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "budget": (
@@ -40,7 +42,8 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
                       for rate in (0.05, 0.1, 0.2)) + tuple(
         _variant(EXPERIMENTS["budget-5-no-norm"], f"rate {rate}", learning_rate=rate) for rate in (0.005, 0.01, 0.02)),
     "ladder-rates": tuple(_variant(replace(STEPPED, name="ladder", schedule=schedule), f"{schedule}, rate {rate}",
-                                   learning_rate=rate) for schedule in ("step", "one_cycle") for rate in (0.01, 0.03, 0.1)),
+                                   learning_rate=rate)
+                          for schedule in ("step", "one_cycle") for rate in (0.01, 0.03, 0.1)),
     "compact": (
         _variant(_COMPACT, "plain"),
         _variant(_COMPACT, "batches of 128, rate 0.1", batch_size=128, learning_rate=0.1),
