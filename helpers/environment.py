@@ -118,7 +118,7 @@ def known_problems(found: dict[str, str]) -> list[str]:
         problems.append("albumentations 1 has other argument names than the course: pip install 'albumentations>=2,<3'")
     cpu_builds = {"+cpu" in found[name] for name in ("torch", "torchvision") if name not in missing}
     if len(cpu_builds) == 2 and platform.machine() == "x86_64":
-        problems.append("one of torch and torchvision is a CPU build, the other not, and may not import: install both anew")
+        problems.append("one of torch and torchvision is a CPU build, the other not, and may not import: reinstall")
     return problems
 
 

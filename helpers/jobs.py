@@ -74,8 +74,8 @@ def load_for(recipe: Recipe, searching: bool) -> ImageData:
     """
     data = load(recipe.data, validation=VALIDATION if searching else 0, test=not searching)
     if data.source == "practice" and not smoke():
-        raise CourseError(f"no {data.name} data: put it into {environment.data_root()}, name its folder in COURSE_DATA, "
-                          "or connect to a network and run: python -m helpers data")
+        raise CourseError(f"no {data.name} data: put it into {environment.data_root()}, name its folder in "
+                          "COURSE_DATA, or connect to a network and run: python -m helpers data")
     return data
 
 

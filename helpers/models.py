@@ -46,19 +46,19 @@ def _conv_relu_norm(in_channels: int, out_channels: int, padding: int, batch_nor
     return layers + [nn.BatchNorm2d(out_channels)] * batch_norm
 
 
-def budget_net(batch_norm: bool = True) -> nn.Sequential:
+def budget_net(batch_norm: bool = True, widths: Sequence[int] = (4, 4, 8, 12, 12, 16, 20)) -> nn.Sequential:
     """Document 001's net as its torchsummary table has it: 9,274 parameters. Images [N, 1, 28, 28] to logits [N, 10].
 
     The document's code pads the sixth convolution and not the seventh; its table does the opposite, and is built here.
-    ``batch_norm=False`` leaves the seven normalisations out (9,122 parameters).
+    ``batch_norm=False`` leaves the seven normalisations out (9,122 parameters); ``widths`` are the channels after each
+    convolution but the last.
     """
-    return nn.Sequential(
-        *_conv_relu_norm(1, 4, 1, batch_norm), *_conv_relu_norm(4, 4, 1, batch_norm),
-        *_conv_relu_norm(4, 8, 1, batch_norm), nn.MaxPool2d(2),
-        *_conv_relu_norm(8, 12, 1, batch_norm), *_conv_relu_norm(12, 12, 1, batch_norm),
-        *_conv_relu_norm(12, 16, 0, batch_norm), nn.MaxPool2d(2),
-        *_conv_relu_norm(16, 20, 1, batch_norm), nn.Conv2d(20, 10, 3), nn.AvgPool2d(3, 2), nn.Flatten(),
-    )
+    layers, paddings, in_channels = [], (1, 1, 1, 1, 1, 0, 1), 1
+    for number, (out_channels, padding) in enumerate(zip(widths, paddings, strict=True), 1):
+        layers += _conv_relu_norm(in_channels, out_channels, padding, batch_norm)
+        layers += [nn.MaxPool2d(2)] * (number in (3, 6))
+        in_channels = out_channels
+    return nn.Sequential(*layers, nn.Conv2d(in_channels, 10, 3), nn.AvgPool2d(3, 2), nn.Flatten())
 
 
 def wide_net() -> nn.Sequential:

@@ -15,7 +15,7 @@ POINTWISE = frozenset(  # one position to one position; normalisation, because i
     "relu relu6 leaky_relu prelu elu celu selu gelu silu mish sigmoid tanh hardtanh hardswish hardsigmoid softplus "
     "threshold rrelu dropout dropout2d feature_dropout alpha_dropout feature_alpha_dropout batch_norm "
     "local_response_norm clone contiguous to float half bfloat16 double detach requires_grad neg abs exp log sqrt "
-    "rsqrt square pow clamp clamp_min sin cos sign identity type cpu cuda logsigmoid softsign hardshrink softshrink".split())
+    "rsqrt square pow clamp clamp_min sin cos sign identity type cpu cuda logsigmoid softsign".split())
 SUMS = frozenset("add radd iadd sub rsub isub mul rmul imul div truediv itruediv rtruediv true_divide maximum minimum "
                  "cat concat concatenate".split())
 WHOLE = frozenset("group_norm instance_norm layer_norm".split())  # measured over the image, also when a net is used

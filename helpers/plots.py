@@ -7,7 +7,7 @@ practice data do, the picture says so.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -15,12 +15,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from torch import nn
 
+from helpers.data import ImageSplit
 from helpers.environment import CourseError
 from helpers.interpret import Predictions, confusion_matrix, per_class_accuracy
-from helpers.show import BLUE, FONT, ORANGE, SMALL, new_axes, noted, show_images, show_misclassified, show_predictions
+from helpers.receptive_field import ReceptiveFieldTable
+from helpers.show import (BLUE, FONT, ORANGE, RED, SMALL, new_axes, noted, show_images, show_misclassified,
+                          show_predictions)
 
-__all__ = ["plot_confusion", "plot_history", "plot_parameters", "plot_per_class", "plot_schedule",
-           "show_images", "show_misclassified", "show_predictions"]
+__all__ = ["plot_accuracy", "plot_confusion", "plot_history", "plot_parameters", "plot_per_class",
+           "plot_receptive_field", "plot_schedule", "show_images", "show_misclassified", "show_predictions"]
 
 
 def _label(ax: Axes, title: str, xlabel: str, ylabel: str, grid: str = "both") -> Axes:
@@ -136,3 +139,67 @@ def plot_parameters(model: nn.Module, ax: Axes | None = None) -> Axes:
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.xaxis.get_major_locator().set_params(nbins=5)
     return _label(ax, f"{counts.total():,} parameters", "parameters", "layer", "x")
+
+
+def plot_receptive_field(field: Any, split: ImageSplit | None = None, index: int = 0, axes: Any = None) -> np.ndarray:
+    """What a layer's middle position sees of an image of ``split``, to scale: 12 layers at most, where a table grows.
+
+    Or heat maps: of one EffectiveReceptiveField, several, or a dict by name. CourseError for a table without ``split``.
+    """
+    table = isinstance(field, ReceptiveFieldTable)
+    looks = (("", RED, "-"),) if table else (("theory ", BLUE, "-"), ("measured ", ORANGE, "--"))
+    heading, panels = _grown(field, split, index) if table else ("Solid: theory, dashed: measured", [
+        (name or "output", one.map.numpy() / (float(one.map.max()) or 1), one.box, one.seen) for name, one in (
+            field.items() if isinstance(field, dict) else
+            [(one.layer and f"layer {one.layer}", one) for one in np.ravel(field)])])
+    rows, columns = (1, len(panels)) if len(panels) < 5 else (2, -(-len(panels) // 2))
+    height = rows * (min(4, 9 / columns) + 0.5) + 0.4
+    axes = new_axes(min(9, 6 * columns), height, rows, columns) if axes is None else np.ravel(axes)
+    for ax, (title, picture, *boxes) in zip(axes, panels):
+        ax.imshow(picture, "gray" if table else "magma", vmin=0, vmax=255 if table else 1, interpolation="nearest")
+        for (top, left, bottom, right), (word, color, style) in (pair for pair in zip(boxes, looks) if pair[0]):
+            height, width = bottom - top + 1, right - left + 1  # with the last pixels
+            ax.add_patch(plt.Rectangle((left - 0.5, top - 0.5), width, height, fill=False, ec=color, ls=style, lw=3))
+            title += f"\n{word}{height:g}×{width:g} px"
+        ax.set_title(title, fontsize=SMALL)
+    view = axes[0].dataLim.union([ax.dataLim for ax in axes[:len(panels)]]).padded(1)
+    plt.setp(axes, xlim=view.intervalx, ylim=view.intervaly[::-1], xticks=[], yticks=[], frame_on=False)
+    if not table:
+        _label(axes[0].figure.colorbar(axes[0].images[0], ax=list(axes)).ax, "", "", "mean |gradient|, largest = 1", "")
+    axes[0].figure.suptitle(noted(heading, split) if split else heading, fontsize=FONT)
+    return axes[:len(panels)]
+
+
+def _grown(table: ReceptiveFieldTable, split: ImageSplit | None, index: int) -> tuple[str, list[tuple[Any, ...]]]:
+    if split is None:
+        raise CourseError("a table is drawn over an image: give the split that holds it, such as data.test")
+    largest = np.maximum.accumulate([(0, 0), *(np.broadcast_to(row.rf, 2) for row in table)])
+    grew, panels = np.flatnonzero(np.diff(largest, axis=0).any(1)), []
+    for row in (table[grew[at]] for at in np.linspace(0, len(grew) - 1, min(12, len(grew))).round().astype(int)):
+        rf, start, jump, n_out = (np.broadcast_to(size, 2) for size in (row.rf, row.start, row.jump, row.n_out))
+        first = start + n_out // 2 * jump - rf / 2  # where the square begins, in pixels
+        name = row.name if any(map(str.isalpha, row.name)) else f"{row.kind} {row.name}"
+        panels.append((name, split.images[index].permute(1, 2, 0).cpu().numpy(), (*first, *(first + rf - 1))))
+    return f"Seen by the middle position, {f'12 of {len(grew)} layers' if len(grew) > 12 else 'layer by layer'}", panels
+
+
+def plot_accuracy(points: Mapping[str, tuple[float, Sequence[float]]], xlabel: str, target: float | None = None,
+                  others: Mapping[str, tuple[float, float]] | None = None, ax: Axes | None = None) -> Axes:
+    """Accuracy in percent against a number of each net: name to (number, one accuracy a seed), with ± one deviation.
+
+    ``others``: name to (number, accuracy) of results that are no mean over seeds, drawn hollow; ``target``: a line.
+    """
+    ax = ax or new_axes(9, 4.6)[0]
+    for name, (place, values) in points.items():
+        ax.errorbar(place, np.mean(values), np.std(values, ddof=1) if len(values) > 1 else 0, fmt="o", color=BLUE,
+                    markersize=8, capsize=5, elinewidth=2)
+        ax.annotate(f"{name} (n = {len(values)})", (place, np.mean(values)), (8, 8), textcoords="offset points",
+                    fontsize=SMALL)
+    for name, (place, value) in (others or {}).items():
+        ax.plot(place, value, "D", color=ORANGE, markersize=8, markerfacecolor="none", markeredgewidth=2)
+        ax.annotate(name, (place, value), (8, -14), textcoords="offset points", fontsize=SMALL, color=RED)
+    if target is not None:
+        ax.axhline(target, color="grey", linestyle="--", label=f"{target} %")
+        ax.legend(fontsize=SMALL, loc="lower right")
+    ax.margins(x=0.15, y=0.15)
+    return _label(ax, "Last epoch, mean ± standard deviation over seeds", xlabel, "test accuracy (%)")

@@ -20,7 +20,7 @@ from torch import nn
 
 from helpers.environment import CourseError, unknown
 from helpers.operations import HANDLERS
-from helpers.tracing import Pair, Step, run, trace
+from helpers.tracing import Pair, Step, image_shape, run, trace
 
 DOCUMENT_003 = {"Layer": "name", "receptive-field_in": "rf_in", "n_in": "n_in", "j_in": "jump_in", "stride": "stride",
                 "padding": "padding", "kernel_size": "kernel_size", "receptive-field_out": "rf", "n_out": "n_out",
@@ -156,24 +156,25 @@ def effective_receptive_field(model: nn.Module, input_shape: Sequence[int], imag
     Works on a copy, in evaluation mode. Raises ``CourseError`` for an unknown layer, an output that is no tensor
     [N, C, H, W] or [N, K], and a position or images that do not fit.
     """
-    net, outputs = copy.deepcopy(model).float().eval().requires_grad_(False), []
+    shape, net, outputs = image_shape(input_shape), copy.deepcopy(model).float().eval().requires_grad_(False), []
     if layer not in dict(net.named_modules()):
         raise unknown("layer", layer, dict(net.named_modules()))
-    net.get_submodule(layer).register_forward_hook(lambda _, __, output: outputs.append(output))
+    net.get_submodule(layer).register_forward_hook(lambda _, __, output: outputs.append(  # before in-place operations
+        output.clone() if isinstance(output, torch.Tensor) else output))
     device = next((tensor.device for tensor in (*net.parameters(), *net.buffers())), torch.device("cpu"))
     if images is None:
-        images = torch.randn(samples, *input_shape, generator=torch.Generator().manual_seed(seed))
-    if tuple(images.shape[1:]) != tuple(input_shape) or not len(images):
-        raise CourseError(f"images are [N, {', '.join(map(str, input_shape))}], not {list(images.shape)}")
-    total, value, place = torch.zeros(tuple(input_shape)[1:]), None, None
+        images = torch.randn(samples, *shape, generator=torch.Generator().manual_seed(seed))
+    if tuple(images.shape[1:]) != shape or not len(images):
+        raise CourseError(f"images are [N, {', '.join(map(str, shape))}], not {list(images.shape)}")
+    total, value, place = torch.zeros(shape[1:]), None, None
     for image in images.float().split(1):
         outputs.clear()
         image = image.to(device).requires_grad_()
         with torch.enable_grad():
-            run(net, image)
+            run(net, image.clone())
             value, place = _at(outputs[-1] if outputs else None, layer, position)
             total += torch.autograd.grad(value, image)[0].abs().sum((0, 1)).cpu()
-    return EffectiveReceptiveField(total / len(images), layer, place, _box(model, input_shape, layer, place), threshold)
+    return EffectiveReceptiveField(total / len(images), layer, place, _box(model, shape, layer, place), threshold)
 
 
 def _at(output: Any, layer: str, position: tuple[int, int] | None) -> tuple[torch.Tensor, tuple[int, int] | None]:
@@ -194,11 +195,14 @@ def _at(output: Any, layer: str, position: tuple[int, int] | None) -> tuple[torc
 def _box(model: nn.Module, input_shape: Sequence[int], layer: str,
          position: tuple[int, int] | None) -> tuple[int, int, int, int] | None:
     try:
-        view = trace(model, input_shape, HANDLERS)[1].get(layer)
+        steps, views = trace(model, input_shape, HANDLERS)
     except CourseError:
         return None
+    view, made = views.get(layer), {step.name: step for step in steps}
     if view is None:
         return None
+    while view.flat and view.source in made and made[view.source].before.flat:  # through linear layers, which mix all
+        view = made[view.source].before
     bounds = [(axis.bounds(place)[0], axis.bounds(last)[1]) for axis, place, last in zip(
         view.axes, position or (0, 0), position or [axis.size - 1 for axis in view.axes])]
     return tuple(math.floor(bound[end]) for end in (0, 1) for bound in bounds)

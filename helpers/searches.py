@@ -22,6 +22,7 @@ _SHARED = replace(BUDGET, name="shared", model="SharedNet", model_options={"chan
 _FORM = replace(_SHARED, name="shared", augment=affine(6, 0.04, 0.04))
 _COMPACT = replace(BUDGET, name="compact", model="compact_net", epochs=15, batch_size=64, learning_rate=0.05,
                    peak_epoch=3)
+_NARROW = replace(BUDGET, name="narrow", epochs=15)
 
 SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "budget": (
@@ -52,6 +53,16 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
         _variant(_COMPACT, "decay 2e-4", weight_decay=2e-4),
         _variant(_COMPACT, "rate 0.1", learning_rate=0.1),
         _variant(_COMPACT, "label smoothing 0.05", label_smoothing=0.05),
+    ),
+    "narrow": tuple(_variant(_NARROW, f"{'-'.join(map(str, widths))}", model_options={"widths": list(widths)})
+                    for widths in ((4, 4, 8, 8, 8, 12, 12), (4, 4, 6, 8, 8, 10, 10))),
+    "wide": tuple(_variant(BUDGET, f"wide {label}", epochs=20, model_options={"widths": [8, 8, 16, 20, 20, 20, 24]},
+                           augment=augment) for label, augment in (("", _MORE), ("more augmentation", _MOST))),
+    "compact-steps": (
+        _variant(_COMPACT, "AdamW, rate 0.01, decay 0.01", optimizer="adamw", learning_rate=0.01, weight_decay=0.01),
+        _variant(_COMPACT, "AdamW, rate 0.03, decay 0.01", optimizer="adamw", learning_rate=0.03, weight_decay=0.01),
+        _variant(_COMPACT, "batches of 32, rate 0.03", batch_size=32, learning_rate=0.03),
+        _variant(_COMPACT, "peak after one epoch", peak_epoch=1),
     ),
     "shared": (
         _variant(_SHARED, "plain"),

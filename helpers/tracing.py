@@ -118,6 +118,10 @@ class Tracer(TorchFunctionMode):
             return result
         view = self.handlers[name](self, name, views, result, args, kwargs)
         for tensor in result if isinstance(result, (tuple, list)) else (result,):
+            if not isinstance(tensor, torch.Tensor):
+                continue
+            if not view.flat and tuple(tensor.shape[-2:]) != tuple(axis.size for axis in view.axes):
+                raise self.refuse(f"{name} to {tuple(tensor.shape)}")
             tensor.course_view = view
         return result
 
@@ -135,7 +139,8 @@ class Tracer(TorchFunctionMode):
              note: str = "") -> View:
         """Keep a layer, by its own name and class where it is one of torch's, else by the function's."""
         path, module = self.modules[-1] if self.modules else ("", nn.Identity())
-        layer = type(module).__module__.startswith("torch.nn") and not list(module.children())
+        layer = type(module).__module__.startswith("torch.nn") and not list(module.children()) and not (
+            name == "pad" and isinstance(module, nn.Conv2d))  # a convolution that pads by reflection
         full = path if layer and path else ".".join(filter(None, (path, name)))
         self.uses[full] += 1
         full += f" ({self.uses[full]})" * (self.uses[full] > 1)
@@ -154,12 +159,18 @@ def _views(value: Any) -> Iterator[View]:
             yield from _views(each)
 
 
+def image_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape as a tuple, where it is one of an image."""
+    shape = tuple(input_shape) if isinstance(input_shape, Sequence) else ()
+    if len(shape) != 3 or not all(isinstance(size, int) and size > 0 for size in shape):
+        raise CourseError(f"input_shape is (channels, height, width), such as (1, 28, 28), not {input_shape}")
+    return shape
+
+
 def trace(model: nn.Module, input_shape: Sequence[int],
           handlers: dict[str, Callable]) -> tuple[list[Step], dict[str, View | None]]:
     """The layers that a copy without values meets, and what the output of each module sees; the model is only read."""
-    shape = tuple(input_shape)
-    if len(shape) != 3 or not all(isinstance(size, int) and size > 0 for size in shape):
-        raise CourseError(f"input_shape is (channels, height, width) of an image, such as (1, 28, 28), not {input_shape}")
+    shape = image_shape(input_shape)
     # deepcopy takes what its memo holds for copied already: no weight is copied, and none is needed
     memo = {id(tensor): _without_values(tensor) for module in model.modules()
             for holder in (vars(module), module._parameters, module._buffers)
