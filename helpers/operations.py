@@ -59,7 +59,7 @@ def _adaptive(tracer, name, views, result, args, kwargs) -> View:
     outputs = (result[0] if isinstance(result, tuple) else result).shape[-2:]
     widths = [{-((-i - 1) * n // m) - i * n // m for i in range(m)} for n, m in zip(inputs, outputs)]
     strides = [Fraction(n, m) for n, m in zip(inputs, outputs)]
-    note = "" if all(len(each) == 1 for each in widths) else "uneven windows, the largest is told"
+    note = "uneven windows, the largest is told" if any(n % m for n, m in zip(inputs, outputs)) else ""
     return _slide(tracer, name, views[0], result, (tuple(map(max, widths)), tuple(strides), (0, 0), (1, 1)), note=note)
 
 
@@ -116,8 +116,7 @@ def _join(tracer, name, views, result, args, kwargs) -> View:
     together = name in ("cat", "concat", "concatenate")
     dim = (dict(zip(("tensors", "dim"), args)) | kwargs).get("dim", 0) if together else 1
     if len({(size, view.flat) for size, view in zip(sizes, views) if view in kept}) > 1 or (
-            together and (gates or not kept[0].flat and dim % len(result.shape) != 1)) or any(
-            axis.extent < image for gate in gates for axis, image in zip(gate.axes, tracer.sizes)):
+            together and (gates or not kept[0].flat and dim % len(result.shape) != 1)):
         raise tracer.refuse(f"{name} of sizes {' and '.join(map(str, sizes))}")
     axes = kept[0].axes
     for view in kept[1:]:
@@ -158,7 +157,7 @@ def _pointwise(tracer, name, views, result, args, kwargs) -> View:
 
 def _softmax(tracer, name, views, result, args, kwargs) -> View:
     dim = (dict(zip(("input", "dim"), args)) | kwargs).get("dim")
-    if not views[0].flat and dim % len(result.shape) != 1:
+    if not views[0].flat and (dim is None or dim % len(result.shape) != 1):
         raise tracer.refuse(f"{name} over rows or columns")
     return views[0]
 
@@ -170,7 +169,7 @@ def _whole(tracer, name, views, result, args, kwargs) -> View:
 
 HANDLERS = {name: handler for names, handler in (
     (POINTWISE, _pointwise), (SUMS, _join), (RESHAPES, _reshape), (WHOLE, _whole), (ARGUMENTS, _window),
-    (("max_pool2d_with_indices",), _window),
-    (("adaptive_avg_pool2d", "adaptive_max_pool2d"), _adaptive), (("mean", "sum", "amax", "amin"), _mean),
-    (("softmax", "log_softmax"), _softmax), (("getitem",), _slice), (("pad",), _pad), (("linear",), _linear),
+    (("max_pool2d_with_indices",), _window), (("softmax", "log_softmax"), _softmax), (("getitem",), _slice),
+    (("adaptive_avg_pool2d", "adaptive_max_pool2d", "adaptive_max_pool2d_with_indices"), _adaptive),
+    (("mean", "sum", "amax", "amin"), _mean), (("pad",), _pad), (("linear",), _linear),
 ) for name in names}

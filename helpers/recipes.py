@@ -156,7 +156,7 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
             title="a constant learning rate"),
     *(replace(SHORT, name=f"field-{pixels}", model="field_net", model_options={"pools": list(pools)},
               baseline="field-11" if pools else "", claim=Claim(4_999, 5, 98.5) if pixels == 34 else None,
-              title=f"sees {pixels} pixels: pooling after {' and '.join(map(str, pools)) or 'none'} of five convolutions")
+              title=f"sees {pixels} pixels: pools after {' and '.join(map(str, pools)) or 'none'} of five convolutions")
       for pixels, pools in FIELDS.items()),
 )}
 

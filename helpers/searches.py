@@ -22,7 +22,9 @@ _SHARED = replace(BUDGET, name="shared", model="SharedNet", model_options={"chan
 _FORM = replace(_SHARED, name="shared", augment=affine(6, 0.04, 0.04))
 _COMPACT = replace(BUDGET, name="compact", model="compact_net", epochs=15, batch_size=64, learning_rate=0.05,
                    peak_epoch=3)
-_NARROW = replace(BUDGET, name="narrow", epochs=15)
+_ADAMW = replace(BUDGET, name="small", epochs=15, peak_epoch=3, optimizer="adamw", learning_rate=0.01,
+                 weight_decay=0.01, batch_size=64)
+_WIDE = replace(_ADAMW, name="wide", epochs=20, model_options={"widths": [8, 8, 16, 20, 20, 20, 24]}, augment=_MOST)
 
 SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "budget": (
@@ -54,10 +56,15 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
         _variant(_COMPACT, "rate 0.1", learning_rate=0.1),
         _variant(_COMPACT, "label smoothing 0.05", label_smoothing=0.05),
     ),
-    "narrow": tuple(_variant(_NARROW, f"{'-'.join(map(str, widths))}", model_options={"widths": list(widths)})
-                    for widths in ((4, 4, 8, 8, 8, 12, 12), (4, 4, 6, 8, 8, 10, 10))),
-    "wide": tuple(_variant(BUDGET, f"wide {label}", epochs=20, model_options={"widths": [8, 8, 16, 20, 20, 20, 24]},
-                           augment=augment) for label, augment in (("", _MORE), ("more augmentation", _MOST))),
+    "small": (
+        _variant(_ADAMW, "narrow, 5,038", model_options={"widths": [4, 4, 8, 8, 8, 12, 12]}),
+        _variant(_ADAMW, "narrow, 4,084", model_options={"widths": [4, 4, 6, 8, 8, 10, 10]}),
+        _variant(_ADAMW, "separable, 3,290", model="SharedNet", model_options={"channels": 40, "separable": True}),
+    ),
+    "wide": (
+        _variant(_WIDE, "SGD", optimizer="sgd", learning_rate=0.1, weight_decay=5e-4),
+        _variant(_WIDE, "AdamW"),
+    ),
     "compact-steps": (
         _variant(_COMPACT, "AdamW, rate 0.01, decay 0.01", optimizer="adamw", learning_rate=0.01, weight_decay=0.01),
         _variant(_COMPACT, "AdamW, rate 0.03, decay 0.01", optimizer="adamw", learning_rate=0.03, weight_decay=0.01),

@@ -101,8 +101,8 @@ class Tracer(TorchFunctionMode):
     def __init__(self, image: torch.Tensor, handlers: dict[str, Callable]) -> None:
         super().__init__()
         self.handlers = handlers
-        self.sizes, self.modules, self.steps, self.uses = tuple(image.shape[-2:]), [], [], Counter()
-        image.course_view = View(tuple(map(Axis, self.sizes)), False, "image")
+        self.modules, self.steps, self.uses = [], [], Counter()
+        image.course_view = View(tuple(map(Axis, image.shape[-2:])), False, "image")
 
     def __torch_function__(self, function: Callable, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs, name = kwargs or {}, function.__name__.strip("_")

@@ -173,7 +173,7 @@ ROWS = {
              "line Linear – – – – 1 1 16 16 19 19 19 7.5"),
     "same": (lambda net, x: net.a(x), dict(a=conv((4, 2), padding="same")),
              "a Conv2d 4×2 1 1×0 1 16 16 1 1 1 4×2 4×2 1"),
-    "ceil": (lambda net, x: net.a(net.p(x)[0]), dict(p=nn.MaxPool2d(3, 2, return_indices=True, ceil_mode=True), a=conv(3)),
+    "ceil": (lambda net, x: net.a(net.p(x)[0]), dict(p=nn.MaxPool2d(3, 2, 0, 1, True, True), a=conv(3)),
              "p MaxPool2d 3 2 0 1 16 8 1 2 1 3 3 1.5 | a Conv2d 3 1 0 1 8 6 2 2 3 7 7 3.5"),
     "adaptive": (lambda net, x: net.p(x), dict(p=nn.AdaptiveMaxPool2d((4, 6))),
                  "p AdaptiveMaxPool2d 4 4×2.66667 0 1 16 4×6 1 4×2.66667 1 4 4 2 uneven windows, the largest is told"),
