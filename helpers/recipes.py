@@ -134,9 +134,13 @@ FIRST = Recipe("first", "first_net", epochs=3, peak_epoch=1, weight_decay=0.0, c
 FIELDS = {11: (), 16: (3,), 24: (2, 4), 34: (1, 2), 54: (1, 2, 3)}  # receptive field in pixels: where field_net pools
 LADDER = Recipe("ladder-basic", "basic_net", epochs=15, batch_size=64, learning_rate=0.01, nesterov=False, peak_epoch=3,
                 weight_decay=0.0, schedule="constant", claim=Claim(7_999, 15, 99.4, last_epochs=5),
-                title="basic: three convolutions before the pooling, three after it")
-STEPPED = replace(LADDER, name="ladder-step", model="early_pool_net", model_options={"dropout": 0.05}, schedule="step",
-                  gamma=0.3, baseline="ladder-pool", title="the rate times 0.3 every six epochs")
+                document="99.25 % (best epoch)", title="basic: three convolutions before the pooling, three after it")
+DROPOUT = replace(LADDER, name="ladder-dropout", model_options={"dropout": 0.05}, baseline="ladder-basic",
+                  document="99.29 % (best epoch)", title="dropout of 0.05 after every convolution")
+EARLY = replace(DROPOUT, name="ladder-pool", model="early_pool_net", baseline="ladder-dropout",
+                document="99.35 % (best epoch)", title="pooling and 1×1 convolutions moved to a field of 5×5")
+STEPPED = replace(EARLY, name="ladder-step", schedule="step", gamma=0.3, baseline="ladder-pool",
+                  document="99.43 % (best epoch)", title="the rate times 0.3 every six epochs (StepLR)")
 
 EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     FIRST,
@@ -158,6 +162,7 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
               baseline="field-11" if pools else "", claim=Claim(4_999, 5, 98.5) if pixels == 34 else None,
               title=f"sees {pixels} pixels: pools after {' and '.join(map(str, pools)) or 'none'} of five convolutions")
       for pixels, pools in FIELDS.items()),
+    LADDER, DROPOUT, EARLY, STEPPED,
 )}
 
 
