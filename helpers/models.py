@@ -106,15 +106,16 @@ def early_pool_net(dropout: float = 0.0) -> nn.Sequential:
     )
 
 
-def compact_net(dropout: float = 0.0) -> nn.Sequential:
-    """Document 003's final net: 6,084 parameters, no biases. Images [N, 1, 28, 28] to logits [N, 10]."""
-    block = _conv_norm_dropout
-    return nn.Sequential(
-        *block(1, 4, 3, dropout), *block(4, 10, 3, dropout), nn.MaxPool2d(2),
-        *block(10, 8, 1, dropout), *block(8, 4, 1, dropout),
-        *block(4, 10, 3, dropout), *block(10, 16, 3, dropout), *block(16, 12, 3, dropout), *block(12, 16, 3, dropout),
-        nn.AvgPool2d(4, 1), nn.Conv2d(16, 10, 1, bias=False), nn.Flatten(),
-    )
+def compact_net(dropout: float = 0.0, widths: Sequence[int] = (4, 10, 8, 4, 10, 16, 12, 16)) -> nn.Sequential:
+    """Document 003's final net: 6,084 parameters, no biases. Images [N, 1, 28, 28] to logits [N, 10].
+
+    ``widths`` are the channels after each convolution but the last; the third and the fourth are 1×1.
+    """
+    layers, kernel_sizes = [], (3, 3, 1, 1, 3, 3, 3, 3)
+    for sizes in zip((1, *widths), widths, kernel_sizes):
+        layers += _conv_norm_dropout(*sizes, dropout)
+    layers.insert(8, nn.MaxPool2d(2))
+    return nn.Sequential(*layers, nn.AvgPool2d(4, 1), nn.Conv2d(widths[-1], 10, 1, bias=False), nn.Flatten())
 
 
 def field_net(pools: Sequence[int] = ()) -> nn.Sequential:

@@ -59,7 +59,11 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "small": (
         _variant(_ADAMW, "narrow, 5,038", model_options={"widths": [4, 4, 8, 8, 8, 12, 12]}),
         _variant(_ADAMW, "narrow, 4,084", model_options={"widths": [4, 4, 6, 8, 8, 10, 10]}),
-        _variant(_ADAMW, "separable, 3,290", model="SharedNet", model_options={"channels": 40, "separable": True}),
+    ),
+    "small-compact": (
+        _variant(_ADAMW, "compact, 4,804", model="compact_net", model_options={"widths": [4, 10, 8, 4, 10, 12, 12, 12]}),
+        _variant(_ADAMW, "compact, 3,984", model="compact_net", model_options={"widths": [4, 8, 8, 4, 8, 12, 10, 12]}),
+        _variant(BUDGET, "narrow, 5,038, SGD", epochs=15, model_options={"widths": [4, 4, 8, 8, 8, 12, 12]}),
     ),
     "wide": (
         _variant(_WIDE, "SGD", optimizer="sgd", learning_rate=0.1, weight_decay=5e-4),
