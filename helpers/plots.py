@@ -184,10 +184,10 @@ def _grown(table: ReceptiveFieldTable, split: ImageSplit | None, index: int) -> 
 
 
 def plot_accuracy(points: Mapping[str, tuple[float, Sequence[float]]], xlabel: str, target: float | None = None,
-                  others: Mapping[str, tuple[float, float]] | None = None, ax: Axes | None = None) -> Axes:
+                  others: Mapping[str, Sequence[tuple[float, float]]] | None = None, ax: Axes | None = None) -> Axes:
     """Accuracy in percent against a number of each net: name to (number, one accuracy a seed), with ± one deviation.
 
-    ``others``: name to (number, accuracy) of results that are no mean over seeds, drawn hollow; ``target``: a line.
+    ``others``: label to (number, accuracy) pairs of results that are no means over seeds, hollow; ``target``: a line.
     """
     ax = ax or new_axes(9, 4.6)[0]
     for name, (place, values) in points.items():
@@ -195,11 +195,11 @@ def plot_accuracy(points: Mapping[str, tuple[float, Sequence[float]]], xlabel: s
                     markersize=8, capsize=5, elinewidth=2)
         ax.annotate(f"{name} (n = {len(values)})", (place, np.mean(values)), (8, 8), textcoords="offset points",
                     fontsize=SMALL)
-    for name, (place, value) in (others or {}).items():
-        ax.plot(place, value, "D", color=ORANGE, markersize=8, markerfacecolor="none", markeredgewidth=2)
-        ax.annotate(name, (place, value), (8, -14), textcoords="offset points", fontsize=SMALL, color=RED)
+    for (label, pairs), marker in zip((others or {}).items(), "Dsv^"):
+        ax.plot(*zip(*pairs), marker, color=RED, markersize=8, markerfacecolor="none", markeredgewidth=2, label=label)
     if target is not None:
         ax.axhline(target, color="grey", linestyle="--", label=f"{target} %")
+    if others or target is not None:
         ax.legend(fontsize=SMALL, loc="lower right")
     ax.margins(x=0.15, y=0.15)
     return _label(ax, "Last epoch, mean ± standard deviation over seeds", xlabel, "test accuracy (%)")

@@ -351,10 +351,11 @@ def test_the_modules_of_the_plots_know_no_training() -> None:
 
 def test_plot_accuracy_shows_means_with_their_deviation_and_single_results_apart() -> None:
     points = {"a": (5_000, [99.0, 99.2, 99.4]), "b": (9_000, [99.5])}
-    ax = plots.plot_accuracy(points, "parameters", target=99.4, others={"document": (6_000, 99.3)})
+    ax = plots.plot_accuracy(points, "parameters", target=99.4, others={"document": [(6_000, 99.3), (7_000, 99.1)]})
     bars = [container.lines[2][0].get_segments()[0] for container in ax.containers]
     np.testing.assert_allclose(bars, [[[5000, 99.0], [5000, 99.4]], [[9000, 99.5], [9000, 99.5]]])
     diamond = next(line for line in ax.lines if line.get_marker() == "D")
-    assert (diamond.get_xdata()[0], diamond.get_ydata()[0], diamond.get_markerfacecolor()) == (6000, 99.3, "none")
-    assert {text.get_text() for text in ax.texts} == {"a (n = 3)", "b (n = 1)", "document"}
-    assert ax.get_xlabel() == "parameters" and ax.get_legend().texts[0].get_text() == "99.4 %"
+    assert (*diamond.get_xdata(), *diamond.get_ydata(), diamond.get_markerfacecolor()) == (6000, 7000, 99.3, 99.1, "none")
+    assert {text.get_text() for text in ax.texts} == {"a (n = 3)", "b (n = 1)"}
+    assert ax.get_xlabel() == "parameters"
+    assert [text.get_text() for text in ax.get_legend().texts] == ["document", "99.4 %"]

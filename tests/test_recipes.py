@@ -1,0 +1,81 @@
+"""Recipes build what they say: optimizers, schedules, nets; and every one says how its result is told."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from helpers.environment import CourseError
+from helpers.models import count_parameters
+from helpers.recipes import EXPERIMENTS, Recipe
+from helpers.searches import SEARCHES
+
+TINY = Recipe("tiny", "first_net", epochs=7, learning_rate=0.01, peak_epoch=2, momentum=0.8, weight_decay=0.02)
+
+
+def rates(recipe, steps_per_epoch):
+    """The rate of every step of a run, taken as the optimizer takes it."""
+    optimizer, taken = recipe.build_optimizer(nn.Linear(1, 1)), []
+    scheduler = recipe.build_scheduler(optimizer, steps_per_epoch)
+    for _ in range(recipe.epochs * steps_per_epoch):
+        taken.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step() if scheduler else None
+    return taken
+
+
+def test_a_step_schedule_is_document_003s():
+    taken = rates(replace(TINY, schedule="step", step_size=3, gamma=0.3), steps_per_epoch=5)
+    assert taken == pytest.approx([0.01] * 15 + [0.003] * 15 + [0.0009] * 5)
+
+
+def test_a_constant_rate_stays_and_one_cycle_has_its_peak_at_the_end_of_its_epoch():
+    assert set(rates(replace(TINY, schedule="constant"), 4)) == {0.01}
+    taken = rates(TINY, 4)
+    assert taken.index(max(taken)) == 2 * 4 - 1 and max(taken) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("options, oracle", [
+    ({}, lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.8, weight_decay=0.02, nesterov=True)),
+    ({"nesterov": False}, lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.8, weight_decay=0.02)),
+    ({"optimizer": "adamw"}, lambda p: torch.optim.AdamW(p, lr=0.01, betas=(0.8, 0.999), weight_decay=0.02)),
+])
+def test_an_optimizer_steps_as_torchs_own(options, oracle):
+    torch.manual_seed(0)
+    mine, theirs = nn.Linear(3, 2), nn.Linear(3, 2)
+    theirs.load_state_dict(mine.state_dict())
+    pairs = [(mine, replace(TINY, **options).build_optimizer(mine)), (theirs, oracle(theirs.parameters()))]
+    images = torch.randn(4, 3)
+    for net, optimizer in pairs:
+        for _ in range(3):
+            optimizer.zero_grad()
+            net(images).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(mine.weight, theirs.weight)
+
+
+@pytest.mark.parametrize("field, value, words", [
+    ("optimizer", "lion", "unknown optimizer 'lion'; there is: sgd, adamw"),
+    ("schedule", "cosine", "unknown schedule 'cosine'; there is: one_cycle, step, constant"),
+    ("model", "compact_ne", "unknown model 'compact_ne'; there is: compact_net"),
+])
+def test_a_name_that_is_not_there_is_told_with_those_that_are(field, value, words):
+    recipe = replace(TINY, **{field: value})
+    with pytest.raises(CourseError, match=words):
+        recipe.build_scheduler(recipe.build_optimizer(recipe.build_model()), 10)
+
+
+@pytest.mark.parametrize("recipe", EXPERIMENTS.values(), ids=EXPERIMENTS)
+def test_every_experiment_keeps_its_claims_limits_and_is_compared_with_another(recipe):
+    assert recipe.title and (not recipe.baseline or recipe.baseline in EXPERIMENTS and recipe.baseline != recipe.name)
+    if recipe.claim:
+        assert count_parameters(recipe.build_model()) <= recipe.claim.max_parameters
+        assert recipe.claim.last_epochs <= recipe.epochs <= recipe.claim.max_epochs
+
+
+@pytest.mark.parametrize("candidates", SEARCHES.values(), ids=SEARCHES)
+def test_the_candidates_of_a_search_differ_and_can_be_built(candidates):
+    assert len({str(recipe.hyperparameters()) for recipe in candidates}) == len(candidates)
+    for recipe in candidates:
+        assert count_parameters(recipe.build_model()) > 0 and recipe.build_optimizer(recipe.build_model())
