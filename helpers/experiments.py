@@ -6,11 +6,12 @@ import json
 import statistics
 import subprocess
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any, Sequence
 
 from helpers import environment, models
 from helpers.data import ImageData
-from helpers.environment import ROOT, CourseError, replacing, smoke
+from helpers.environment import NOTEBOOKS, ROOT, CourseError, replacing, smoke
 from helpers.interpret import predict
 from helpers.jobs import MEASURED, Trained, load_for, plan, run_jobs, train
 from helpers.recipes import EXPERIMENTS, Claim, Recipe, find
@@ -84,12 +85,8 @@ def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[dic
     if name not in SEARCHES:
         raise environment.unknown("search", name, SEARCHES)
     candidates = [recipe.shortened(2) if smoke() else recipe for recipe in SEARCHES[name]]
-    path = results_root() / "search" / f"{name}.json"
-    try:
-        trials = json.loads(path.read_text(encoding="utf-8"))["trials"] if path.exists() else []
-        known = [(Recipe.completed(trial["recipe"]), trial["seed"]) for trial in trials]
-    except (ValueError, KeyError, TypeError):
-        raise CourseError(f"{path} is damaged: restore it or move it away, and give the same command again") from None
+    trials, path = kept_trials(name, results_root()), results_root() / "search" / f"{name}.json"
+    known = [(trial["recipe"], trial["seed"]) for trial in trials]
     data = load_for(candidates[0], searching=True)
     todo, workers = plan(candidates, seeds, jobs, "")
     todo = [job for job in todo if (job.recipe.hyperparameters(), job.seed) not in known]
@@ -102,6 +99,16 @@ def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[dic
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return trials
+
+
+def kept_trials(name: str, folder: Path = NOTEBOOKS / "results") -> list[dict[str, Any]]:
+    """The trials of a search that are recorded, with whole recipes. Raises ``CourseError`` for a damaged file."""
+    path = folder / "search" / f"{name}.json"
+    try:
+        trials = json.loads(path.read_text(encoding="utf-8"))["trials"] if path.exists() else []
+        return [trial | {"recipe": Recipe.completed(trial["recipe"]), "seed": trial["seed"]} for trial in trials]
+    except (ValueError, KeyError, TypeError):
+        raise CourseError(f"{path} is damaged: restore it or move it away, and give the same command again") from None
 
 
 def ranking(trials: Sequence[dict[str, Any]]) -> str:

@@ -161,26 +161,24 @@ class PointwiseNet(nn.Module):
 class SharedNet(nn.Module):
     """One 3×3 convolution used again and again, with a normalisation of its own and a shortcut at each use.
 
-    ``uses``: how often at each size, a 2×2 pooling before each: (2, 2, 2) stands for 14, 7 and 3 pixels; ``first``: how
-    often at 28. ``separable`` makes it a depthwise 3×3 and a 1×1 convolution. Images [N, 1, 28, 28] to logits [N, 10];
-    at 20 channels and six uses 4,270 parameters.
+    ``uses``: how often at each size, a 2×2 pooling before each: (2, 2, 2) stands for 14, 7 and 3 pixels. ``separable``
+    makes it a depthwise 3×3 and a 1×1 convolution. Images [N, 1, 28, 28] to logits [N, 10]; at 20 channels and six uses
+    4,270 parameters.
     """
 
-    def __init__(self, channels: int = 20, uses: Sequence[int] = (2, 2, 2), first: int = 0,
-                 separable: bool = False) -> None:
+    def __init__(self, channels: int = 20, uses: Sequence[int] = (2, 2, 2), separable: bool = False) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(1, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU())
         self.conv = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
                                   nn.Conv2d(channels, channels, 1, bias=False),
                                   ) if separable else nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norms = nn.ModuleList(nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(count))
-                                   for count in (first, *uses))
+        self.norms = nn.ModuleList(nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(count)) for count in uses)
         self.linear = nn.Linear(channels, 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x = self.stem(images)
-        for stage, norms in enumerate(self.norms):
-            x = F.max_pool2d(x, 2) if stage else x
+        for norms in self.norms:
+            x = F.max_pool2d(x, 2)
             for norm in norms:
                 x = F.relu(x + norm(self.conv(x)))
         return self.linear(x.mean((2, 3)))

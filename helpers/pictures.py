@@ -5,12 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from matplotlib.axes import Axes
+
 from helpers import plots
 from helpers.data import ImageData
 from helpers.environment import ROOT, replacing
 from helpers.records import load_result
 
 DPI = 80
+FRONTIER = ("small", "ladder-fewer", "pointwise", "ladder-average", "budget")
+ELSEWHERE = {  # (parameters, accuracy): what others state, each of one run
+    "documents (best epoch, one run)": ((6_084, 99.45), (7_640, 99.42), (7_824, 99.50), (9_274, 99.52)),
+    "public repositories (tuned on the test set, one run)": ((6_128, 99.44), (6_174, 99.47), (6_188, 99.44)),
+    "document 000 (40 epochs), and an 18,614 chosen on other digits": ((19_074, 98.93), (18_614, 99.29)),
+}
 
 
 def draw(data: ImageData, folder: Path = ROOT / "images") -> list[Path]:
@@ -23,6 +31,14 @@ def draw(data: ImageData, folder: Path = ROOT / "images") -> list[Path]:
     return [_save(folder / "budget_history.png", plots.plot_history(result.histories)),
             _save(folder / "budget_mistakes.png", plots.show_misclassified(predictions, count=12)),
             _save(folder / "budget_per_class.png", plots.plot_per_class(predictions))]
+
+
+def frontier() -> Axes:
+    """Accuracy against parameters: the course's nets from their records, and what others state."""
+    results = [load_result(name) for name in FRONTIER]
+    points = {f"{result.record['parameters']:,}": (result.record["parameters"], list(result.accuracies.values()))
+              for result in results}
+    return plots.plot_accuracy(points, "parameters", target=99.4, others=ELSEWHERE)
 
 
 def _save(path: Path, axes: Any) -> Path:

@@ -60,11 +60,6 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
         _variant(_ADAMW, "narrow, 5,038", model_options={"widths": [4, 4, 8, 8, 8, 12, 12]}),
         _variant(_ADAMW, "narrow, 4,084", model_options={"widths": [4, 4, 6, 8, 8, 10, 10]}),
     ),
-    "small-compact": (
-        _variant(_ADAMW, "compact, 4,804", model="compact_net", model_options={"widths": [4, 10, 8, 4, 10, 12, 12, 12]}),
-        _variant(_ADAMW, "compact, 3,984", model="compact_net", model_options={"widths": [4, 8, 8, 4, 8, 12, 10, 12]}),
-        _variant(BUDGET, "narrow, 5,038, SGD", epochs=15, model_options={"widths": [4, 4, 8, 8, 8, 12, 12]}),
-    ),
     "wide": (
         _variant(_WIDE, "SGD", optimizer="sgd", learning_rate=0.1, weight_decay=5e-4),
         _variant(_WIDE, "AdamW"),
@@ -79,16 +74,6 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
         _variant(_SHARED, "plain"),
         _variant(_SHARED, "3, 3, 2 uses", model_options={"channels": 18, "uses": [3, 3, 2]}),
         _variant(_SHARED, "milder augmentation", augment=affine(6, 0.04, 0.04)),
-        _variant(_SHARED, "decay 1e-4", weight_decay=1e-4),
-        _variant(_SHARED, "batches of 64", batch_size=64),
-        _variant(_SHARED, "label smoothing 0.05", label_smoothing=0.05),
-        _variant(_SHARED, "rate 0.2", learning_rate=0.2),
     ),
-    "shared-forms": (
-        _variant(_FORM, "separable, 40 channels", model_options={"channels": 40, "separable": True}),
-        _variant(_FORM, "separable, 40 channels, 3, 3, 3 uses",
-                 model_options={"channels": 38, "uses": [3, 3, 3], "separable": True}),
-        _variant(_FORM, "18 channels, 4, 3, 1 uses", model_options={"channels": 18, "uses": [4, 3, 1]}),
-        _variant(_FORM, "18 channels, one use at full size", model_options={"channels": 18, "first": 1}),
-    ),
+    "shared-forms": (_variant(_FORM, "separable, 40 channels", model_options={"channels": 40, "separable": True}),),
 }
