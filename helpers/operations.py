@@ -6,19 +6,23 @@ its arguments, and returns the view of the result.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from helpers.tracing import Axis, Pair, View
+from helpers.views import Axis, Pair, View
 
 POINTWISE = frozenset(  # one position to one position; normalisation, because it is fixed when a net is used
     "relu relu6 leaky_relu prelu elu celu selu gelu silu mish sigmoid tanh hardtanh hardswish hardsigmoid softplus "
-    "threshold rrelu dropout dropout2d feature_dropout alpha_dropout feature_alpha_dropout batch_norm "
+    "threshold rrelu dropout dropout2d feature_dropout alpha_dropout feature_alpha_dropout "
     "local_response_norm clone contiguous to float half bfloat16 double detach requires_grad neg abs exp log sqrt "
     "rsqrt square pow clamp clamp_min sin cos sign identity type cpu cuda logsigmoid softsign".split())
 SUMS = frozenset("add radd iadd sub rsub isub mul rmul imul div truediv itruediv rtruediv true_divide maximum minimum "
                  "cat concat concatenate".split())
-WHOLE = frozenset("group_norm instance_norm layer_norm".split())  # measured over the image, also when a net is used
+NORMS = {  # the argument that says whether statistics are measured when a net is used, and what it is unless given
+    "batch_norm": ("input running_mean running_var weight bias training", "training", False),
+    "instance_norm": ("input running_mean running_var weight bias use_input_stats", "use_input_stats", True),
+    "group_norm": ("input", "", True)}
 RESHAPES = frozenset("flatten view reshape squeeze unsqueeze view_as reshape_as unflatten".split())
 ARGUMENTS = {"conv2d": ("input", "weight", "bias", "stride", "padding", "dilation"),
              "max_pool2d": ("input", "kernel_size", "stride", "padding", "dilation"),
@@ -33,8 +37,10 @@ def pair(value: Any) -> Pair:
 
 def _window(tracer, name, views, result, args, kwargs) -> View:
     """Convolution and pooling: a window that slides."""
-    name = {"max_pool2d_with_indices": "max_pool2d"}.get(name, name)
+    name = name.removesuffix("_with_indices")
     given = dict(zip(ARGUMENTS[name], args)) | kwargs
+    if len(views) > 1:
+        raise tracer.refuse(f"{name} with weights made from the image")
     kernel = tuple(given["weight"].shape[2:]) if name == "conv2d" else pair(given["kernel_size"])
     stride = pair(given.get("stride") or (1 if name == "conv2d" else kernel))
     dilation, padding = pair(given.get("dilation", 1)), given.get("padding", 0)
@@ -45,8 +51,8 @@ def _window(tracer, name, views, result, args, kwargs) -> View:
 
 
 def _slide(tracer, name, view, result, window, flat=False, note="") -> View:
-    if view.flat:
-        raise tracer.refuse(f"{name} of a flattened image")
+    if view.flat or not all(axis.even for axis in view.axes):
+        raise tracer.refuse(f"{name} of a flattened image" if view.flat else f"{name} after uneven adaptive pooling")
     sizes = (1, 1) if flat else (result[0] if isinstance(result, tuple) else result).shape[-2:]
     axes = [axis.window(size, before, (kernel - 1) * dilation + 1, stride)
             for axis, size, kernel, stride, before, dilation in zip(view.axes, sizes, *window)]
@@ -59,21 +65,24 @@ def _adaptive(tracer, name, views, result, args, kwargs) -> View:
     outputs = (result[0] if isinstance(result, tuple) else result).shape[-2:]
     widths = [{-((-i - 1) * n // m) - i * n // m for i in range(m)} for n, m in zip(inputs, outputs)]
     strides = [Fraction(n, m) for n, m in zip(inputs, outputs)]
-    note = "uneven windows, the largest is told" if any(n % m for n, m in zip(inputs, outputs)) else ""
-    return _slide(tracer, name, views[0], result, (tuple(map(max, widths)), tuple(strides), (0, 0), (1, 1)), note=note)
+    uneven = [n % m > 0 for n, m in zip(inputs, outputs)]
+    note = "uneven windows, the largest is told" * any(uneven)
+    view = _slide(tracer, name, views[0], result, (tuple(map(max, widths)), tuple(strides), (0, 0), (1, 1)), note=note)
+    return view._replace(axes=tuple(replace(axis, even=not odd) for axis, odd in zip(view.axes, uneven)))
 
 
 def _mean(tracer, name, views, result, args, kwargs) -> View:
     """A mean, sum or maximum over space, or over channels alone."""
     given = dict(zip(("input", "dim", "keepdim"), args)) | kwargs
-    dims, rank = given.get("dim"), given["input"].dim()
+    dims, rank = given.get("dim", given.get("axis")), given["input"].dim()
     over = {dim % rank - rank for dim in (dims if isinstance(dims, (tuple, list)) else (dims,)) if dim is not None}
     if views[0].flat or over and not over & {-1, -2}:
         return views[0]
     if not {-1, -2} <= over:
         raise tracer.refuse(f"{name} over {dims}")
     sizes = tuple(axis.size for axis in views[0].axes)
-    return _slide(tracer, name, views[0], result, (sizes, sizes, (0, 0), (1, 1)), flat=not given.get("keepdim"))
+    kept = given.get("keepdim", given.get("keepdims", False))
+    return _slide(tracer, name, views[0], result, (sizes, sizes, (0, 0), (1, 1)), flat=not kept)
 
 
 def _slice(tracer, name, views, result, args, kwargs) -> View:
@@ -116,8 +125,11 @@ def _join(tracer, name, views, result, args, kwargs) -> View:
     together = name in ("cat", "concat", "concatenate")
     dim = (dict(zip(("tensors", "dim"), args)) | kwargs).get("dim", 0) if together else 1
     if len({(size, view.flat) for size, view in zip(sizes, views) if view in kept}) > 1 or (
-            together and (gates or not kept[0].flat and dim % len(result.shape) != 1)):
+            together and (gates or not kept[0].flat and dim % len(result.shape) != 1)) or not all(
+            axis.whole for gate in gates for axis in gate.axes):
         raise tracer.refuse(f"{name} of sizes {' and '.join(map(str, sizes))}")
+    if all(view.flat for view in views):
+        return views[0]
     axes = kept[0].axes
     for view in kept[1:]:
         axes = tuple(axis.join(other) for axis, other in zip(axes, view.axes))
@@ -152,24 +164,32 @@ def _linear(tracer, name, views, result, args, kwargs) -> View:
 
 
 def _pointwise(tracer, name, views, result, args, kwargs) -> View:
+    if len(views) > 1:
+        raise tracer.refuse(f"{name} with a limit or exponent made from the image")
     return views[0]
 
 
-def _softmax(tracer, name, views, result, args, kwargs) -> View:
-    dim = (dict(zip(("input", "dim"), args)) | kwargs).get("dim")
-    if not views[0].flat and (dim is None or dim % len(result.shape) != 1):
+def _channels(tracer, name, views, result, args, kwargs) -> View:
+    """Softmax, and splits: along channels, or of a flattened image."""
+    names = ("input", "count", "dim") if name in ("split", "chunk") else ("input", "dim")
+    dim = (dict(zip(names, args)) | kwargs).get("dim")
+    if not views[0].flat and (dim is None or dim % args[0].dim() != 1):
         raise tracer.refuse(f"{name} over rows or columns")
     return views[0]
 
 
-def _whole(tracer, name, views, result, args, kwargs) -> View:
-    return views[0] if views[0].flat else tracer.step(
+def _norm(tracer, name, views, result, args, kwargs) -> View:
+    """Normalisation: pointwise with kept statistics; else it looks at the whole image, which is named and left out."""
+    names, switch, default = NORMS[name]
+    measured = (dict(zip(names.split(), args)) | kwargs).get(switch, default)
+    return views[0] if views[0].flat or not measured else tracer.step(
         name, views[0], views[0].axes, note="statistics of the whole image left out")
 
 
 HANDLERS = {name: handler for names, handler in (
-    (POINTWISE, _pointwise), (SUMS, _join), (RESHAPES, _reshape), (WHOLE, _whole), (ARGUMENTS, _window),
-    (("max_pool2d_with_indices",), _window), (("softmax", "log_softmax"), _softmax), (("getitem",), _slice),
+    (POINTWISE, _pointwise), (SUMS, _join), (RESHAPES, _reshape), (NORMS, _norm), (ARGUMENTS, _window),
+    (("max_pool2d_with_indices",), _window), (("softmax", "log_softmax", "split", "chunk"), _channels),
+    (("getitem",), _slice),
     (("adaptive_avg_pool2d", "adaptive_max_pool2d", "adaptive_max_pool2d_with_indices"), _adaptive),
-    (("mean", "sum", "amax", "amin"), _mean), (("pad",), _pad), (("linear",), _linear),
+    (("mean", "sum", "amax", "amin", "max", "min"), _mean), (("pad",), _pad), (("linear",), _linear),
 ) for name in names}

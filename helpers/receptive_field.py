@@ -7,7 +7,6 @@ Zemel, "Understanding the Effective Receptive Field in Deep Convolutional Neural
 
 from __future__ import annotations
 
-import copy
 import html
 import math
 import re
@@ -20,7 +19,8 @@ from torch import nn
 
 from helpers.environment import CourseError, unknown
 from helpers.operations import HANDLERS
-from helpers.tracing import Pair, Step, image_shape, run, trace
+from helpers.tracing import Step, copied, image_shape, run, trace
+from helpers.views import Pair
 
 DOCUMENT_003 = {"Layer": "name", "receptive-field_in": "rf_in", "n_in": "n_in", "j_in": "jump_in", "stride": "stride",
                 "padding": "padding", "kernel_size": "kernel_size", "receptive-field_out": "rf", "n_out": "n_out",
@@ -33,8 +33,8 @@ class Row:
     """A layer. Sizes are in positions of its input or in pixels of the image: ints, or (rows, columns) where unequal.
 
     ``n``: positions; ``jump``: pixels between neighbours; ``rf``: extent of the union over all paths, in pixels;
-    ``rf_min``: that of the smallest path; ``start``: centre of what the first position sees, where the first pixel's is
-    0.5. A row without a window (a sum, a linear layer) has None for its first four sizes.
+    ``rf_min``: that of the smallest path, by axis; ``start``: centre of what the first position sees, where the first
+    pixel's is 0.5. A row without a window (a sum, a linear layer) has None for its first four sizes.
     """
 
     name: str
@@ -156,23 +156,26 @@ def effective_receptive_field(model: nn.Module, input_shape: Sequence[int], imag
     Works on a copy, in evaluation mode. Raises ``CourseError`` for an unknown layer, an output that is no tensor
     [N, C, H, W] or [N, K], and a position or images that do not fit.
     """
-    shape, net, outputs = image_shape(input_shape), copy.deepcopy(model).float().eval().requires_grad_(False), []
+    shape, net, outputs = image_shape(input_shape), copied(model).float().requires_grad_(False), []
     if layer not in dict(net.named_modules()):
         raise unknown("layer", layer, dict(net.named_modules()))
     net.get_submodule(layer).register_forward_hook(lambda _, __, output: outputs.append(  # before in-place operations
         output.clone() if isinstance(output, torch.Tensor) else output))
     device = next((tensor.device for tensor in (*net.parameters(), *net.buffers())), torch.device("cpu"))
     if images is None:
-        images = torch.randn(samples, *shape, generator=torch.Generator().manual_seed(seed))
-    if tuple(images.shape[1:]) != shape or not len(images):
-        raise CourseError(f"images are [N, {', '.join(map(str, shape))}], not {list(images.shape)}")
+        images = torch.randn(max(0, samples), *shape, generator=torch.Generator().manual_seed(seed))
+    if not isinstance(images, torch.Tensor) or tuple(images.shape[1:]) != shape or not len(images):
+        told = list(images.shape) if isinstance(images, torch.Tensor) else type(images).__name__
+        raise CourseError(f"images are [N, {', '.join(map(str, shape))}], not {told}")
     total, value, place = torch.zeros(shape[1:]), None, None
     for image in images.float().split(1):
         outputs.clear()
         image = image.to(device).requires_grad_()
-        with torch.enable_grad():
+        with torch.enable_grad(), torch.random.fork_rng(enabled=device.type in ("cpu", "cuda")):
             run(net, image.clone())
             value, place = _at(outputs[-1] if outputs else None, layer, position)
+            if not value.requires_grad:
+                raise CourseError(f"{layer or 'the net'} has no gradient with respect to the image")
             total += torch.autograd.grad(value, image)[0].abs().sum((0, 1)).cpu()
     return EffectiveReceptiveField(total / len(images), layer, place, _box(model, shape, layer, place), threshold)
 
@@ -187,8 +190,10 @@ def _at(output: Any, layer: str, position: tuple[int, int] | None) -> tuple[torc
         return output.sum(), None
     sizes = tuple(output.shape[2:])
     position = position or tuple(size // 2 for size in sizes)
-    if not all(0 <= place < size for place, size in zip(position, sizes)):
-        raise CourseError(f"position {position} is outside the {sizes[0]}×{sizes[1]} positions of {layer or 'the net'}")
+    if not (isinstance(position, tuple) and len(position) == 2 and all(
+            isinstance(place, int) and 0 <= place < size for place, size in zip(position, sizes))):
+        raise CourseError(f"position {position} is outside the {sizes[0]}×{sizes[1]} positions (row, column) of "
+                          f"{layer or 'the net'}")
     return output[:, :, position[0], position[1]].sum(), position
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import torch
@@ -18,67 +16,10 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from helpers.environment import CourseError
+from helpers.views import Axis, Pair, View
 
 READS = frozenset("size dim ndimension numel is_floating_point is_complex is_contiguous stride is_tensor len "
                   "has_names".split())
-Pair = tuple[Any, Any]
-
-
-class Path(NamedTuple):
-    """Position i sees the pixels from ``low + i * jump`` to ``high + i * jump``, counted from 0 and beyond the border.
-
-    ``least`` is the extent of the smallest path alone.
-    """
-
-    jump: Fraction
-    low: Fraction
-    high: Fraction
-    least: Fraction
-
-    @property
-    def centre(self) -> Fraction:
-        """The middle of what position 0 sees; that of the first pixel is 0.5."""
-        return (self.low + self.high + 1) / 2
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Rows or columns of a tensor: ``size`` positions, and for every jump that paths to it have the union of those."""
-
-    size: int
-    paths: tuple[Path, ...] = (Path(*map(Fraction, (1, 0, 0, 1))),)
-
-    def window(self, size: int, before: int, extent: int, stride: Fraction | int) -> Axis:
-        """The axis of ``size`` windows of ``extent`` positions over this one, the first beginning ``before`` ahead."""
-        return Axis(size, tuple(Path(jump * stride, low - before * jump, high + (extent - 1 - before) * jump,
-                                     least + (extent - 1) * jump) for jump, low, high, least in self.paths))
-
-    def join(self, other: Axis) -> Axis:
-        """The union of the paths of two tensors that are summed or concatenated."""
-        joined = {path.jump: path for path in self.paths}
-        for path in other.paths:
-            mine = joined.get(path.jump, path)
-            joined[path.jump] = Path(path.jump, min(mine.low, path.low), max(mine.high, path.high),
-                                     min(mine.least, path.least))
-        return Axis(self.size, tuple(joined.values()))
-
-    def bounds(self, position: int) -> Pair:
-        """The first and the last pixel that a position sees."""
-        return (min(path.low + position * path.jump for path in self.paths),
-                max(path.high + position * path.jump for path in self.paths))
-
-    @property
-    def extent(self) -> Fraction:
-        """Most pixels that a position sees; the first or the last one does, because the hull of lines is convex."""
-        return max(high - low + 1 for low, high in map(self.bounds, (0, self.size - 1)))
-
-
-class View(NamedTuple):
-    """What a tensor's positions see by rows and columns; ``flat`` once those are gone; ``source`` names its layer."""
-
-    axes: tuple[Axis, Axis]
-    flat: bool
-    source: str
 
 
 class Step(NamedTuple):
@@ -117,6 +58,9 @@ class Tracer(TorchFunctionMode):
                 raise self.refuse(f"the attribute {function.__self__.__name__}")
             return result
         view = self.handlers[name](self, name, views, result, args, kwargs)
+        old = getattr(result, "course_view", None)
+        if any(result is each for each in args) and result._is_view() and (old is None or old.axes != view.axes):
+            raise self.refuse(f"{name} in place, into a part of a tensor,")
         for tensor in result if isinstance(result, (tuple, list)) else (result,):
             if not isinstance(tensor, torch.Tensor):
                 continue
@@ -167,15 +111,31 @@ def image_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
     return shape
 
 
+def copied(model: nn.Module, values: bool = True) -> nn.Module:
+    """A copy in evaluation mode, without the hooks of others; without ``values`` it takes no memory."""
+    if not isinstance(model, nn.Module):
+        raise CourseError(f"a net (an nn.Module) is needed, not {type(model).__name__}")
+    if any(isinstance(each, nn.parameter.UninitializedTensorMixin) for each in (*model.parameters(), *model.buffers())):
+        raise CourseError("the net has lazy layers without sizes yet: run it on one batch first")
+    # deepcopy takes what its memo holds for copied already: no weight is copied, and none is needed
+    memo = {} if values else {id(tensor): _without_values(tensor) for module in model.modules()
+                              for holder in (vars(module), module._parameters, module._buffers)
+                              for tensor in holder.values() if isinstance(tensor, torch.Tensor)}
+    try:
+        net = copy.deepcopy(model, memo).eval()
+    except Exception as problem:  # a module can hold anything
+        raise CourseError(f"the net cannot be copied ({_line(problem)}): build it anew") from problem
+    for module in net.modules():
+        module._forward_hooks.clear()
+        module._forward_pre_hooks.clear()
+    return net
+
+
 def trace(model: nn.Module, input_shape: Sequence[int],
           handlers: dict[str, Callable]) -> tuple[list[Step], dict[str, View | None]]:
     """The layers that a copy without values meets, and what the output of each module sees; the model is only read."""
     shape = image_shape(input_shape)
-    # deepcopy takes what its memo holds for copied already: no weight is copied, and none is needed
-    memo = {id(tensor): _without_values(tensor) for module in model.modules()
-            for holder in (vars(module), module._parameters, module._buffers)
-            for tensor in holder.values() if isinstance(tensor, torch.Tensor)}
-    net, image = copy.deepcopy(model, memo).eval(), torch.empty(1, *shape, device="meta")
+    net, image = copied(model, values=False), torch.empty(1, *shape, device="meta")
     tracer, views = Tracer(image, handlers), {}
 
     def leave(module: nn.Module, given: Any, output: Any) -> None:
@@ -195,9 +155,15 @@ def run(net: nn.Module, images: torch.Tensor) -> None:
     """Call the net; what it raises because of the images becomes one line."""
     try:
         net(images)
-    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as problem:
-        raise CourseError(f"the net does not accept images of {tuple(images.shape[1:])} (channels, height, width): "
-                          f"{str(problem).splitlines()[0]}") from problem
+    except CourseError:
+        raise
+    except Exception as problem:  # a net can raise anything
+        raise CourseError(f"the net does not run on images of {tuple(images.shape[1:])} (channels, height, width), on "
+                          f"its own device: {_line(problem)}") from problem
+
+
+def _line(problem: Exception) -> str:
+    return f"{type(problem).__name__}: {str(problem).strip()}".splitlines()[0][:200]
 
 
 def _without_values(tensor: torch.Tensor) -> torch.Tensor:

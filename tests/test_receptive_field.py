@@ -242,6 +242,15 @@ def test_published_nets_have_their_known_fields_in_time(name: str) -> None:
     ("circular", lambda net, x: net.a(x), dict(a=conv(3, 1, 1, padding_mode="circular"))),
     ("linear layer over the columns", lambda net, x: net.line(x), dict(line=nn.Linear(16, 4))),
     ("an index that is no slice", lambda _, x: x[:, :, 3], {}), ("add of sizes", lambda _, x: x + x[:, :, :1], {}),
+    ("add in place, into a part", lambda net, x: (y := net.a(x))[:, :1].add_(net.b(y)[:, :1]) + y,
+     dict(a=conv(3, 1, 1), b=conv(5, 1, 2))),
+    ("add in place, into a part", lambda _, x: torch.zeros(1, 3, 16, 16)[:, :2].add_(x), {}),
+    ("conv2d after uneven adaptive", lambda net, x: net.a(F.adaptive_avg_pool2d(x, 6)), dict(a=conv(3))),
+    ("clamp with a limit", lambda net, x: torch.clamp(x, max=net.a(x)), dict(a=conv(3, 1, 1))),
+    ("pow with a limit", lambda net, x: x ** net.a(x), dict(a=conv(3, 1, 1))),
+    ("conv2d with weights", lambda _, x: F.conv2d(x, x[:, :, :3, :3]), {}),
+    ("sub of sizes", lambda _, x: x - x[:, :, :1, :1], {}), ("split over rows", lambda _, x: x.split(8, 2)[0], {}),
+    ("max over 2", lambda _, x: x.max(2)[0], {}), ("softmax over rows", lambda _, x: F.softmax(x, -1), {}),
     ("cat to (1, 2, 20, 16)", lambda _, x: torch.cat((x, torch.zeros(1, 2, 4, 16)), 2), {}),
 ])
 def test_what_is_not_understood_is_named_in_one_line(words: str, function: Callable, modules: dict) -> None:
@@ -254,9 +263,49 @@ def test_what_is_not_understood_is_named_in_one_line(words: str, function: Calla
 @pytest.mark.parametrize("shape", [
     (28, 28), (1, -1, 28), (1, 28.0, 28), (1, 0, 28), (1, 1, 28, 28), 28, "wide", (3, 28, 28), (1, 2, 28), (1, 8, 8)])
 def test_a_shape_that_does_not_fit_is_told_in_one_line(tell: Callable, shape: object) -> None:
-    with pytest.raises(CourseError, match=r"\A(input_shape is|the net does not accept) .*\Z") as error:
+    with pytest.raises(CourseError, match=r"\A(input_shape is|the net does not run on images of) .*\Z") as error:
         tell(models.compact_net(), shape)
     assert str(shape) in str(error.value)
+
+
+@pytest.mark.parametrize("norm, measured", [
+    (nn.BatchNorm2d(2), False), (nn.BatchNorm2d(2, track_running_stats=False), True), (nn.GroupNorm(1, 2), True),
+    (nn.InstanceNorm2d(2), True), (nn.InstanceNorm2d(2, track_running_stats=True), False)])
+def test_a_normalisation_that_looks_at_the_whole_image_is_named(norm: nn.Module, measured: bool) -> None:
+    rows = receptive_field_table(nn.Sequential(conv(3), norm, conv(3)), (2, 16, 16))
+    assert [row.rf for row in rows if row.kind == "Conv2d"] == [3, 5]
+    assert [row.note for row in rows if row.name == "1"] == ["statistics of the whole image left out"] * measured
+
+
+def test_channels_may_be_split_and_reduced_and_gates_may_stand_on_maps_with_dropped_edges() -> None:
+    def function(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        first, second = net.a(x).chunk(2, 1)
+        return first * second.mean((2, 3), keepdims=True) + net.b(x)[:, :1].max(1, keepdim=True)[0]
+
+    rows = {row.kind: row for row in receptive_field_table(Net(function, a=conv(3, 2), b=conv(5, 2, 1)), (2, 16, 16))}
+    assert rows["mul"].note == "gate left out: mean" and rows["mul"].rf == 3
+    assert (rows["add"].rf, rows["add"].rf_min) == (5, 3)
+
+
+
+
+@pytest.mark.parametrize("tell", [receptive_field_table, effective_receptive_field])
+@pytest.mark.parametrize("words, model", [
+    ("a net .* is needed, not type", nn.Conv2d), ("a net .* is needed, not function", conv),
+    ("lazy layers", nn.Sequential(nn.LazyConv2d(2, 3))),
+    ("KeyError: 'a'", Net(lambda net, x: {}["a"])), ("no attribute 'b'", Net(lambda net, x: net.b(x))),
+])
+def test_what_cannot_be_run_is_told_in_one_line(tell: Callable, words: str, model: object) -> None:
+    with pytest.raises(CourseError, match=rf"\A.*({words}).*\Z"):
+        tell(model, (2, 8, 8))
+
+
+def test_hooks_of_others_are_left_alone_and_a_net_random_in_evaluation_leaves_the_random_state() -> None:
+    model, met = nn.Sequential(conv(3), Net(lambda _, x: F.dropout(x))), []
+    handle, state = model.register_forward_hook(lambda *_: met.append(1)), torch.get_rng_state()
+    receptive_field_table(model, (2, 8, 8)), effective_receptive_field(model, (2, 8, 8))
+    assert not met and torch.equal(torch.get_rng_state(), state) and len(model._forward_hooks) == 1
+    handle.remove()
 
 
 def test_a_net_without_a_window_is_told() -> None:
@@ -316,8 +365,8 @@ def test_the_map_is_the_mean_over_images_equal_for_equal_seeds_and_cut_at_the_th
 
 
 @pytest.mark.parametrize(("words", "given"), [
-    ("position (6, 0) is outside the 6×6 positions of conv", {"layer": "conv", "position": (6, 0)}),
-    ("position (0, -1) is outside the 8×8 positions of tail", {"layer": "tail", "position": (0, -1)}),
+    ("position (6, 0) is outside the 6×6 positions (row, column) of conv", {"layer": "conv", "position": (6, 0)}),
+    ("position (0, -1) is outside the 8×8 positions (row, column) of tail", {"layer": "tail", "position": (0, -1)}),
     ("unknown layer 'comv'; there is: conv", {"layer": "comv"}), ("spare gives a NoneType", {"layer": "spare"}),
     ("the net gives a dict, and one tensor", {}), ("pair gives a tuple, and one tensor", {"layer": "pair"}),
     ("images are [N, 2, 8, 8], not [1, 2, 9, 8]", {"images": torch.ones(1, 2, 9, 8)}),
