@@ -146,6 +146,8 @@ AVERAGED = replace(LADDER, name="ladder-average", model="early_pool_net", optimi
                    document="", title="weights averaged over about 1,000 steps")
 FEWER = replace(AVERAGED, name="ladder-fewer", model="compact_net", baseline="ladder-average", headline=True,
                 document="99.45 % (best epoch)", title="fewer parameters: document 003's final net")
+UNMOVED = replace(FEWER, name="ladder-fewer-unmoved", augment=(), baseline="ladder-fewer", headline=False, document="",
+                  title="the final net without augmentation")
 POINTWISE = replace(AVERAGED, name="pointwise", model="PointwiseNet", model_options={"dropout": 0.0},
                     document="99.42 % (one run)", title="document 004's net, with this recipe")
 SMALL = replace(AVERAGED, name="small", model="budget_net", model_options={"widths": [4, 4, 6, 8, 8, 10, 9]},
@@ -171,7 +173,7 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
               baseline="field-11" if pools else "", claim=Claim(4_999, 5, 99.0) if pixels == 34 else None,
               title=f"sees {pixels} pixels: pools after {' and '.join(map(str, pools)) or 'none'} of five convolutions")
       for pixels, pools in FIELDS.items()),
-    LADDER, DROPOUT, EARLY, STEPPED, AVERAGED, FEWER, POINTWISE, SMALL,
+    LADDER, DROPOUT, EARLY, STEPPED, AVERAGED, FEWER, UNMOVED, POINTWISE, SMALL,
 )}
 
 
