@@ -6,6 +6,7 @@ practice data do, the picture says so.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,15 +16,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from torch import nn
 
-from helpers.data import ImageSplit
 from helpers.environment import CourseError
 from helpers.interpret import Predictions, confusion_matrix, per_class_accuracy
-from helpers.receptive_field import ReceptiveFieldTable
-from helpers.show import (BLUE, FONT, ORANGE, RED, SMALL, new_axes, noted, show_images, show_misclassified,
-                          show_predictions)
+from helpers.lr_finder import RULES, LRRangeTest
+from helpers.show import (BLUE, FONT, ORANGE, RED, SMALL, new_axes, noted, plot_receptive_field, show_images,
+                          show_misclassified, show_predictions)
 
-__all__ = ["plot_accuracy", "plot_confusion", "plot_history", "plot_parameters", "plot_per_class",
-           "plot_receptive_field", "plot_schedule", "show_images", "show_misclassified", "show_predictions"]
+__all__ = ["plot_accuracy", "plot_confusion", "plot_history", "plot_lr_range_test", "plot_parameters",
+           "plot_per_class", "plot_receptive_field", "plot_schedule", "show_images", "show_misclassified",
+           "show_predictions"]
 
 
 def _label(ax: Axes, title: str, xlabel: str, ylabel: str, grid: str = "both") -> Axes:
@@ -141,48 +142,6 @@ def plot_parameters(model: nn.Module, ax: Axes | None = None) -> Axes:
     return _label(ax, f"{counts.total():,} parameters", "parameters", "layer", "x")
 
 
-def plot_receptive_field(field: Any, split: ImageSplit | None = None, index: int = 0, axes: Any = None) -> np.ndarray:
-    """What a layer's middle position sees of an image of ``split``, to scale: 12 layers at most, where a table grows.
-
-    Or heat maps: of one EffectiveReceptiveField, several, or a dict by name. CourseError for a table without ``split``.
-    """
-    table = isinstance(field, ReceptiveFieldTable)
-    looks = (("", RED, "-"),) if table else (("theory ", BLUE, "-"), ("measured ", ORANGE, "--"))
-    heading, panels = _grown(field, split, index) if table else ("Solid: theory, dashed: measured", [
-        (name or "output", one.map.numpy() / (float(one.map.max()) or 1), one.box, one.seen) for name, one in (
-            field.items() if isinstance(field, dict) else
-            [(one.layer and f"layer {one.layer}", one) for one in np.ravel(field)])])
-    rows, columns = (1, len(panels)) if len(panels) < 5 else (2, -(-len(panels) // 2))
-    height = rows * (min(4, 9 / columns) + 0.5) + 0.4
-    axes = new_axes(min(9, 6 * columns), height, rows, columns) if axes is None else np.ravel(axes)
-    for ax, (title, picture, *boxes) in zip(axes, panels):
-        ax.imshow(picture, "gray" if table else "magma", vmin=0, vmax=255 if table else 1, interpolation="nearest")
-        for (top, left, bottom, right), (word, color, style) in (pair for pair in zip(boxes, looks) if pair[0]):
-            height, width = bottom - top + 1, right - left + 1  # with the last pixels
-            ax.add_patch(plt.Rectangle((left - 0.5, top - 0.5), width, height, fill=False, ec=color, ls=style, lw=3))
-            title += f"\n{word}{height:g}×{width:g} px"
-        ax.set_title(title, fontsize=SMALL)
-    view = axes[0].dataLim.union([ax.dataLim for ax in axes[:len(panels)]]).padded(1)
-    plt.setp(axes, xlim=view.intervalx, ylim=view.intervaly[::-1], xticks=[], yticks=[], frame_on=False)
-    if not table:
-        _label(axes[0].figure.colorbar(axes[0].images[0], ax=list(axes)).ax, "", "", "mean |gradient|, largest = 1", "")
-    axes[0].figure.suptitle(noted(heading, split) if split else heading, fontsize=FONT)
-    return axes[:len(panels)]
-
-
-def _grown(table: ReceptiveFieldTable, split: ImageSplit | None, index: int) -> tuple[str, list[tuple[Any, ...]]]:
-    if split is None:
-        raise CourseError("a table is drawn over an image: give the split that holds it, such as data.test")
-    largest = np.maximum.accumulate([(0, 0), *(np.broadcast_to(row.rf, 2) for row in table)])
-    grew, panels = np.flatnonzero(np.diff(largest, axis=0).any(1)), []
-    for row in (table[grew[at]] for at in np.linspace(0, len(grew) - 1, min(12, len(grew))).round().astype(int)):
-        rf, start, jump, n_out = (np.broadcast_to(size, 2) for size in (row.rf, row.start, row.jump, row.n_out))
-        first = start + n_out // 2 * jump - rf / 2  # where the square begins, in pixels
-        name = row.name if any(map(str.isalpha, row.name)) else f"{row.kind} {row.name}"
-        panels.append((name, split.images[index].permute(1, 2, 0).cpu().numpy(), (*first, *(first + rf - 1))))
-    return f"Seen by the middle position, {f'12 of {len(grew)} layers' if len(grew) > 12 else 'layer by layer'}", panels
-
-
 def plot_accuracy(points: Mapping[str, tuple[float, Sequence[float]]], xlabel: str, target: float | None = None,
                   others: Mapping[str, Sequence[tuple[float, float]]] | None = None, ax: Axes | None = None) -> Axes:
     """Accuracy in percent against a number of each net: name to (number, one accuracy a seed), with ± one deviation.
@@ -203,3 +162,27 @@ def plot_accuracy(points: Mapping[str, tuple[float, Sequence[float]]], xlabel: s
         ax.legend(fontsize=SMALL, loc="lower right")
     ax.margins(x=0.15, y=0.15)
     return _label(ax, "Last epoch, mean ± standard deviation over seeds", xlabel, "test accuracy (%)")
+
+
+def plot_lr_range_test(test: LRRangeTest, rules: Sequence[str] = ("valley", "steep", "minimum", "slide"),
+                       ax: Axes | None = None) -> Axes:
+    """Smoothed loss by learning rate, raw ones faint, several orders as a band, and a dot for every suggestion.
+
+    The fall sets the scale: a loss that diverges leaves the picture. Raises CourseError for an unknown rule.
+    """
+    ax, lowest = ax or new_axes(9, 4.2)[0], test.smoothed.argmin()
+    ax.plot(test.lrs, test.losses, color=BLUE, linewidth=1, alpha=0.35, label="loss of each batch")
+    ax.plot(test.lrs, test.smoothed, color=BLUE, linewidth=2.5, label="smoothed")
+    if len(test.curves) > 1:
+        ax.fill_between(test.lrs, *test.band, color=BLUE, alpha=0.2, linewidth=0, label="lowest to highest")
+    for rule, color, size in zip(rules, (ORANGE, RED, "#009E73", "#CC79A7"), (16, 13, 10, 7)):  # rings where they meet
+        with contextlib.suppress(*[CourseError] * (rule in RULES)):
+            rate = test.suggest(rule)
+            height = np.interp(np.log(rate), np.log(test.lrs), test.smoothed)
+            ax.plot(rate, height, "o", color=color, markersize=size, label=f"{rule} {rate:.3g}")
+    low, high = test.smoothed[lowest], test.smoothed[:lowest + 1].max()
+    margin = 0.25 * (high - low) or 0.25 * np.ptp(test.smoothed) or 1
+    ax.set(xscale="log", ylim=(low - margin, high + margin))
+    ax.legend(fontsize=SMALL)
+    mean = f", mean of {len(test.curves)} orders" if len(test.curves) > 1 else ""
+    return _label(ax, noted(f"Learning-rate range test{mean}", test), "learning rate", "loss")

@@ -1,0 +1,34 @@
+"""README's pictures: small, all shown with a text, and drawn from the records."""
+
+import re
+from pathlib import Path
+
+import numpy
+
+from helpers import pictures
+from helpers.data import load
+from helpers.environment import ROOT
+from helpers.records import load_result
+
+IMAGES = sorted((ROOT / "images").iterdir())
+
+
+def test_every_picture_is_small_and_shown_with_a_text():
+    shown = dict(re.findall(r"!\[([^\]]*)\]\(images/([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert sorted(shown.values()) == [path.name for path in IMAGES] and len(IMAGES) >= 5
+    assert all(len(text.split()) >= 4 for text in shown)
+    assert {path.name: path.stat().st_size for path in IMAGES if path.stat().st_size > 200_000} == {}
+
+
+def test_the_frontier_shows_the_records():
+    ax = pictures.frontier()
+    drawn = {tuple(container.lines[0].get_xydata()[0]) for container in ax.containers}
+    results = [load_result(name) for name in pictures.FRONTIER]
+    assert drawn == {(result.record["parameters"], numpy.mean(list(result.accuracies.values()))) for result in results}
+
+
+def test_the_pictures_are_drawn_from_the_record(real_data_root: Path, tmp_path: Path):
+    data = load("mnist", root=real_data_root, validation=0)
+    written = pictures.draw(data, tmp_path)
+    assert [path.name for path in sorted(written)] == [path.name for path in IMAGES]
+    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in written)
