@@ -16,10 +16,10 @@ DPI = 80
 SHOWN = "ladder-fewer"  # the net whose curves, predictions and mistakes README shows
 FRONTIER = ("small", "ladder-fewer", "budget")
 ELSEWHERE = {  # (parameters, accuracy) as others state it
-    "documents 001, 003, 004: one run, mostly its best epoch": (
+    "documents 001, 003 and 004: one run, mostly its best epoch": (
         (6_084, 99.45), (7_640, 99.42), (7_824, 99.50), (9_274, 99.52)),
     "public repositories: one run, tuned on the test set": ((6_128, 99.44), (6_174, 99.47), (6_188, 99.44)),
-    "document 000 (40 epochs); a net chosen on other digits": ((19_074, 98.93), (18_614, 99.29)),
+    "document 000 (40 epochs), and a public net of 18,614 chosen on other digits": ((19_074, 98.93), (18_614, 99.29)),
 }
 
 

@@ -148,18 +148,18 @@ def plot_accuracy(points: Mapping[str, tuple[float, Sequence[float]]], xlabel: s
 
     ``others``: label to (number, accuracy) pairs of results that are no means over seeds, hollow; ``target``: a line.
     """
-    ax = ax or new_axes(9, 4.6)[0]
+    ax = ax or new_axes(9, 5.5 if others else 4.6)[0]
     for name, (place, values) in points.items():
-        ax.errorbar(place, np.mean(values), np.std(values, ddof=1) if len(values) > 1 else 0, fmt="o", color=BLUE,
-                    markersize=8, capsize=5, elinewidth=2)
-        ax.annotate(f"{name} (n = {len(values)})", (place, np.mean(values)), (8, 8), textcoords="offset points",
-                    fontsize=SMALL)
+        mean, deviation = np.mean(values), np.std(values, ddof=1) if len(values) > 1 else 0
+        ax.errorbar(place, mean, deviation, fmt="o", color=BLUE, markersize=8, capsize=5, elinewidth=2)
+        ax.annotate(f"{name} (n = {len(values)})", (place, mean + deviation), (0, 5), textcoords="offset points",
+                    fontsize=SMALL, ha="center")
     for (label, pairs), marker in zip((others or {}).items(), "Dsv^"):
         ax.plot(*zip(*pairs), marker, color=RED, markersize=8, markerfacecolor="none", markeredgewidth=2, label=label)
     if target is not None:
         ax.axhline(target, color="grey", linestyle="--", label=f"{target} %")
     if others or target is not None:
-        ax.legend(fontsize=SMALL, loc="lower right")
+        ax.legend(fontsize=SMALL, loc="upper center", bbox_to_anchor=(0.5, -0.17))
     ax.margins(x=0.15, y=0.15)
     return _label(ax, "Last epoch, mean ± standard deviation over seeds", xlabel, "test accuracy (%)")
 
