@@ -143,7 +143,7 @@ STEPPED = replace(EARLY, name="ladder-step", schedule="step", gamma=0.3, baselin
                   document="99.43 % (best epoch)", title="the rate times 0.3 every six epochs (StepLR)")
 AVERAGED = replace(LADDER, name="ladder-average", model="early_pool_net", optimizer="adamw", learning_rate=0.01,
                    weight_decay=0.01, schedule="one_cycle", augment=affine(8, 0.08, 0.08, 5), average=0.999,
-                   document="", title="weights averaged over about 1,000 steps")
+                   document="", title="pooling after a field of 5×5: AdamW, augmentation, averages")
 FEWER = replace(AVERAGED, name="ladder-fewer", model="compact_net", headline=True,
                 document="99.45 % (best epoch)", title="document 003's final net: AdamW, augmentation, averages")
 UNMOVED = replace(FEWER, name="ladder-fewer-unmoved", augment=(), baseline="ladder-fewer", headline=False, document="",
@@ -173,7 +173,7 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
               baseline="field-11" if pools else "", claim=Claim(4_999, 5, 99.0) if pixels == 34 else None,
               title=f"sees {pixels} pixels: pools after {' and '.join(map(str, pools)) or 'none'} of five convolutions")
       for pixels, pools in FIELDS.items()),
-    FEWER, UNMOVED, SMALL,
+    LADDER, AVERAGED, FEWER, UNMOVED, SMALL,
 )}
 
 
