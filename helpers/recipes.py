@@ -148,8 +148,6 @@ FEWER = replace(AVERAGED, name="ladder-fewer", model="compact_net", headline=Tru
                 document="99.45 % (best epoch)", title="document 003's final net: AdamW, augmentation, averages")
 UNMOVED = replace(FEWER, name="ladder-fewer-unmoved", augment=(), baseline="ladder-fewer", headline=False, document="",
                   title="the final net without augmentation")
-POINTWISE = replace(AVERAGED, name="pointwise", model="PointwiseNet", model_options={"dropout": 0.0},
-                    document="99.42 % (one run)", title="document 004's net, with this recipe")
 SMALL = replace(AVERAGED, name="small", model="budget_net", model_options={"widths": [4, 4, 6, 8, 8, 10, 9]},
                 claim=Claim(3_999, 15, 99.4, last_epochs=5), title="document 001's net with fewer channels")
 

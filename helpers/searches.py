@@ -24,7 +24,6 @@ _COMPACT = replace(BUDGET, name="compact", model="compact_net", epochs=15, batch
                    peak_epoch=3)
 _ADAMW = replace(BUDGET, name="small", epochs=15, peak_epoch=3, optimizer="adamw", learning_rate=0.01,
                  weight_decay=0.01, batch_size=64)
-_WIDE = replace(_ADAMW, name="wide", epochs=20, model_options={"widths": [8, 8, 16, 20, 20, 20, 24]}, augment=_MOST)
 
 SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "budget": (
@@ -59,10 +58,6 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "small": (
         _variant(_ADAMW, "narrow, 5,038", model_options={"widths": [4, 4, 8, 8, 8, 12, 12]}),
         _variant(_ADAMW, "narrow, 4,084", model_options={"widths": [4, 4, 6, 8, 8, 10, 10]}),
-    ),
-    "wide": (
-        _variant(_WIDE, "SGD", optimizer="sgd", learning_rate=0.1, weight_decay=5e-4),
-        _variant(_WIDE, "AdamW"),
     ),
     "compact-steps": (
         _variant(_COMPACT, "AdamW, rate 0.01, decay 0.01", optimizer="adamw", learning_rate=0.01, weight_decay=0.01),
