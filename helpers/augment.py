@@ -155,10 +155,10 @@ def build(steps: Sequence[tuple[str, dict[str, Any]]]) -> Compose | None:
     return Compose(*(TRANSFORMS[name](**arguments) for name, arguments in steps)) if steps else None
 
 
-def document_004() -> Compose:
-    """Document 004's training transforms: rotation ±7°, affine, brightness and contrast (hue does nothing on grey)."""
-    return Compose(RandomAffine(degrees=7), RandomAffine(degrees=7, translate=(0.1, 0.1), scale=(0.8, 1.2), shear=10),
-                   ColorJitter(brightness=0.4, contrast=0.4))
+# Document 004's training transforms: rotation, affine map, brightness and contrast (its hue does nothing on grey).
+DOCUMENT_004 = (("RandomAffine", {"degrees": 7}),
+                ("RandomAffine", {"degrees": 7, "translate": [0.1, 0.1], "scale": [0.8, 1.2], "shear": 10}),
+                ("ColorJitter", {"brightness": 0.4, "contrast": 0.4}))
 
 
 def albumentations_pipeline(name: str) -> Any:

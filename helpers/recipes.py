@@ -139,17 +139,32 @@ DROPOUT = replace(LADDER, name="ladder-dropout", model_options={"dropout": 0.05}
                   document="99.29 % (best epoch)", title="dropout of 0.05 after every convolution")
 EARLY = replace(DROPOUT, name="ladder-pool", model="early_pool_net", baseline="ladder-dropout",
                 document="99.35 % (best epoch)", title="pooling and 1×1 convolutions moved to a field of 5×5")
-STEPPED = replace(EARLY, name="ladder-step", schedule="step", gamma=0.3, baseline="ladder-pool",
-                  document="99.43 % (best epoch)", title="the rate times 0.3 every six epochs (StepLR)")
-AVERAGED = replace(LADDER, name="ladder-average", model="early_pool_net", optimizer="adamw", learning_rate=0.01,
-                   weight_decay=0.01, schedule="one_cycle", augment=affine(8, 0.08, 0.08, 5), average=0.999,
-                   document="", title="pooling after a field of 5×5: AdamW, augmentation, averages")
-FEWER = replace(AVERAGED, name="ladder-fewer", model="compact_net", headline=True,
-                document="99.45 % (best epoch)", title="document 003's final net: AdamW, augmentation, averages")
+STEPPED = replace(EARLY, name="ladder-step", schedule="step", gamma=0.3, learning_rate=0.03, baseline="ladder-pool",
+                  document="99.43 % (best epoch)", title="StepLR: the rate times 0.3 every six epochs")
+CYCLED = replace(EARLY, name="ladder-onecycle", schedule="one_cycle", learning_rate=0.1, baseline="ladder-step",
+                 document="", title="the one-cycle schedule instead of StepLR")
+MOVED = replace(CYCLED, name="ladder-augment", augment=affine(8, 0.08, 0.08, 5), baseline="ladder-onecycle",
+                document="99.50 % (best epoch)", title="augmentation: rotation, shift, scale and shear")
+AVERAGED = replace(MOVED, name="ladder-average", model_options={}, optimizer="adamw", learning_rate=0.01,
+                   weight_decay=0.01, average=0.999, baseline="ladder-augment", document="",
+                   title="our recipe: AdamW, averaged weights, no dropout")
+FEWER = replace(AVERAGED, name="ladder-fewer", model="compact_net", headline=True, baseline="ladder-average",
+                document="99.45 % (best epoch)", title="fewer parameters: document 003's final net")
 UNMOVED = replace(FEWER, name="ladder-fewer-unmoved", augment=(), baseline="ladder-fewer", headline=False, document="",
                   title="the final net without augmentation")
 SMALL = replace(AVERAGED, name="small", model="budget_net", model_options={"widths": [4, 4, 6, 8, 8, 10, 9]},
-                claim=Claim(3_999, 15, 99.4, last_epochs=5), title="document 001's net with fewer channels")
+                claim=Claim(3_999, 15, 99.4, last_epochs=5), baseline="", title="document 001's net with fewer channels")
+BEST = replace(BUDGET, name="ladder-best", epochs=15, peak_epoch=3, model_options={"widths": [4, 4, 8, 10, 10, 16, 18]},
+               claim=LADDER.claim, headline=False, title="document 001's net and recipe, below 8,000 parameters")
+LARGE = replace(BUDGET, name="large", epochs=20, model_options={"widths": [8, 8, 16, 16, 16, 24, 24]}, headline=False,
+                claim=Claim(19_999, 20, 99.6), title="document 001's net with more channels")
+POINTWISE = replace(LADDER, name="pointwise-document", model="PointwiseNet", batch_size=128,
+                    augment=augment.DOCUMENT_004, document="99.42 % (last epoch of one run)",
+                    title="document 004's net and recipe: a constant rate")
+POINTWISE_STEP = replace(POINTWISE, name="pointwise-step", schedule="step", baseline="pointwise-document", document="",
+                         title="with the step() that document 004 left commented out")
+POINTWISE_OURS = replace(AVERAGED, name="pointwise", model="PointwiseNet", model_options={"dropout": 0.0},
+                         baseline="pointwise-document", title="document 004's net, our recipe")
 
 EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     FIRST,
@@ -171,7 +186,8 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
               baseline="field-11" if pools else "", claim=Claim(4_999, 5, 99.0) if pixels == 34 else None,
               title=f"sees {pixels} pixels: pools after {' and '.join(map(str, pools)) or 'none'} of five convolutions")
       for pixels, pools in FIELDS.items()),
-    LADDER, AVERAGED, FEWER, UNMOVED, SMALL,
+    LADDER, DROPOUT, EARLY, STEPPED, CYCLED, MOVED, AVERAGED, FEWER, UNMOVED, BEST, SMALL, LARGE,
+    POINTWISE, POINTWISE_STEP, POINTWISE_OURS,
 )}
 
 

@@ -112,7 +112,7 @@ def images_per_second(batches: Iterable, seconds: float = 2.0) -> float:
 def transforms_rows(split: ImageSplit) -> list[Row]:
     """Document 004's transforms: batched tensors against a DataLoader over PIL images, the best round of each."""
     split = split.subset(slice(BATCH * 20))
-    ways = {"Batches": Batches(split, BATCH, augment.document_004(), shuffle=True),
+    ways = {"Batches": Batches(split, BATCH, augment.build(augment.DOCUMENT_004), shuffle=True),
             "DataLoader over PIL, 0 workers": DataLoader(Pictures(split), BATCH, shuffle=True),
             "DataLoader over PIL, 2 workers": DataLoader(Pictures(split), BATCH, shuffle=True, num_workers=2)}
     speeds = dict.fromkeys(ways, 0.0)
@@ -186,7 +186,8 @@ def main() -> int:
         copy_of_mnist(folder)
         mnist, loads = load_rows(folder)
         rows = [*transforms_rows(mnist.train), share_row(mnist.train, "the recipe's affine", RECIPE),
-                share_row(mnist.train, "document 004's", augment.document_004()), *loads, memory_row(folder)]
+                share_row(mnist.train, "document 004's", augment.build(augment.DOCUMENT_004)), *loads,
+                memory_row(folder)]
     kind = "practice data" if mnist.source == "practice" else "the real MNIST"
     print(f"CPU ({platform.machine()}, {os.cpu_count()} cores), torch {torch.__version__}, {kind}\n")
     lines = [Row("what", "measured", "target", None, "n", "threads"), *rows]

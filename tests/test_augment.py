@@ -19,7 +19,7 @@ from helpers.environment import CourseError
 from helpers.sources import KNOWN
 
 EVERY = (RandomAffine(10, (0.1, 0.1), (0.8, 1.2), 5), ColorJitter(0.4, 0.4), RandomCrop(4), RandomCrop(4, "reflect"),
-         RandomHorizontalFlip(), Cutout(8), augment.document_004(),
+         RandomHorizontalFlip(), Cutout(8), augment.build(augment.DOCUMENT_004),
          Compose(RandomCrop(4), RandomHorizontalFlip(), Cutout(8, [0.5])))
 NAMES = ["affine", "jitter", "crop", "reflect", "flip", "cutout", "document_004", "compose"]
 
@@ -268,7 +268,8 @@ def test_document_004_equals_its_torchvision_transforms_one_after_the_other():
         image = V.affine(image, turn[i].item(), [x[i].item(), y[i].item()], scale[i].item(), [shear[i].item(), 0.0],
                          InterpolationMode.BILINEAR)
         wanted.append(V.adjust_contrast(V.adjust_brightness(image, bright[i].item()), contrast[i].item()))
-    torch.testing.assert_close(augment.document_004()(images, seeded(4)), torch.stack(wanted), atol=2e-5, rtol=0)
+    transform = augment.build(augment.DOCUMENT_004)
+    torch.testing.assert_close(transform(images, seeded(4)), torch.stack(wanted), atol=2e-5, rtol=0)
 
 
 # Errors
@@ -369,7 +370,7 @@ def moments(images: torch.Tensor) -> torch.Tensor:
 def test_the_mnist_pipeline_draws_from_the_same_distribution():
     card = torch.zeros(1, 28, 28, dtype=torch.uint8)
     card[:, 7:21, 9:13], card[:, 17:21, 9:19] = 130, 130  # an L: its moments tell turn, shear, shift and scale
-    theirs, ours = (moments(images) for images in both("mnist", card, augment.document_004(), 2000))
+    theirs, ours = (moments(images) for images in both("mnist", card, augment.build(augment.DOCUMENT_004), 2000))
     assert ((ours.mean(0) - theirs.mean(0)).abs() / ((ours.var(0) + theirs.var(0)) / 2000).sqrt()).max() < 5
     spread = ours.var(0)
     spread[1:3] -= 2.8 ** 2 / 3 - (2 * 1 + 1.6 * 4) / 5.6  # Albumentations cuts a shift of up to 2.8 to 0, ±1 or ±2
