@@ -25,16 +25,16 @@ def _told(verdict: Verdict) -> str:
 
 
 def comparison_table(names: Sequence[str]) -> str:
-    """One change a row, in Markdown: parameters, last epoch, difference to its baseline with its interval.
+    """One change a row, in Markdown: parameters, last epoch, difference to its baseline, if that is one of ``names``.
 
-    Where all have claims, how many seeds meet them, with the Wilson interval; where a document states a figure, that.
+    A difference has its interval. Where all have claims, how many seeds meet them; where documents state figures, those.
     """
     recipes = [EXPERIMENTS[name] for name in names]
     claims, documents = all(recipe.claim for recipe in recipes), any(recipe.document for recipe in recipes)
 
     def row(recipe: Recipe) -> Sequence[str]:
         result, told = load_result(recipe.name), "–"
-        if recipe.baseline:
+        if recipe.baseline in names:
             mean, low, high = paired_difference(result, load_result(recipe.baseline))
             told = f"{mean:+.2f} ({low:+.2f} to {high:+.2f})" + ("" if low * high > 0 else ", undecided")
         return (recipe.title, f"{result.record['parameters']:,}", result.accuracy, told,

@@ -74,6 +74,27 @@ def test_every_experiment_keeps_its_claims_limits_and_is_compared_with_another(r
         assert recipe.claim.last_epochs <= recipe.epochs <= recipe.claim.max_epochs
 
 
+@pytest.mark.parametrize("name, changes", [
+    ("ladder-dropout", {"model_options"}), ("ladder-pool", {"model"}),
+    ("ladder-step", {"schedule", "learning_rate", "gamma"}),  # a schedule and its highest rate belong together
+    ("ladder-onecycle", {"schedule", "learning_rate", "gamma"}), ("ladder-augment", {"augment"}),
+    ("ladder-average", {"model_options", "optimizer", "learning_rate", "weight_decay", "average"}),
+    ("ladder-fewer", {"model"}), ("ladder-fewer-unmoved", {"augment"}), ("pointwise-step", {"schedule"}),
+])
+def test_a_rung_differs_from_the_one_below_in_what_it_is_named_after(name, changes):
+    mine, other = (EXPERIMENTS[each].hyperparameters() for each in (name, EXPERIMENTS[name].baseline))
+    assert {key for key in mine if mine[key] != other[key]} == changes | {"name"}
+
+
+def test_document_004s_recipe_is_that_of_its_code():
+    recipe = EXPERIMENTS["pointwise-step"]
+    optimizer, oracle = recipe.build_optimizer(nn.Linear(1, 1)), torch.optim.SGD([torch.zeros(1)], 0.01, momentum=0.9)
+    assert {key: optimizer.defaults[key] for key in oracle.defaults} == oracle.defaults
+    assert rates(recipe, 2) == pytest.approx([0.01] * 12 + [0.001] * 12 + [0.0001] * 6)
+    assert set(rates(EXPERIMENTS["pointwise-document"], 2)) == {0.01} and recipe.batch_size == 128
+    assert [layer.p for layer in recipe.build_model().modules() if isinstance(layer, nn.Dropout)] == [0.03]
+
+
 @pytest.mark.parametrize("candidates", SEARCHES.values(), ids=SEARCHES)
 def test_the_candidates_of_a_search_differ_and_can_be_built(candidates):
     assert len({str(recipe.hyperparameters()) for recipe in candidates}) == len(candidates)
