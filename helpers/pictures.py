@@ -42,7 +42,12 @@ def frontier() -> Axes:
     results = [load_result(name) for name in FRONTIER]
     points = {f"{result.record['parameters']:,}": (result.record["parameters"], list(result.accuracies.values()))
               for result in results}
-    return plots.plot_accuracy(points, "parameters", target=99.4, others=ELSEWHERE)
+    ax = plots.plot_accuracy(points, "parameters (logarithmic)", target=99.4, others=ELSEWHERE)
+    ax.set_xscale("log")
+    ticks = (1_000, 2_000, 5_000, 10_000, 20_000)
+    ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    ax.set_xticks([], minor=True)
+    return ax
 
 
 def _save(path: Path, axes: Any) -> Path:

@@ -149,11 +149,12 @@ def plot_accuracy(points: Mapping[str, tuple[float, Sequence[float]]], xlabel: s
     ``others``: label to (number, accuracy) pairs of results that are no means over seeds, hollow; ``target``: a line.
     """
     ax = ax or new_axes(9, 5.5 if others else 4.6)[0]
-    for name, (place, values) in points.items():
+    for number, (name, (place, values)) in enumerate(sorted(points.items(), key=lambda point: point[1][0])):
         mean, deviation = np.mean(values), np.std(values, ddof=1) if len(values) > 1 else 0
         ax.errorbar(place, mean, deviation, fmt="o", color=BLUE, markersize=8, capsize=5, elinewidth=2)
-        ax.annotate(f"{name} (n = {len(values)})", (place, mean + deviation), (0, 5), textcoords="offset points",
-                    fontsize=SMALL, ha="center")
+        side, anchor = (-1, "top") if number % 2 else (1, "bottom")  # neighbours' labels on different sides
+        ax.annotate(f"{name}\nn = {len(values)}", (place, mean + side * deviation), (0, 7 * side), fontsize=SMALL,
+                    textcoords="offset points", ha="center", va=anchor)
     for (label, pairs), marker in zip((others or {}).items(), "Dsv^"):
         ax.plot(*zip(*pairs), marker, color=RED, markersize=8, markerfacecolor="none", markeredgewidth=2, label=label)
     if target is not None:

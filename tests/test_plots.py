@@ -356,6 +356,6 @@ def test_plot_accuracy_shows_means_with_their_deviation_and_single_results_apart
     np.testing.assert_allclose(bars, [[[5000, 99.0], [5000, 99.4]], [[9000, 99.5], [9000, 99.5]]])
     diamond = next(line for line in ax.lines if line.get_marker() == "D")
     assert (*diamond.get_xdata(), *diamond.get_ydata(), diamond.get_markerfacecolor()) == (6000, 7000, 99.3, 99.1, "none")
-    assert {text.get_text() for text in ax.texts} == {"a (n = 3)", "b (n = 1)"}
+    assert {(text.get_text(), text.get_va()) for text in ax.texts} == {("a\nn = 3", "bottom"), ("b\nn = 1", "top")}
     assert ax.get_xlabel() == "parameters"
     assert [text.get_text() for text in ax.get_legend().texts] == ["document", "99.4 %"]
