@@ -61,10 +61,12 @@ def _verdicts(predictions: Predictions, indices: torch.Tensor, heading: str) -> 
     return axes
 
 
-def show_predictions(predictions: Predictions, count: int = 12, seed: int = 0) -> np.ndarray:
-    """Images drawn at random: true class → predicted class and its probability, wrong ones in red."""
-    indices = torch.randperm(len(predictions), generator=torch.Generator().manual_seed(seed))[:count]
-    return _verdicts(predictions, indices, "True class → prediction, wrong ones in red")
+def show_predictions(predictions: Predictions, count: int = 12, seed: int = 0, indices: Any = None) -> np.ndarray:
+    """All ``indices``, or ``count`` at random: true class → predicted class and its probability, wrong ones in red."""
+    if indices is None:
+        indices = torch.randperm(len(predictions), generator=torch.Generator().manual_seed(seed))[:count]
+    chosen = torch.as_tensor(indices, dtype=torch.int64)
+    return _verdicts(predictions, chosen, "True class → prediction, wrong ones in red")
 
 
 def show_misclassified(predictions: Predictions, count: int = 12) -> np.ndarray:

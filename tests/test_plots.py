@@ -130,6 +130,15 @@ def test_show_predictions_repeats_with_its_seed_and_leaves_the_global_one() -> N
     assert not all(np.array_equal(drawn(one), drawn(two)) for one, two in zip(first, other, strict=True))
 
 
+def test_show_predictions_of_chosen_images_keeps_their_order_and_may_be_of_none() -> None:
+    predictions = make_predictions()
+    chosen = [7, 2, 31]
+    axes = plots.show_predictions(predictions, indices=torch.tensor(chosen))
+    for ax, index in zip(axes, chosen, strict=True):
+        assert np.array_equal(drawn(ax), predictions.split.images[index, 0].numpy())
+    assert not plots.show_predictions(predictions, indices=[])[0].get_images()
+
+
 def test_show_predictions_of_recorded_classes_gives_no_probability() -> None:
     predictions = Predictions(make_split(6), None, [0, 1, 2, 3, 0, 2])
     titles = sorted(ax.get_title() for ax in plots.show_predictions(predictions))
