@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from helpers import augment, environment, models, training
+from helpers import augment, environment, models, residual, training
 from helpers.data import Batches, ImageData, ImageSplit, load
 from helpers.environment import CourseError, runs_root, smoke
 from helpers.recipes import Recipe
@@ -138,7 +138,8 @@ def plan(recipes: Sequence[Recipe], seeds: Sequence[int], workers: int | None, d
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = workers or (min(len(seeds) * len(recipes), processors) if device == "cpu" else 1)
     threads = max(1, processors // workers)
-    code = "".join(map(inspect.getsource, (augment, models, training, Batches, Recipe, train))) if digest else ""
+    parts = (augment, models, residual, training, Batches, Recipe, train) if digest else ()
+    code = "".join(map(inspect.getsource, parts))
 
     def folder(recipe: Recipe) -> Path:
         key = json.dumps([recipe.hyperparameters(), digest + code, threads, device, torch.__version__])

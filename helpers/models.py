@@ -8,6 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from helpers.residual import BasicBlock, ResidualNet
+
+__all__ = ["BasicBlock", "PointwiseNet", "ResidualNet", "SharedNet", "basic_net", "budget_net", "compact_net",
+           "count_parameters", "early_pool_net", "field_net", "first_net", "starter_net", "wide_net"]
+
 
 def count_parameters(model: nn.Module) -> int:
     """Number of trainable values; a tensor used in several places counts once."""

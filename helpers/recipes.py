@@ -153,7 +153,8 @@ FEWER = replace(AVERAGED, name="ladder-fewer", model="compact_net", headline=Tru
 UNMOVED = replace(FEWER, name="ladder-fewer-unmoved", augment=(), baseline="ladder-fewer", headline=False, document="",
                   title="the final net without augmentation")
 SMALL = replace(AVERAGED, name="small", model="budget_net", model_options={"widths": [4, 4, 6, 8, 8, 10, 9]},
-                claim=Claim(3_999, 15, 99.4, last_epochs=5), baseline="", title="document 001's net with fewer channels")
+                claim=Claim(3_999, 15, 99.4, last_epochs=5), baseline="",
+                title="document 001's net with fewer channels")
 TINY = replace(SMALL, name="tiny", model_options={"widths": [4] * 7}, claim=None, title="four channels everywhere")
 BEST = replace(BUDGET, name="ladder-best", epochs=15, peak_epoch=3, model_options={"widths": [4, 4, 8, 10, 10, 16, 18]},
                claim=LADDER.claim, headline=False, title="document 001's net and recipe, below 8,000 parameters")

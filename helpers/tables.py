@@ -27,7 +27,7 @@ def _told(verdict: Verdict) -> str:
 def comparison_table(names: Sequence[str]) -> str:
     """One change a row, in Markdown: parameters, last epoch, difference to its baseline, if that is one of ``names``.
 
-    A difference has its interval. Where all have claims, how many seeds meet them; where documents state figures, those.
+    Differences have intervals. Where all have claims, how many seeds meet them; where documents state figures, those.
     """
     recipes = [EXPERIMENTS[name] for name in names]
     claims, documents = all(recipe.claim for recipe in recipes), any(recipe.document for recipe in recipes)
