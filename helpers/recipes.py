@@ -155,6 +155,7 @@ UNMOVED = replace(FEWER, name="ladder-fewer-unmoved", augment=(), baseline="ladd
 SMALL = replace(AVERAGED, name="small", model="budget_net", model_options={"widths": [4, 4, 6, 8, 8, 10, 9]},
                 claim=Claim(3_999, 15, 99.4, last_epochs=5), baseline="",
                 title="document 001's net with fewer channels")
+TINY = replace(SMALL, name="tiny", model_options={"widths": [4] * 7}, claim=None, title="four channels everywhere")
 BEST = replace(BUDGET, name="ladder-best", epochs=15, peak_epoch=3, model_options={"widths": [4, 4, 8, 10, 10, 16, 18]},
                claim=LADDER.claim, headline=False, title="document 001's net and recipe, below 8,000 parameters")
 LARGE = replace(BUDGET, name="large", epochs=20, model_options={"widths": [8, 8, 16, 16, 16, 24, 24]}, headline=False,
@@ -187,7 +188,7 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
               baseline="field-11" if pools else "", claim=Claim(4_999, 5, 99.0) if pixels == 34 else None,
               title=f"sees {pixels} pixels: pools after {' and '.join(map(str, pools)) or 'none'} of five convolutions")
       for pixels, pools in FIELDS.items()),
-    LADDER, DROPOUT, EARLY, STEPPED, CYCLED, MOVED, AVERAGED, FEWER, UNMOVED, BEST, SMALL, LARGE,
+    LADDER, DROPOUT, EARLY, STEPPED, CYCLED, MOVED, AVERAGED, FEWER, UNMOVED, BEST, SMALL, TINY, LARGE,
     POINTWISE, POINTWISE_STEP, POINTWISE_OURS,
 )}
 
