@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -260,6 +261,45 @@ def test_a_record_with_the_seeds_is_not_made_again_and_more_seeds_extend_it(smal
     more = experiments.run("first", [0, 1, 2])
     assert len(trained) == 2 and list(more.accuracies) == [0, 1, 2]  # two epochs of the third seed
     assert more.record["runs"][:2] == first.record["runs"]
+
+
+def without_checkpoints(folder):
+    shutil.rmtree(folder / "experiments")
+
+
+def test_a_record_grows_where_its_checkpoints_are_gone(small, monkeypatch):
+    whole = experiments.run(NAME, [0, 1, 2], fresh=True)
+    without_checkpoints(small)
+    first = experiments.run(NAME, [0, 1], fresh=True)
+    without_checkpoints(small)
+    trained = []
+    monkeypatch.setattr(jobs.training, "train_one_epoch", spy(trained, jobs.training.train_one_epoch))
+    monkeypatch.setattr(experiments, "commit", lambda: "a later commit")
+    grown = experiments.run(NAME, [0, 1, 2])
+    assert len(trained) == 3  # one epoch to compare with the record, and two of the new seed
+    assert grown.record["runs"][:2] == first.record["runs"] and grown.record["commit"] == first.record["commit"]
+    added = grown.record["runs"][2]
+    assert added.pop("commit") == "a later commit" and added.pop("recorded") >= first.record["recorded"]
+    assert numbers(grown.record) == numbers(whole.record)
+    again = records.load_result(NAME, small / "results", recipes.find(NAME)).arrays
+    assert again.keys() == whole.arrays.keys() and again["logits"].shape == (3, 100, 10)
+    assert all(numpy.array_equal(again[name], whole.arrays[name]) for name in again)
+
+
+@pytest.mark.parametrize("changed", ["code", "threads", "test images"])
+def test_a_record_that_does_not_repeat_is_made_anew(small, monkeypatch, capsys, changed):
+    first = experiments.run("first", [0, 1])
+    without_checkpoints(small)
+    if changed == "code":  # of the least weight: the last digits of a loss
+        monkeypatch.setattr(recipes.Recipe, "loss", lambda self, *batch: 1.0001 * torch.nn.functional.cross_entropy(*batch))
+    elif changed == "threads":
+        monkeypatch.setattr(environment, "machine", lambda: first.record["environment"] | {"threads": 7})
+    else:
+        monkeypatch.setattr(data, "SMOKE_SIZES", {"train": 800, "test": 90})
+    more = experiments.run("first", [0, 1, 2])
+    assert "every seed is trained anew" in capsys.readouterr().out
+    assert list(more.accuracies) == [0, 1, 2] and not any("commit" in run for run in more.record["runs"])
+    assert len(more.arrays["predictions"]) == 3
 
 
 def spy(calls, function):
