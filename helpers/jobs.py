@@ -23,7 +23,7 @@ from tqdm import tqdm
 from helpers import augment, environment, models, residual, training
 from helpers.data import Batches, ImageData, ImageSplit, load
 from helpers.environment import CourseError, runs_root, smoke
-from helpers.recipes import Recipe
+from helpers.recipe import Recipe
 
 VALIDATION = 5_000  # training images that a search measures on
 MEASURED = 1_000  # images a batch where a net is measured: a logit's last digits depend on it

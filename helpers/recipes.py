@@ -1,119 +1,14 @@
-"""What is trained: frozen recipes with every hyperparameter, and the claims they are judged by."""
+"""The recipes that are recorded, session by session, each by its name."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
-import torch
-import torch.nn.functional as F
-from torch import nn
-
-from helpers import augment, models, training
+from helpers import augment
 from helpers.environment import smoke, unknown
+from helpers.recipe import Claim, Recipe, Steps
 
-Steps = tuple[tuple[str, dict[str, Any]], ...]
-UNJUDGED = ("title", "claim", "baseline", "headline", "document")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """At most so many parameters and epochs, and at least ``accuracy`` percent in each of the ``last_epochs``."""
-
-    max_parameters: int
-    max_epochs: int
-    accuracy: float
-    last_epochs: int = 1
-
-    def __str__(self) -> str:
-        where = f"each of the last {self.last_epochs} epochs" if self.last_epochs > 1 else "the last epoch"
-        return f"≤ {self.max_parameters:,} parameters, ≤ {self.max_epochs} epochs, ≥ {self.accuracy} % in {where}"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A network and everything that its training depends on. ``learning_rate`` is the highest of its ``schedule``.
-
-    ``schedule``: ``"one_cycle"`` (``peak_epoch``, ``annihilate``), ``"step"`` (times ``gamma`` every ``step_size``
-    epochs) or ``"constant"``. ``augment`` lists (transform, arguments); ``average`` is the decay of averaged weights, 0
-    for none. The fields from ``title`` on say how the result is told; ``baseline`` names the recipe that it is compared
-    with, ``document`` what the course's source states of it.
-    """
-
-    name: str
-    model: str
-    epochs: int
-    model_options: dict[str, Any] = field(default_factory=dict)
-    data: str = "mnist"
-    batch_size: int = 128
-    optimizer: str = "sgd"
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    nesterov: bool = True
-    weight_decay: float = 1e-4
-    schedule: str = "one_cycle"
-    peak_epoch: float = 4.0
-    annihilate: bool = True
-    step_size: int = 6
-    gamma: float = 0.1
-    augment: Steps = ()
-    label_smoothing: float = 0.0
-    average: float = 0.0
-    title: str = ""
-    claim: Claim | None = None
-    baseline: str = ""
-    headline: bool = False
-    document: str = ""
-
-    def hyperparameters(self) -> dict[str, Any]:
-        """What a record keeps of the recipe, as JSON has it (lists for tuples)."""
-        fields = {name: value for name, value in asdict(self).items() if name not in UNJUDGED}
-        return fields | {"augment": [[name, dict(arguments)] for name, arguments in self.augment]}
-
-    @classmethod
-    def completed(cls, kept: dict[str, Any]) -> dict[str, Any]:
-        """What a record kept of its recipe, with the fields that are newer than the record at their defaults."""
-        return cls("", "", 0).hyperparameters() | kept
-
-    def shortened(self, epochs: int) -> Recipe:
-        """The same recipe over fewer epochs, its peak moved in proportion."""
-        epochs = min(epochs, self.epochs)
-        return replace(self, epochs=epochs, peak_epoch=self.peak_epoch * epochs / self.epochs)
-
-    def build_model(self) -> nn.Module:
-        """The network, its convolutions in channels-last order: the numbers are the same, the CPU is faster."""
-        if not hasattr(models, self.model):
-            raise unknown("model", self.model, [name for name in vars(models) if name.lower().endswith("net")])
-        return getattr(models, self.model)(**self.model_options).to(memory_format=torch.channels_last)
-
-    def build_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        """Stochastic gradient descent with momentum, Nesterov's unless the recipe says otherwise; or AdamW."""
-        if self.optimizer == "adamw":
-            return torch.optim.AdamW(model.parameters(), lr=self.learning_rate, betas=(self.momentum, 0.999),
-                                     weight_decay=self.weight_decay)
-        if self.optimizer != "sgd":
-            raise unknown("optimizer", self.optimizer, ["sgd", "adamw"])
-        return torch.optim.SGD(model.parameters(), lr=self.learning_rate, momentum=self.momentum,
-                               nesterov=self.nesterov, weight_decay=self.weight_decay)
-
-    def build_scheduler(self, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Any:
-        """The schedule, to be stepped after every batch; None for a constant rate."""
-        if self.schedule == "constant":
-            return None
-        if self.schedule == "step":
-            return torch.optim.lr_scheduler.StepLR(optimizer, self.step_size * steps_per_epoch, self.gamma)
-        if self.schedule != "one_cycle":
-            raise unknown("schedule", self.schedule, ["one_cycle", "step", "constant"])
-        return training.one_cycle(optimizer, self.learning_rate, self.epochs, steps_per_epoch, self.peak_epoch,
-                                  annihilate=self.annihilate)
-
-    def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy, with the recipe's label smoothing."""
-        return F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
-
-    def build_augment(self) -> augment.Compose | None:
-        """The transform of the training images; None for none."""
-        return augment.build(self.augment)
+__all__ = ["EXPERIMENTS", "Claim", "Recipe", "affine", "find"]
 
 
 def affine(degrees: float, shift: float, scale: float, shear: float = 0.0) -> Steps:
@@ -167,6 +62,31 @@ POINTWISE_STEP = replace(POINTWISE, name="pointwise-step", schedule="step", base
                          title="with the step() that document 004 left commented out")
 POINTWISE_OURS = replace(AVERAGED, name="pointwise", model="PointwiseNet", model_options={"dropout": 0.0},
                          baseline="pointwise-document", title="document 004's net, our recipe")
+RESIDUAL = replace(BUDGET, name="residual", model="ResidualNet", epochs=20, claim=Claim(19_999, 20, 99.4, 5),
+                   document="98.93 % (40 epochs)", title="document 000's residual net, our recipe of document 001")
+
+
+
+def at_five_rates(recipe: Recipe) -> tuple[Recipe, ...]:
+    """The recipe at the rate that a range test suggested, and at four others, a factor of √10 apart."""
+    factors = {"tenth": 0.1, "third": 0.316, "triple": 3.16, "tenfold": 10.0}
+    return recipe, *(replace(recipe, name=f"{recipe.name}-{name}", baseline=recipe.name,
+                             learning_rate=round(recipe.learning_rate * factor, 6),
+                             title=f"{recipe.title}, times {factor:g}")
+                     for name, factor in factors.items())
+
+
+# the rates are the valley rule's for seed 0, over five orders of the data: session 06 shows the test
+RESIDUAL_RATES = at_five_rates(replace(SHORT, name="residual-5", model="ResidualNet", learning_rate=0.01,
+                                       title="document 000's net, five epochs at the suggested rate"))
+FIRST_RATES = at_five_rates(replace(SHORT, name="first-5", model="first_net", weight_decay=0.0, learning_rate=0.012,
+                                    title="session 01's net, five epochs at the suggested rate"))
+PROJECTED = replace(RESIDUAL_RATES[-1], name="residual-5-conv", model_options={"shortcut": "conv"},
+                    baseline="residual-5-tenfold", title="a 1×1 convolution in shortcuts that change the shape")
+DEEP = tuple(replace(SHORT, name=f"depth-{6 * blocks + 2}{end}", baseline=end and f"depth-{6 * blocks + 2}",
+                     model="ResidualNet", title=f"{6 * blocks + 2} layers, {'with' if end else 'no'} shortcuts",
+                     model_options={"blocks": blocks, "shortcut": "pad" if end else "none", "stride": 2})
+             for blocks in (1, 3, 9) for end in ("", "-shortcuts"))
 
 EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     FIRST,
@@ -189,7 +109,7 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
               title=f"sees {pixels} pixels: pools after {' and '.join(map(str, pools)) or 'none'} of five convolutions")
       for pixels, pools in FIELDS.items()),
     LADDER, DROPOUT, EARLY, STEPPED, CYCLED, MOVED, AVERAGED, FEWER, UNMOVED, BEST, SMALL, TINY, LARGE,
-    POINTWISE, POINTWISE_STEP, POINTWISE_OURS,
+    POINTWISE, POINTWISE_STEP, POINTWISE_OURS, RESIDUAL, *RESIDUAL_RATES, PROJECTED, *FIRST_RATES, *DEEP,
 )}
 
 

@@ -63,7 +63,7 @@ def test_a_block_is_its_formula(shortcut, before, after, stride, size):
 
 @pytest.mark.parametrize("options, count", [
     ({}, 19_074), ({"shortcut": "none"}, 19_074), ({"shortcut": "conv"}, 19_074 + 8 * 16 + 2 * 16 + 16 * 32 + 2 * 32),
-    ({"blocks": 2}, 19_074 + sum(2 * 9 * width ** 2 + 4 * width for width in (8, 16, 32)))])
+    ({"stride": 2}, 19_074), ({"blocks": 2}, 19_074 + sum(2 * 9 * width ** 2 + 4 * width for width in (8, 16, 32)))])
 def test_counts_are_exact(options, count):
     assert count_parameters(ResidualNet(**options)) == count
 
@@ -74,15 +74,16 @@ def test_the_depth_is_two_layers_a_block_and_two_more(blocks):
     assert len(layers) == 2 * blocks * 3 + 2
 
 
-@pytest.mark.parametrize("options", [{}, {"widths": (4, 6), "blocks": 2}, {"shortcut": "conv"}])
+@pytest.mark.parametrize("options", [{}, {"widths": (4, 6), "blocks": 2}, {"shortcut": "conv"}, {"stride": 2}])
 def test_the_net_is_its_blocks_between_a_convolution_and_an_average(options):
     net, images = randomised(ResidualNet(**options)), torch.rand(3, 1, 28, 21)
     x = torch.relu(net.norm(net.conv(images)))
-    assert x.shape[2:] == images.shape[2:]  # neither stride nor pooling at the start
+    first = options.get("stride", 1)
+    assert x.shape[2:] == (-(-28 // first), -(-21 // first))  # neither stride, unless asked for, nor pooling
     for block in net.blocks:
         x = block(x)
-    stages = len(options.get("widths", (8, 16, 32)))
-    assert x.shape[2:] == (-(-28 // 2 ** (stages - 1)), -(-21 // 2 ** (stages - 1)))
+    smaller = first * 2 ** (len(options.get("widths", (8, 16, 32))) - 1)
+    assert x.shape[2:] == (-(-28 // smaller), -(-21 // smaller))
     logits = net(images)
     assert isinstance(logits, torch.Tensor) and logits.shape == (3, 10)
     torch.testing.assert_close(logits, x.flatten(2).mean(2) @ net.linear.weight.T + net.linear.bias)
