@@ -59,12 +59,11 @@ def repeats(kept: Result, job: Job, data: ImageData) -> bool:
     def stop(row: dict[str, float]) -> None:
         raise _Reached(row)
 
-    first = kept.record["runs"][0]
     try:
-        row = replace(job, seed=first["seed"]).train(data, stop)[1].last
+        row = replace(job, seed=next(iter(kept.accuracies))).train(data, stop)[1].last
     except _Reached as reached:
         row = reached.args[0]
-    there = first["epochs"][int(row["epoch"]) - 1]
+    there = kept.record["runs"][0]["epochs"][int(row["epoch"]) - 1]
     return (environment.machine() == kept.record["environment"] and data.digest == kept.record["data"]["digest"]
             and all(round(row[key], 6) == value for key, value in there.items() if key != "seconds"))
 

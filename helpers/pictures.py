@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
+import torch
 from matplotlib.axes import Axes
+from torch import nn
 
-from helpers import plots
+from helpers import models, plots
 from helpers.data import ImageData
 from helpers.environment import ROOT, replacing
 from helpers.records import load_result
@@ -24,7 +27,7 @@ ELSEWHERE = {  # (parameters, accuracy) as others state it
 
 
 def draw(data: ImageData, folder: Path = ROOT / "images") -> list[Path]:
-    """Curves, predictions, mistakes and accuracy per class of one net, and the frontier; returns the files written.
+    """Curves, predictions, mistakes and classes of one net, the frontier, the residual net; returns the files written.
 
     Raises ``CourseError`` where there is no record, or ``data`` is not what it was made on.
     """
@@ -34,7 +37,7 @@ def draw(data: ImageData, folder: Path = ROOT / "images") -> list[Path]:
             _save(folder / "predictions.png", plots.show_predictions(predictions, count=12)),
             _save(folder / "mistakes.png", plots.show_misclassified(predictions, count=12)),
             _save(folder / "per_class.png", plots.plot_per_class(predictions)),
-            _save(folder / "frontier.png", frontier())]
+            _save(folder / "frontier.png", frontier()), _save(folder / "residual_net.png", residual_net())]
 
 
 def frontier() -> Axes:
@@ -50,9 +53,31 @@ def frontier() -> Axes:
     return ax
 
 
+def residual_net() -> Axes:
+    """Document 000's net, map by map: higher for more rows, wider for more channels; an arc for every shortcut."""
+    net, maps = models.ResidualNet().eval(), {}
+    names = {layer: name for name, layer in net.named_modules() if isinstance(layer, (nn.Conv2d, nn.Linear))}
+    for layer in names:
+        layer.register_forward_hook(lambda layer, _, output: maps.update({layer: (*output.shape[1:], 1, 1)[:3]}))
+    net(torch.zeros(1, 1, 28, 28))
+    ax = plots.new_axes(9, 3.8)[0]
+    for place, (layer, (channels, rows, columns)) in enumerate(maps.items()):
+        block, width, height = names[layer].rpartition(".")[0], 0.15 + channels / 50, 0.1 + rows / 20
+        ax.add_patch(plt.Rectangle((place - width / 2, -height / 2), width, height, color=plots.BLUE, alpha=0.35))
+        text = f"{names[layer]}\n{channels}×{rows}×{columns}".replace(".conv", "\nconv")
+        ax.text(place, -0.9, text, ha="center", va="top", fontsize=plots.SMALL)
+        if layer is getattr(net.get_submodule(block), "conv2", None):  # the last of its block
+            ax.annotate("", (place + 0.5, 0.75), (place - 1.5, 0.75),
+                        arrowprops={"arrowstyle": "->", "connectionstyle": "arc3,rad=-0.5", "lw": 2})
+            words = "every second pixel,\nzero channels" if net.get_submodule(block).stride > 1 else "as it is"
+            ax.text(place - 0.5, 1.4, words, ha="center", fontsize=plots.SMALL)
+    ax.set(xlim=(-0.7, len(maps) - 0.3), ylim=(-1.7, 1.9), title=f"{models.count_parameters(net):,} parameters")
+    ax.set_axis_off()
+    return ax
+
+
 def _save(path: Path, axes: Any) -> Path:
     """Write the figure that ``axes`` (one, or an array of them) belong to, and close it."""
-    import matplotlib.pyplot as plt
     import numpy
 
     figure = numpy.asarray(axes).flat[0].figure

@@ -22,7 +22,7 @@ from helpers.lr_finder import RULES, LRRangeTest
 from helpers.show import (BLUE, FONT, ORANGE, RED, SMALL, new_axes, noted, plot_receptive_field, show_images,
                           show_misclassified, show_predictions)
 
-__all__ = ["plot_accuracy", "plot_confusion", "plot_history", "plot_lr_range_test", "plot_parameters",
+__all__ = ["plot_accuracy", "plot_by_depth", "plot_confusion", "plot_history", "plot_lr_range_test", "plot_parameters",
            "plot_per_class", "plot_receptive_field", "plot_schedule", "show_images", "show_misclassified",
            "show_predictions"]
 
@@ -92,6 +92,18 @@ def plot_schedule(lrs: Sequence[float], steps_per_epoch: int | None = None, ax: 
         ax.legend(fontsize=SMALL)
     highest = "" if label else f": highest {lrs.max():.3g} at {unit} {round(lrs.argmax() / scale, 1):g}"
     return _label(ax, f"Learning rate{highest}", unit, "learning rate")
+
+
+def plot_by_depth(values: Mapping[str, Sequence[float]], ylabel: str, ax: Axes | None = None) -> Axes:
+    """A curve for every name: one value above 0 for each layer, the first layer first, on a logarithmic scale."""
+    if not values:
+        raise CourseError("there is no net to plot: give a name and one value for each of its layers")
+    ax = ax or new_axes(9, 3.8)[0]
+    for name, sizes in values.items():
+        ax.plot(range(1, len(sizes) + 1), sizes, "o-", linewidth=2.5, markersize=5, label=name)
+    ax.set_yscale("log")
+    ax.legend(fontsize=SMALL)
+    return _label(ax, f"{ylabel.capitalize()} by depth", "layer", ylabel)
 
 
 def plot_per_class(predictions: Predictions, ax: Axes | None = None) -> Axes:

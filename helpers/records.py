@@ -75,9 +75,9 @@ class Result:
         import numpy
 
         made = {key: other.record[key] for key in ("recorded", "commit")}
+        runs = self.record["runs"] + [run | made for run in other.record["runs"]]
         joined = {name: numpy.concatenate([self.arrays[name], other.arrays[name]])
-                  for name in ("predictions", "logits") if name in self.arrays}
-        runs = [*self.record["runs"], *(run | made for run in other.record["runs"])]
+                  for name in {"predictions", "logits"} & self.arrays.keys()}
         return Result(self.record | {"runs": runs}, self.arrays | joined)
 
     def save(self) -> None:

@@ -16,6 +16,9 @@ def _variant(recipe: Recipe, label: str, **changes: Any) -> Recipe:
 _MORE, _MOST = affine(8, 0.08, 0.08, 5), affine(10, 0.1, 0.15, 10)
 _PLAIN = replace(BUDGET, average=0.0, weight_decay=1e-4, augment=affine(7, 0.05, 0.05))
 _AVERAGED = replace(_PLAIN, average=0.999, augment=_MORE)
+_FINALISTS = (
+    _variant(_AVERAGED, "averaged, more augmentation, decay 5e-4", weight_decay=5e-4),
+    _variant(_AVERAGED, "averaged, more augmentation, decay 5e-4, rate 0.2", weight_decay=5e-4, learning_rate=0.2))
 
 _SHARED = replace(BUDGET, name="shared", model="SharedNet", model_options={"channels": 18, "uses": [2, 2, 2]},
                   epochs=15)
@@ -31,14 +34,10 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
         _variant(_PLAIN, "more augmentation", augment=_MORE),
         _variant(_AVERAGED, "averaged, more augmentation"),
         _variant(_AVERAGED, "averaged, most augmentation", augment=_MOST),
-        _variant(_AVERAGED, "averaged, more augmentation, decay 5e-4", weight_decay=5e-4),
         _variant(_AVERAGED, "averaged, more augmentation, decay 1e-3", weight_decay=1e-3),
-        _variant(_AVERAGED, "averaged, more augmentation, decay 5e-4, rate 0.2", weight_decay=5e-4, learning_rate=0.2),
+        *_FINALISTS,
     ),
-    "budget-finalists": (
-        _variant(_AVERAGED, "averaged, more augmentation, decay 5e-4", weight_decay=5e-4),
-        _variant(_AVERAGED, "averaged, more augmentation, decay 5e-4, rate 0.2", weight_decay=5e-4, learning_rate=0.2),
-    ),
+    "budget-finalists": _FINALISTS,
     "budget-5": tuple(_variant(EXPERIMENTS[name], f"rate {rate}", learning_rate=rate)
                       for name in ("budget-5", "budget-5-wide", "budget-5-no-norm", "budget-5-constant")
                       for rate in (0.05, 0.1, 0.2)) + tuple(

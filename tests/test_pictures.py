@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy
 
 from helpers import pictures
@@ -25,6 +26,16 @@ def test_the_frontier_shows_the_records():
     drawn = {tuple(container.lines[0].get_xydata()[0]) for container in ax.containers}
     results = [load_result(name) for name in pictures.FRONTIER]
     assert drawn == {(result.record["parameters"], numpy.mean(list(result.accuracies.values()))) for result in results}
+
+
+def test_the_residual_net_is_drawn_with_its_maps_and_shortcuts():
+    ax = pictures.residual_net()
+    texts = [text.get_text() for text in ax.texts]
+    assert ax.get_title() == "19,074 parameters" and len(ax.patches) == 8  # seven convolutions and the linear layer
+    assert [text.split("\n")[-1] for text in texts if "×" in text] == [
+        *["8×28×28"] * 3, *["16×14×14"] * 2, *["32×7×7"] * 2, "10×1×1"]
+    assert [text for text in texts if text and "×" not in text] == ["as it is", *["every second pixel,\nzero channels"] * 2]
+    plt.close(ax.figure)
 
 
 def test_the_pictures_are_drawn_from_the_record(real_data_root: Path, tmp_path: Path):

@@ -263,6 +263,17 @@ def test_plot_schedule_counts_steps_and_compares_several() -> None:
         plots.plot_schedule([])
 
 
+def test_plot_by_depth_has_a_curve_for_every_net_on_a_logarithmic_scale() -> None:
+    sizes = {"with shortcuts": [3e-2, 1e-3, 0.5], "without": torch.tensor([1.0, 10.0])}
+    ax = plots.plot_by_depth(sizes, "gradient")
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in ax.lines}
+    assert drawn["with shortcuts"] == [[1, 3e-2], [2, 1e-3], [3, 0.5]] and drawn["without"] == [[1, 1], [2, 10]]
+    assert ax.get_yscale() == "log" and (ax.get_xlabel(), ax.get_ylabel()) == ("layer", "gradient")
+    assert plots.plot_by_depth({"one": [1.0]}, "gradient", ax=ax) is ax
+    with pytest.raises(CourseError, match="no net to plot"):
+        plots.plot_by_depth({}, "gradient")
+
+
 def test_plot_per_class_bars_are_accuracies_and_error_bars_wilson_intervals() -> None:
     predictions = make_predictions(count=80)
     ax = plots.plot_per_class(predictions)
