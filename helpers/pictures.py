@@ -17,7 +17,7 @@ from helpers.records import load_result
 
 DPI = 80
 SHOWN = "ladder-fewer"  # the net whose curves, predictions and mistakes README shows
-FRONTIER = ("tiny", "small", "ladder-fewer", "pointwise", "ladder-best", "budget", "large")
+FRONTIER = ("tiny", "small", "ladder-fewer", "pointwise", "ladder-best", "budget", "large", "residual")
 ELSEWHERE = {  # (parameters, accuracy) as others state it
     "documents 001, 003 and 004: one run, mostly its best epoch": (
         (6_084, 99.45), (7_640, 99.42), (7_824, 99.50), (9_274, 99.52)),

@@ -8,6 +8,7 @@ from helpers import augment
 from helpers.environment import smoke, unknown
 from helpers.recipe import Claim, Recipe, Steps
 
+
 def affine(degrees: float, shift: float, scale: float, shear: float = 0.0) -> Steps:
     """The one augmentation step of the small nets: largest rotation, shift, change of scale and shear."""
     return (("RandomAffine", {"degrees": degrees, "translate": [shift, shift], "scale": [1 - scale, 1 + scale],

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch.utils.data import DataLoader, Dataset
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,6 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from helpers import augment, data, models, training  # noqa: E402
 from helpers.data import Batches, ImageData, ImageSplit  # noqa: E402
+from helpers.lr_finder import lr_range_test  # noqa: E402
 
 BATCH, ROUNDS = 128, 3
 RECIPE = augment.RandomAffine(degrees=7, translate=(0.05, 0.05), scale=(0.95, 1.05))
@@ -140,6 +142,23 @@ def share_row(split: ImageSplit, name: str, transform: Callable[..., torch.Tenso
                f"{steps * ROUNDS} steps of {BATCH}", str(torch.get_num_threads()))
 
 
+def range_test_row(split: ImageSplit, steps: int = 100) -> Row:
+    """What a range test costs, against as many training steps of the 19,074-parameter net: the best round of each."""
+    model = models.ResidualNet().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, nesterov=True)
+    batches = Batches(split.subset(slice(BATCH * steps)), BATCH, shuffle=True)
+    ways = {"training": lambda: training.train_one_epoch(model, batches, optimizer),
+            "range test": lambda: lr_range_test(model, batches, F.cross_entropy, optimizer, end_lr=0.01, steps=steps)}
+    seconds = dict.fromkeys(ways, float("inf"))
+    for name in [*ways] * ROUNDS:
+        start = time.perf_counter()
+        ways[name]()
+        seconds[name] = min(seconds[name], time.perf_counter() - start)
+    ratio = seconds["range test"] / seconds["training"]
+    return Row(f"range test against training, 19,074 net ({seconds['training']:.1f} s)", f"{ratio:.3f} ×", "≤ 1.05 ×",
+               ratio <= 1.05, f"{steps} steps of {BATCH}", str(torch.get_num_threads()))
+
+
 def load_rows(root: Path) -> tuple[ImageData, list[Row]]:
     """First load (read, sort, cache) and second one (from the cache) of the data set in ``root``."""
     seconds = []
@@ -186,8 +205,8 @@ def main() -> int:
         copy_of_mnist(folder)
         mnist, loads = load_rows(folder)
         rows = [*transforms_rows(mnist.train), share_row(mnist.train, "the recipe's affine", RECIPE),
-                share_row(mnist.train, "document 004's", augment.build(augment.DOCUMENT_004)), *loads,
-                memory_row(folder)]
+                share_row(mnist.train, "document 004's", augment.build(augment.DOCUMENT_004)),
+                range_test_row(mnist.train), *loads, memory_row(folder)]
     kind = "practice data" if mnist.source == "practice" else "the real MNIST"
     print(f"CPU ({platform.machine()}, {os.cpu_count()} cores), torch {torch.__version__}, {kind}\n")
     lines = [Row("what", "measured", "target", None, "n", "threads"), *rows]

@@ -1,12 +1,15 @@
 """Recipes build what they say: optimizers, schedules, nets; and every one says how its result is told."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
-from helpers.environment import CourseError
+from helpers.data import Batches, load
+from helpers.environment import CourseError, seed_everything
+from helpers.lr_finder import lr_range_test
 from helpers.models import count_parameters
 from helpers.recipes import EXPERIMENTS, Recipe
 from helpers.searches import SEARCHES
@@ -80,6 +83,7 @@ def test_every_experiment_keeps_its_claims_limits_and_is_compared_with_another(r
     ("ladder-onecycle", {"schedule", "learning_rate", "gamma"}), ("ladder-augment", {"augment"}),
     ("ladder-average", {"model_options", "optimizer", "learning_rate", "weight_decay", "average"}),
     ("ladder-fewer", {"model"}), ("ladder-fewer-unmoved", {"augment"}), ("pointwise-step", {"schedule"}),
+    ("residual-5-conv", {"model_options"}), *((f"depth-{layers}-shortcuts", {"model_options"}) for layers in (8, 20, 56)),
 ])
 def test_a_rung_differs_from_the_one_below_in_what_it_is_named_after(name, changes):
     mine, other = (EXPERIMENTS[each].hyperparameters() for each in (name, EXPERIMENTS[name].baseline))
@@ -93,6 +97,32 @@ def test_document_004s_recipe_is_that_of_its_code():
     assert rates(recipe, 2) == pytest.approx([0.01] * 12 + [0.001] * 12 + [0.0001] * 6)
     assert set(rates(EXPERIMENTS["pointwise-document"], 2)) == {0.01} and recipe.batch_size == 128
     assert [layer.p for layer in recipe.build_model().modules() if isinstance(layer, nn.Dropout)] == [0.03]
+
+
+@pytest.mark.parametrize("name", ["residual-5", "first-5"])
+def test_a_suggested_rate_is_what_the_range_test_suggests(real_data_root, name):
+    """Within a factor of two: another number of threads, or another processor, moves the curves a little."""
+    mnist, recipe, generator = load("mnist", real_data_root, validation=0), EXPERIMENTS[name], seed_everything(0)
+    model = recipe.build_model()
+    batches = Batches(mnist.train, recipe.batch_size, shuffle=True, generator=generator)
+    test = lr_range_test(model, batches, recipe.loss, recipe.build_optimizer(model), orders=5)
+    assert 0.5 <= test.suggest("valley") / recipe.learning_rate <= 2
+
+
+def test_five_rates_lie_a_factor_of_root_ten_apart_around_the_suggested_one():
+    for name in ("residual-5", "first-5"):
+        family = [EXPERIMENTS[name + end] for end in ("-tenth", "-third", "", "-triple", "-tenfold")]
+        logs = [math.log10(recipe.learning_rate / EXPERIMENTS[name].learning_rate) for recipe in family]
+        assert logs == pytest.approx([-1, -0.5, 0, 0.5, 1], abs=0.001)
+        assert len({str(replace(recipe, name="", learning_rate=1).hyperparameters()) for recipe in family}) == 1
+
+
+@pytest.mark.parametrize("layers, blocks", [(8, 1), (20, 3), (56, 9)])
+def test_nets_of_one_depth_have_equal_counts_with_and_without_shortcuts(layers, blocks):
+    plain, residual = (EXPERIMENTS[f"depth-{layers}{end}"].build_model() for end in ("", "-shortcuts"))
+    kinds = nn.Conv2d, nn.Linear
+    assert [sum(isinstance(layer, kinds) for layer in net.modules()) for net in (plain, residual)] == [layers] * 2
+    assert count_parameters(plain) == count_parameters(residual) and len(plain.blocks) == 3 * blocks
 
 
 @pytest.mark.parametrize("candidates", SEARCHES.values(), ids=SEARCHES)
