@@ -316,14 +316,7 @@ def test_every_experiment_is_recorded_from_a_clean_commit(name):
     assert ("logits" in kept.arrays) == recipe.headline
 
 
-TWO_SEEDS = ("ladder-dropout", "ladder-pool", "ladder-step", "ladder-augment", "tiny", "pointwise-document",
-             "pointwise-step")
-
-
-@pytest.mark.parametrize("name", [
-    pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason=(
-        "two seeds are recorded so far, for want of hours: the experiment command with --seeds 3 adds the third"
-    ))] * (name in TWO_SEEDS)) for name in EXPERIMENTS])
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_has_three_seeds_and_a_headline_five(name):
     assert len(load_result(name).accuracies) >= (5 if EXPERIMENTS[name].headline else 3)
 
