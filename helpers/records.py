@@ -52,11 +52,11 @@ class Result:
 
     @property
     def provenance(self) -> str:
-        """When, on what and from which commit the record was made."""
+        """When, on what and from which commit the record was made; and the commits of seeds that were added later."""
         made, on = self.record, self.record["environment"]
-        threads = f"{on['threads']} thread{'s' * (on['threads'] > 1)}"
-        return (f"recorded {made['recorded'][:10]}, {on['device']} ({on['device_name']}, {threads}), "
-                f"torch {on['torch']}, commit {made['commit'][:7]}")
+        commits = dict.fromkeys(each["commit"][:7] for each in (made, *made["runs"]) if "commit" in each)
+        return (f"recorded {made['recorded'][:10]}, {on['device']} ({on['device_name']}, {on['threads']} "
+                f"thread{'s' * (on['threads'] > 1)}), torch {on['torch']}, commit {', '.join(commits)}")
 
     def predictions(self, data: ImageData, run: int = 0) -> Predictions:
         """The recorded predictions of one run. Raises ``CourseError`` where ``data`` has other test images."""
