@@ -118,7 +118,7 @@ def test_a_record_tells_its_origin_and_its_command():
     told = result(accuracies=(99, 98, 97))
     assert told.command == "python -m helpers experiment first --seeds 3"
     assert told.provenance == "recorded 2026-01-02, cpu (x86, 2 threads), torch 2.9.0, commit aaaaaaa"
-    later = result(accuracies=(96, 95))
+    later = result(accuracies=(96, 95), seeds=(3, 4))
     later.record["commit"] = "b" * 40
     grown = told.extended(later)
     assert grown.provenance == "recorded 2026-01-02, cpu (x86, 2 threads), torch 2.9.0, commit aaaaaaa, bbbbbbb"
