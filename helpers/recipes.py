@@ -61,8 +61,7 @@ POINTWISE_STEP = replace(POINTWISE, name="pointwise-step", schedule="step", base
 POINTWISE_OURS = replace(AVERAGED, name="pointwise", model="PointwiseNet", model_options={"dropout": 0.0},
                          baseline="pointwise-document", title="document 004's net, our recipe")
 RESIDUAL = replace(BEST, name="residual", model="ResidualNet", model_options={}, claim=Claim(19_999, 20, 99.4, 5),
-                   headline=True, document="98.93 % (40 epochs)",
-                   title="document 000's residual net, our recipe of document 001")
+                   headline=True, document="98.93 % (40 epochs)", title="document 000's residual net, our recipe")
 
 
 
