@@ -101,12 +101,12 @@ def test_document_004s_recipe_is_that_of_its_code():
 
 @pytest.mark.parametrize("name", ["residual-5", "first-5"])
 def test_a_suggested_rate_is_what_the_range_test_suggests(real_data_root, name):
-    """Within a factor of two: another number of threads, or another processor, moves the curves a little."""
+    """Within half a decade: single orders differ by more, and another processor moves the curves a little."""
     mnist, recipe, generator = load("mnist", real_data_root, validation=0), EXPERIMENTS[name], seed_everything(0)
     model = recipe.build_model()
     batches = Batches(mnist.train, recipe.batch_size, shuffle=True, generator=generator)
     test = lr_range_test(model, batches, recipe.loss, recipe.build_optimizer(model), orders=5)
-    assert 0.5 <= test.suggest("valley") / recipe.learning_rate <= 2
+    assert abs(math.log10(test.suggest("valley") / recipe.learning_rate)) <= 0.5
 
 
 def test_five_rates_lie_a_factor_of_root_ten_apart_around_the_suggested_one():
