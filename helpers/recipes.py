@@ -64,7 +64,6 @@ RESIDUAL = replace(BEST, name="residual", model="ResidualNet", model_options={},
                    headline=True, document="98.93 % (40 epochs)", title="document 000's residual net, our recipe")
 
 
-
 def at_five_rates(recipe: Recipe) -> tuple[Recipe, ...]:
     """The recipe at the rate that a range test suggested, and at four others, a factor of √10 apart."""
     factors = {"tenth": 0.1, "third": 0.316, "triple": 3.16, "tenfold": 10.0}
