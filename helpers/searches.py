@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from helpers.recipes import BUDGET, EXPERIMENTS, STEPPED, Recipe, affine
+from helpers.recipes import BUDGET, EXPERIMENTS, RESIDUAL, STEPPED, Recipe, affine
 
 
 def _variant(recipe: Recipe, label: str, **changes: Any) -> Recipe:
@@ -27,6 +27,7 @@ _COMPACT = replace(BUDGET, name="compact", model="compact_net", epochs=15, batch
                    peak_epoch=3)
 _ADAMW = replace(BUDGET, name="small", epochs=15, peak_epoch=3, optimizer="adamw", learning_rate=0.01,
                  weight_decay=0.01, batch_size=64)
+_RESIDUAL = replace(RESIDUAL, epochs=12)
 
 SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "budget": (
@@ -68,6 +69,14 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
         _variant(_SHARED, "plain"),
         _variant(_SHARED, "3, 3, 2 uses", model_options={"channels": 18, "uses": [3, 3, 2]}),
         _variant(_SHARED, "milder augmentation", augment=affine(6, 0.04, 0.04)),
+    ),
+    "residual": (
+        _variant(_RESIDUAL, "plain"),
+        _variant(_RESIDUAL, "decay 1e-4", weight_decay=1e-4),
+        _variant(_RESIDUAL, "rate 0.2, decay 2e-4", learning_rate=0.2, weight_decay=2e-4),
+        _variant(_RESIDUAL, "milder augmentation, decay 1e-4", augment=affine(6, 0.05, 0.05), weight_decay=1e-4),
+        _variant(_RESIDUAL, "AdamW, rate 0.01, decay 0.01", optimizer="adamw", learning_rate=0.01, weight_decay=0.01),
+        _variant(_RESIDUAL, "batches of 64, rate 0.1, decay 2e-4", batch_size=64, weight_decay=2e-4),
     ),
     "shared-forms": (_variant(_FORM, "separable, 40 channels", model_options={"channels": 40, "separable": True}),),
 }
