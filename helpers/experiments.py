@@ -108,9 +108,7 @@ def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[dic
     Each trial (recipe, seed, validation loss and accuracy after the last epoch) is kept in ``results/search/NAME.json``
     and not done again. Raises ``CourseError`` for an unknown name, no real data and a damaged file.
     """
-    if name not in SEARCHES:
-        raise environment.unknown("search", name, SEARCHES)
-    candidates = [recipe.shortened(2) if smoke() else recipe for recipe in SEARCHES[name]]
+    candidates = [recipe.shortened(2) if smoke() else recipe for recipe in find_candidates(name)]
     trials, path = kept_trials(name, results_root()), results_root() / "search" / f"{name}.json"
     known = [(trial["recipe"], trial["seed"]) for trial in trials]
     data = load_for(candidates[0], searching=True)
@@ -125,6 +123,15 @@ def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[dic
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return trials
+
+
+def find_candidates(name: str) -> list[Recipe]:
+    """What a search compares: its list in ``helpers.searches``, or the recipes of its record."""
+    kept = {json.dumps(trial["recipe"]): Recipe.restored(trial["recipe"]) for trial in kept_trials(name)}
+    if not kept and name not in SEARCHES:
+        recorded = [path.stem for path in (NOTEBOOKS / "results" / "search").glob("*.json")]
+        raise environment.unknown("search", name, [*SEARCHES, *recorded])
+    return list(SEARCHES.get(name, kept.values()))
 
 
 def kept_trials(name: str, folder: Path = NOTEBOOKS / "results") -> list[dict[str, Any]]:

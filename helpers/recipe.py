@@ -75,6 +75,11 @@ class Recipe:
         """What a record kept of its recipe, with the fields that are newer than the record at their defaults."""
         return cls("", "", 0).hyperparameters() | kept
 
+    @classmethod
+    def restored(cls, kept: dict[str, Any]) -> Recipe:
+        """The recipe that a record kept."""
+        return cls(**cls.completed(kept) | {"augment": tuple((name, arguments) for name, arguments in kept["augment"])})
+
     def shortened(self, epochs: int) -> Recipe:
         """The same recipe over fewer epochs, its peak moved in proportion."""
         epochs = min(epochs, self.epochs)

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from helpers.data import Batches, load
-from helpers.environment import CourseError, seed_everything
+from helpers.environment import ROOT, CourseError, seed_everything
+from helpers.experiments import find_candidates, kept_trials
 from helpers.lr_finder import lr_range_test
 from helpers.models import count_parameters
 from helpers.recipes import EXPERIMENTS, Recipe
@@ -125,8 +126,24 @@ def test_nets_of_one_depth_have_equal_counts_with_and_without_shortcuts(layers, 
     assert count_parameters(plain) == count_parameters(residual) and len(plain.blocks) == 3 * blocks
 
 
-@pytest.mark.parametrize("candidates", SEARCHES.values(), ids=SEARCHES)
-def test_the_candidates_of_a_search_differ_and_can_be_built(candidates):
+RECORDED = sorted(path.stem for path in (ROOT / "notebooks" / "results" / "search").glob("*.json"))
+
+
+@pytest.mark.parametrize("name", sorted({*SEARCHES, *RECORDED}))
+def test_the_candidates_of_a_search_differ_and_can_be_built(name):
+    candidates = find_candidates(name)
     assert len({str(recipe.hyperparameters()) for recipe in candidates}) == len(candidates)
     for recipe in candidates:
         assert count_parameters(recipe.build_model()) > 0 and recipe.build_optimizer(recipe.build_model())
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_a_recorded_search_is_defined_by_its_record(name):
+    kept = [trial["recipe"] for trial in kept_trials(name)]
+    again = [recipe.hyperparameters() for recipe in find_candidates(name)]
+    assert again and all(recipe in kept for recipe in again) and (name in SEARCHES or all(one in again for one in kept))
+
+
+def test_a_search_by_another_name_is_refused_with_the_near_ones():
+    with pytest.raises(CourseError, match="compact"):
+        find_candidates("compct")
