@@ -27,5 +27,8 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
         _variant(_RESIDUAL, "milder augmentation, decay 1e-4", augment=affine(6, 0.05, 0.05), weight_decay=1e-4),
         _variant(_RESIDUAL, "AdamW, rate 0.01, decay 0.01", optimizer="adamw", learning_rate=0.01, weight_decay=0.01),
         _variant(_RESIDUAL, "batches of 64, rate 0.1, decay 2e-4", batch_size=64, weight_decay=2e-4),
+        _variant(_RESIDUAL, "decay 1e-3", weight_decay=1e-3),
+        _variant(_RESIDUAL, "AdamW, rate 0.01, decay 0.01, batches of 64", optimizer="adamw", learning_rate=0.01,
+                 weight_decay=0.01, batch_size=64),
     ),
 }
