@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.amp import GradScaler
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
@@ -13,11 +14,13 @@ from helpers.environment import CourseError, replacing
 
 
 class State:
-    """Everything a run needs to go on: weights, optimizer, schedule, average, history and every random state."""
+    """Everything a run needs to go on: weights, optimizer, schedule, average, loss scale, history and random states."""
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, scheduler: LRScheduler | None,
-                 average: AveragedModel | None, generator: torch.Generator | None) -> None:
-        self.parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "average": average}
+                 average: AveragedModel | None, generator: torch.Generator | None,
+                 scaler: GradScaler | None = None) -> None:
+        self.parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "average": average,
+                      "scaler": scaler}
         self.generator = generator
 
     def save(self, path: Path, epochs: list[dict[str, float]]) -> None:
@@ -37,7 +40,7 @@ class State:
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
             for name, part in self.parts.items():
-                if part is not None:
+                if part is not None and state[name] != {}:  # as of a scaler where none was needed
                     part.load_state_dict(state[name])
             torch.set_rng_state(state["torch_random"])
             if self.generator is not None:

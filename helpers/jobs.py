@@ -34,17 +34,43 @@ Trained = tuple[nn.Module, training.History]
 
 def train(recipe: Recipe, seed: int, train_split: ImageSplit, test_split: ImageSplit, checkpoint: Path | None = None,
           show: bool = True, on_epoch: OnEpoch | None = None) -> Trained:
-    """Train ``recipe`` once, in this process: the model to use (the averaged one where asked for) and its history."""
+    """Train ``recipe`` once, in this process: the model to use (the averaged one where asked for) and its history.
+
+    Raises ``CourseError`` as ``training.fit``, and where a batch does not fit into the memory of a GPU.
+    """
     generator, device = environment.seed_everything(seed), environment.pick_device()
     model = recipe.build_model().to(device)
+    if recipe.compile:
+        model.compile()
     optimizer = recipe.build_optimizer(model)
     batches = Batches(train_split, recipe.batch_size, recipe.build_augment(), True, device, generator)
     average = training.moving_average(model, recipe.average) if recipe.average else None
-    history = training.fit(
-        model, batches, Batches(test_split, MEASURED, device=device), recipe.epochs, optimizer,
-        recipe.build_scheduler(optimizer, len(batches)), loss_fn=recipe.loss, average=average, checkpoint=checkpoint,
-        show=show, on_epoch=on_epoch)
+    try:
+        history = training.fit(
+            model, batches, Batches(test_split, MEASURED, device=device), recipe.epochs, optimizer,
+            recipe.build_scheduler(optimizer, len(batches)), loss_fn=recipe.loss, average=average,
+            checkpoint=checkpoint, show=show, on_epoch=on_epoch, mixed=recipe.mixed)
+    except torch.OutOfMemoryError:
+        history = None  # what the failed step held is free once this block is left
+    if not history:
+        raise CourseError(f"{recipe.name}: batches of {recipe.batch_size} do not fit into the free memory of this "
+                          f"{device.type}; {fitting(recipe, train_split, device)} do: end other programs that use it, "
+                          "or train a recipe with that batch_size. Finished epochs are kept")
     return (average.module if average else model), history
+
+
+def fitting(recipe: Recipe, split: ImageSplit, device: torch.device) -> int:
+    """The largest half, quarter … of a recipe's batch whose training step fits into the device's memory; 0 if none."""
+    size = recipe.batch_size // 2
+    while size:
+        try:
+            model = recipe.build_model().to(device)
+            batches = Batches(split.subset(slice(size)), size, device=device)
+            training.train_one_epoch(model, batches, recipe.build_optimizer(model))
+            return size
+        except torch.OutOfMemoryError:
+            size //= 2
+    return size
 
 
 @dataclass(frozen=True, eq=False)

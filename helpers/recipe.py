@@ -36,7 +36,8 @@ class Recipe:
 
     ``schedule``: ``"one_cycle"`` (``peak_epoch``, ``annihilate``), ``"step"`` (times ``gamma`` every ``step_size``
     epochs) or ``"constant"``. ``augment`` lists (transform, arguments); ``average`` is the decay of averaged weights, 0
-    for none. The fields from ``title`` on say how the result is told; ``baseline`` names the recipe that it is compared
+    for none; ``decay_all=False`` leaves biases and normalisations without weight decay; ``mixed`` is mixed precision and
+    ``compile`` torch's compiler, which change the speed on a GPU. The fields from ``title`` on say how the result is told; ``baseline`` names the recipe that it is compared
     with, ``document`` what the course's source states of it.
     """
 
@@ -59,6 +60,9 @@ class Recipe:
     augment: Steps = ()
     label_smoothing: float = 0.0
     average: float = 0.0
+    decay_all: bool = True
+    mixed: bool = False
+    compile: bool = False
     title: str = ""
     claim: Claim | None = None
     baseline: str = ""
@@ -93,12 +97,16 @@ class Recipe:
 
     def build_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """Stochastic gradient descent with momentum, Nesterov's unless the recipe says otherwise; or AdamW."""
+        groups: Any = model.parameters()
+        if not self.decay_all:
+            groups = [{"params": [each for each in model.parameters() if each.dim() > 1]},
+                      {"params": [each for each in model.parameters() if each.dim() < 2], "weight_decay": 0.0}]
         if self.optimizer == "adamw":
-            return torch.optim.AdamW(model.parameters(), lr=self.learning_rate, betas=(self.momentum, 0.999),
+            return torch.optim.AdamW(groups, lr=self.learning_rate, betas=(self.momentum, 0.999),
                                      weight_decay=self.weight_decay)
         if self.optimizer != "sgd":
             raise unknown("optimizer", self.optimizer, ["sgd", "adamw"])
-        return torch.optim.SGD(model.parameters(), lr=self.learning_rate, momentum=self.momentum,
+        return torch.optim.SGD(groups, lr=self.learning_rate, momentum=self.momentum,
                                nesterov=self.nesterov, weight_decay=self.weight_decay)
 
     def build_scheduler(self, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Any:

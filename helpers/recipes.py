@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from helpers import augment
 from helpers.environment import smoke, unknown
 from helpers.recipe import Claim, Recipe, Steps
+from helpers.sources import KNOWN
 
 
 def affine(degrees: float, shift: float, scale: float, shear: float = 0.0) -> Steps:
@@ -85,6 +88,38 @@ DEEP = tuple(replace(SHORT, name=f"depth-{6 * blocks + 2}{end}", baseline=end an
                      model_options={"blocks": blocks, "shortcut": "pad" if end else "none", "stride": 2})
              for blocks in (1, 3, 7) for end in ("", "-shortcuts"))
 
+CROP_FLIP_CUTOUT = (("RandomCrop", {"padding": 4}), ("RandomHorizontalFlip", {}),
+                    ("Cutout", {"size": 8, "fill": [*KNOWN["cifar10"].mean]}))
+RESNET9 = Recipe("cifar-resnet9", "ResNet9", epochs=24, peak_epoch=5, data="cifar10", batch_size=512, learning_rate=0.4,
+                 weight_decay=5e-4, annihilate=False, augment=CROP_FLIP_CUTOUT, mixed=True, headline=True,
+                 claim=Claim(6_573_130, 24, 94.0), title="ResNet-9 as document 002 was assigned it")
+GROUPED = replace(RESNET9, name="cifar-resnet9-grouped", model_options={"grouped": True}, baseline="cifar-resnet9",
+                  claim=Claim(757_931, 24, 92.0), document="50.23 % (20 epochs)", title="document 002's grouped version")
+ANNIHILATED = replace(RESNET9, name="cifar-resnet9-annihilate", annihilate=True, claim=None, headline=False,
+                      baseline="cifar-resnet9", title="the rate falls on to almost nothing")
+
+
+def one_change_each(recipe: Recipe, *changes: tuple[str, str, dict[str, Any]]) -> Iterator[Recipe]:
+    """Recipes that add up (name, title, changed fields), each to the one before, with which it is compared."""
+    for name, title, changed in changes:
+        recipe = replace(recipe, name=f"cifar-resnet9-{name}", title=title, baseline=recipe.name, **changed)
+        yield recipe
+
+
+SCALED = {"scale": 0.125}
+CIFAR = (RESNET9, GROUPED, ANNIHILATED, *one_change_each(
+    ANNIHILATED, ("scaled", "logits times 0.125", {"model_options": SCALED}),
+    ("reflect", "mirrored pixels instead of black ones around the image", {
+        "augment": (("RandomCrop", {"padding": 4, "mode": "reflect"}), *CROP_FLIP_CUTOUT[1:])}),
+    ("smooth", "label smoothing 0.2", {"label_smoothing": 0.2}),
+    ("decay", "no weight decay on biases and normalisations", {"decay_all": False}),
+    ("average", "weights averaged over the last epoch", {"average": 0.99}),
+    ("best", "the mean of an image and its mirror image when measured", {
+        "model_options": SCALED | {"mirror": True}, "claim": Claim(6_573_130, 24, 95.0), "headline": True})))
+SHORT_CIFAR = tuple(replace(recipe.shortened(8), name=f"{recipe.name}-8", headline=False, baseline="", document="",
+                            claim=claim, title=f"{recipe.title}, eight epochs on a CPU")
+                    for recipe, claim in ((RESNET9, Claim(6_573_130, 8, 90.0)), (GROUPED, None)))
+
 EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     FIRST,
     replace(FIRST, name="first-fast", learning_rate=0.2, claim=None, baseline="first",
@@ -106,8 +141,9 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
               title=f"sees {pixels} pixels: pools after {' and '.join(map(str, pools)) or 'none'} of five convolutions")
       for pixels, pools in FIELDS.items()),
     LADDER, DROPOUT, EARLY, STEPPED, CYCLED, MOVED, AVERAGED, FEWER, UNMOVED, BEST, SMALL, TINY, LARGE,
-    POINTWISE, POINTWISE_STEP, POINTWISE_OURS, RESIDUAL, *RESIDUAL_RATES, PROJECTED, *FIRST_RATES, *DEEP,
+    POINTWISE, POINTWISE_STEP, POINTWISE_OURS, RESIDUAL, *RESIDUAL_RATES, PROJECTED, *FIRST_RATES, *DEEP, *CIFAR, *SHORT_CIFAR,
 )}
+GROUPS = {"cifar": [recipe.name for recipe in CIFAR]}  # recorded together, on a GPU
 
 
 def find(name: str) -> Recipe:

@@ -12,6 +12,7 @@ from typing import Any, Callable, Iterable
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.amp import GradScaler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -63,26 +64,59 @@ def progress(iterable: Iterable | None, label: str, show: bool = True, **options
 
 def train_one_epoch(model: nn.Module, batches: Iterable, optimizer: Optimizer, loss_fn: Loss = F.cross_entropy,
                     scheduler: LRScheduler | None = None, average: AveragedModel | None = None,
-                    show: bool = False, label: str = "training") -> tuple[float, float]:
+                    show: bool = False, label: str = "training", scaler: GradScaler | None = None
+                    ) -> tuple[float, float]:
     """Go once over ``batches`` of (images [B, C, H, W], targets [B]); ``scheduler`` steps after every batch.
 
-    Returns the mean loss and the accuracy in percent, as met on the way. Moves batches to the model's device.
+    Returns the mean loss and the accuracy in percent, as met on the way. Moves batches to the model's device. With a
+    ``scaler`` (see ``loss_scaler``) forward and loss are calculated in mixed precision. Raises ``CourseError`` with
+    step and rate where the loss is no finite number.
     """
     model.train()
-    device, met = next(model.parameters()).device, Average()
+    device, met, steps = next(model.parameters()).device, Average(), []
+    half, scaler = half_precision(device) if scaler else None, scaler or GradScaler(device.type, enabled=False)
     for images, targets in progress(batches, label, show):
         images, targets = images.to(device), targets.to(device)
         optimizer.zero_grad()
-        logits = model(images)
-        loss = loss_fn(logits, targets)
-        loss.backward()
-        optimizer.step()
+        with torch.autocast(device.type, half, enabled=half is not None):
+            logits = model(images)
+            loss = loss_fn(logits, targets)
+        steps.append((float(optimizer.param_groups[0]["lr"]), loss.detach()))
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
         if scheduler is not None:
             scheduler.step()
         if average is not None:
             average.update_parameters(model)
         met.add(loss, logits, targets)
+        if len(steps) % 100 == 0:
+            _check_finite(steps, label)
+    _check_finite(steps, label)
     return met.result()
+
+
+def _check_finite(steps: list[tuple[float, torch.Tensor]], label: str) -> None:
+    """Look at the (rate, loss) of all steps together, and seldom, because each look waits for the device."""
+    if steps and not (finite := torch.stack([loss for _, loss in steps]).isfinite()).all():
+        step = int(finite.int().argmin())  # the first
+        raise CourseError(f"{label}, step {step + 1}: the loss is {float(steps[step][1])} at a learning rate of "
+                          f"{steps[step][0]:.3g}: take a lower one; a checkpoint of the epoch before is kept")
+
+
+def half_precision(device: torch.device) -> torch.dtype | None:
+    """The 16-bit numbers that a device calculates fast in: bfloat16, float16 on older GPUs, None on all but CUDA."""
+    if device.type != "cuda":
+        return None
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def loss_scaler(device: torch.device) -> GradScaler:
+    """For mixed precision: multiplies losses before float16 gradients vanish; does nothing where those are not used.
+
+    Micikevicius and others, "Mixed Precision Training", 2018. It begins at 1,024, so that the first step is taken.
+    """
+    return GradScaler(device.type, init_scale=1024.0, enabled=half_precision(device) == torch.float16)
 
 
 @torch.no_grad()
@@ -105,26 +139,28 @@ def evaluate(model: nn.Module, batches: Iterable, loss_fn: Loss = F.cross_entrop
 def fit(model: nn.Module, train_batches: Iterable, test_batches: Iterable, epochs: int, optimizer: Optimizer,
         scheduler: LRScheduler | None = None, *, step_every: str = "batch", loss_fn: Loss = F.cross_entropy,
         average: AveragedModel | None = None, checkpoint: Path | None = None, show: bool = True,
-        on_epoch: Callable[[dict[str, float]], None] | None = None) -> History:
+        on_epoch: Callable[[dict[str, float]], None] | None = None, mixed: bool = False) -> History:
     """Train for ``epochs`` passes over ``train_batches``, measuring on ``test_batches`` after each.
 
     ``scheduler`` steps every ``"batch"`` or every ``"epoch"``. With ``average`` (see ``moving_average``) the averaged
     model is measured. With ``checkpoint`` the whole state is written there after every epoch, and a run that finds such
     a file goes on from it, on the CPU with exactly the numbers of a run that was never stopped. ``show`` prints a bar
-    and a line an epoch; ``on_epoch`` gets each finished row. The test loss is the plain cross-entropy. Raises
-    ``CourseError`` for another ``step_every``, an empty loader, and a damaged checkpoint or one of another model.
+    and a line an epoch; ``on_epoch`` gets each finished row. ``mixed``: train in mixed precision on a GPU, and measure
+    in float32. The test loss is the plain cross-entropy. Raises ``CourseError`` for another ``step_every``, an empty
+    loader, a loss that is no finite number, and a damaged checkpoint or one of another model.
     """
     if step_every not in ("batch", "epoch"):
         raise CourseError(f"fit: step_every is 'batch' or 'epoch', not {step_every!r}")
     each_batch = scheduler if step_every == "batch" else None
-    state, taken = State(model, optimizer, scheduler, average, getattr(train_batches, "generator", None)), {}
+    scaler, taken = loss_scaler(next(model.parameters()).device) if mixed else None, {}
+    state = State(model, optimizer, scheduler, average, getattr(train_batches, "generator", None), scaler)
     history = History(state.load(checkpoint) if checkpoint else [])
     # asked at the step itself: afterwards a scheduler has moved the rate on to that of the next step
     with optimizer.register_step_pre_hook(lambda *_: taken.update(rate=float(optimizer.param_groups[0]["lr"]))):
         for epoch in range(len(history.epochs) + 1, epochs + 1):
             start = time.perf_counter()
             train_loss, train_accuracy = train_one_epoch(
-                model, train_batches, optimizer, loss_fn, each_batch, average, show, f"epoch {epoch}/{epochs}")
+                model, train_batches, optimizer, loss_fn, each_batch, average, show, f"epoch {epoch}/{epochs}", scaler)
             if scheduler is not None and step_every == "epoch":
                 scheduler.step()
             test_loss, test_accuracy = evaluate(average or model, test_batches)

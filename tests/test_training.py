@@ -448,8 +448,84 @@ def test_a_write_that_is_cut_short_leaves_the_last_checkpoint_and_no_other_file(
     assert run(4, path)[2] == run(4)[2]
 
 
-def test_losses_that_are_not_numbers_do_not_stop_the_record(tmp_path):
+@pytest.mark.parametrize("at", [1, 37, 101, 230])
+def test_a_loss_that_is_no_finite_number_stops_the_run_and_the_last_epoch_is_kept(tmp_path, at):
+    """230 steps an epoch; the loss fails in the second one, also after the last look."""
+    path, model, calls = tmp_path / "run.checkpoint", small_net(), []
+
+    def loss_fn(logits, targets):
+        calls.append(1)
+        return F.cross_entropy(logits, targets) * (math.nan if len(calls) == 230 + at else 1)
+
+    optimizer = sgd(model)
+    with pytest.raises(CourseError, match=rf"epoch 2/3, step {at}: the loss is nan at a learning rate of 0\.05:"):
+        fit(model, batches_of(230, 1), batches_of(20, 10), 3, optimizer, loss_fn=loss_fn, checkpoint=path, show=False)
+    kept = torch.load(path)
+    assert len(kept["epochs"]) == 1 and all(value.isfinite().all() for value in kept["model"].values())
+
+
+def test_a_rate_far_too_high_is_told():
     model = small_net()
-    history = fit(model, batches_of(40, 20), Batches(split_of(20), 20), 2, sgd(model, 1e12), show=False,
-                  checkpoint=tmp_path / "run.checkpoint")
-    assert len(history.epochs) == 2 and not math.isfinite(history.last["test_loss"])
+    with pytest.raises(CourseError, match="step [23]: the loss is (nan|inf) at a learning rate of 1e[+]30"):
+        fit(model, batches_of(40, 10), Batches(split_of(20), 20), 2, sgd(model, 1e30), show=False)
+
+
+# Mixed precision: a GPU's, played on the CPU
+
+
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_mixed_precision_equals_a_loop_with_torchs_own_scaler(monkeypatch, half):
+    monkeypatch.setattr(training, "half_precision", lambda device: half)
+    model, plain = small_net(), small_net()
+    optimizer, plain_optimizer, seen = sgd(model), sgd(plain), []
+    model[0].register_forward_hook(lambda _, __, output: seen.append(output.dtype))
+    result = train_one_epoch(model, batches_of(100, 32), optimizer, scaler=training.loss_scaler(torch.device("cpu")))
+    scaler, losses = torch.amp.GradScaler("cpu", init_scale=1024, enabled=half == torch.float16), []
+    for images, targets in batches_of(100, 32):
+        plain_optimizer.zero_grad()
+        with torch.autocast("cpu", half):
+            loss = F.cross_entropy(plain(images), targets)
+        scaler.scale(loss).backward()
+        scaler.step(plain_optimizer)
+        scaler.update()
+        losses.append(loss.item() * len(targets))
+    assert same_state(model, plain) and set(seen) == {half}
+    assert result[0] == pytest.approx(sum(losses) / 100, rel=1e-5)
+
+
+def test_float16_gradients_that_overflow_skip_the_step_and_halve_the_scale(monkeypatch):
+    monkeypatch.setattr(training, "half_precision", lambda device: torch.float16)
+    model, scaler = small_net(), training.loss_scaler(torch.device("cpu"))
+    before, weights = scaler.get_scale(), model[6].weight.detach().clone()
+    train_one_epoch(model, [next(iter(batches_of(20, 10)))], sgd(model), lambda *both: F.cross_entropy(*both) * 1e6,
+                    scaler=scaler)
+    assert before == 1024 and scaler.get_scale() == 512 and torch.equal(model[6].weight, weights)
+
+
+@pytest.mark.parametrize("first, then", [(torch.float16, torch.float16), (torch.bfloat16, torch.float16),
+                                         (torch.float16, torch.bfloat16)])
+def test_a_mixed_run_goes_on_also_on_a_device_of_another_kind(monkeypatch, tmp_path, first, then):
+    def go(half, epochs, path=None):
+        monkeypatch.setattr(training, "half_precision", lambda device: half)
+        model = small_net()
+        return fit(model, batches_of(60, 20), batches_of(20, 10), epochs, sgd(model), show=False, mixed=True,
+                   checkpoint=path)
+
+    go(first, 2, tmp_path / "run.checkpoint")
+    rows = without_times(go(then, 3, tmp_path / "run.checkpoint"))
+    assert len(rows) == 3 and (first != then or rows[2] == pytest.approx(without_times(go(first, 3))[2], rel=1e-5))
+
+
+def test_mixed_precision_is_for_gpus_alone_and_bfloat16_for_hardware_that_has_it(monkeypatch):
+    assert training.half_precision(torch.device("cpu")) is None is training.half_precision(torch.device("mps"))
+    for there, expected in ((True, torch.bfloat16), (False, torch.float16)):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True, there=there:
+                            there or including_emulation)
+        assert training.half_precision(torch.device("cuda")) == expected
+
+
+def test_on_a_cpu_mixed_precision_changes_no_number():
+    mixed, plain = small_net(), small_net()
+    rows = [without_times(fit(model, batches_of(60, 20), batches_of(20, 10), 2, sgd(model), show=False, mixed=on))
+            for model, on in ((mixed, True), (plain, False))]
+    assert rows[0] == rows[1] and same_state(mixed, plain)
