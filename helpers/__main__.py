@@ -10,6 +10,7 @@ from helpers import environment, experiments, sessions, tables
 from helpers import publish as publishing
 from helpers.data import load
 from helpers.environment import CourseError
+from helpers.recipes import GROUPS
 from helpers.sources import KNOWN
 
 
@@ -26,10 +27,11 @@ def run(options: argparse.Namespace) -> None:
 
 
 def experiment(options: argparse.Namespace) -> None:
-    """Train a named recipe over several seeds, record the last epoch, and judge its claim."""
-    result = experiments.run(options.name, range(options.seeds), options.jobs, options.fresh)
-    claim = experiments.EXPERIMENTS[options.name].claim
-    print(f"{options.name}: {result.accuracy}", *([result.judge(claim)] if claim else []), sep="\n")
+    """Train a named recipe, or all of a group, over several seeds, record the last epoch, and judge claims."""
+    for name in GROUPS.get(options.name, [options.name]):
+        result = experiments.run(name, range(options.seeds), options.jobs, options.fresh)
+        claim = experiments.EXPERIMENTS[name].claim
+        print(f"{name}: {result.accuracy}", *([result.judge(claim)] if claim else []), sep="\n")
 
 
 def search(options: argparse.Namespace) -> None:
@@ -68,7 +70,7 @@ COMMANDS = {run: ("session", "--train", "--save"), experiment: ("name", "--seeds
             search: ("name", "--seeds", "--jobs"), results: (), data: (), report: (), publish: ("address",)}
 ARGUMENTS = {
     "session": {"help": "for example: 01"},
-    "name": {"help": "for example: budget"},
+    "name": {"help": "for example: budget; cifar is a group"},
     "address": {"metavar": "OWNER/NAME", "help": "on GitHub"},
     "--train": {"action": "store_true", "help": "train where a recorded result would be shown"},
     "--save": {"action": "store_true", "help": "keep the outputs in the notebook too"},

@@ -53,9 +53,10 @@ def train(recipe: Recipe, seed: int, train_split: ImageSplit, test_split: ImageS
     except torch.OutOfMemoryError:
         history = None  # what the failed step held is free once this block is left
     if not history:
-        raise CourseError(f"{recipe.name}: batches of {recipe.batch_size} do not fit into the free memory of this "
-                          f"{device.type}; {fitting(recipe, train_split, device)} do: end other programs that use it, "
-                          "or train a recipe with that batch_size. Finished epochs are kept")
+        fits = fitting(recipe, train_split, device)
+        raise CourseError(f"{recipe.name}: batches of {recipe.batch_size} do not fit into the free memory of the "
+                          f"{device.type} device, {f'those of {fits} do' if fits else 'and no smaller ones do'}: end "
+                          "what else uses it, or take that batch_size; finished epochs are kept")
     return (average.module if average else model), history
 
 

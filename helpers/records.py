@@ -21,6 +21,11 @@ def results_root() -> Path:
     return runs_root() / "results" if smoke() else NOTEBOOKS / "results"
 
 
+def is_recorded(name: str) -> bool:
+    """Whether ``notebooks/results`` holds a record of that name."""
+    return (NOTEBOOKS / "results" / f"{name}.json").exists()
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """A record (the JSON's dictionary) and its arrays: ``predictions`` [seeds, N], maybe ``logits`` [seeds, N, 10]."""

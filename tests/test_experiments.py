@@ -16,7 +16,7 @@ import psutil
 import pytest
 import torch
 
-from helpers import data, environment, experiments, jobs, recipes, records
+from helpers import data, environment, experiments, jobs, models, recipes, records
 from helpers.__main__ import main
 from helpers.environment import ROOT, CourseError
 from helpers.interpret import predict
@@ -421,6 +421,50 @@ class Quits(jobs.Job):
 def test_a_worker_that_just_ends_is_an_error(small, seed):
     with pytest.raises(CourseError, match=f"first, seed {seed}: its process ended too early"):
         jobs.run_jobs([Quits(recipes.find("first"), seed, small, 1, False)], 1)
+
+
+def scarce(monkeypatch, limit):
+    """A device whose memory holds ``limit`` images at once."""
+    def build(recipe):
+        def forward(module, images):
+            if len(images[0]) > limit:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+        net = models.first_net()
+        net.register_forward_pre_hook(forward)
+        return net
+
+    monkeypatch.setattr(recipes.Recipe, "build_model", build)
+
+
+@pytest.mark.parametrize("limit, words", [(40, "those of 32 do"), (64, "those of 64 do"), (1, "those of 1 do"),
+                                          (0, "no smaller ones do")])
+def test_memory_that_is_too_small_is_told_with_the_batch_that_fits(small, monkeypatch, limit, words):
+    scarce(monkeypatch, limit)
+    with pytest.raises(CourseError, match=f"first: batches of 128 do not fit into .* {words}: .*finished epochs are"):
+        checkpoint_of("first")[0].train(data.load("mnist", validation=0))
+
+
+def test_memory_that_runs_out_later_leaves_the_finished_epochs(small, monkeypatch):
+    job, path = checkpoint_of("first")
+    scarce(monkeypatch, 128)
+    images, begun = data.load("mnist", validation=0), []
+    with pytest.raises(CourseError, match="those of 64 do"):
+        job.train(images, lambda row: (begun.append(row), scarce(monkeypatch, 64), fail()))
+    assert len(begun) == 1 and len(torch.load(path)["epochs"]) == 1
+
+
+def fail():
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_a_compiled_net_keeps_the_names_of_its_weights(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda net: compiled.append(list(net.state_dict())))
+    split = data.load("mnist", validation=0).train.subset(range(4))
+    recipe = replace(recipes.find("first"), epochs=2, batch_size=2, compile=True)
+    net, _ = jobs.train(recipe, 0, split, split, show=False)
+    assert compiled == [list(net.state_dict())]
 
 
 # Searches, and what a notebook shows.

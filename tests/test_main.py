@@ -13,6 +13,7 @@ from helpers import __main__ as commands
 from helpers import data, experiments, pictures, sessions, tables
 from helpers.__main__ import main, parser
 from helpers.environment import ROOT, CourseError
+from helpers.recipes import GROUPS
 
 GOOD = ["run 01", "run 2 --train --save", "experiment budget", "experiment budget --seeds 3 --jobs 1 --fresh",
         "search budget --seeds 1 --jobs 2", "results", "data", "report", "publish owner/name"]
@@ -87,6 +88,10 @@ def test_an_experiment_prints_its_accuracy_and_its_claim(capsys, monkeypatch):
     assert called == [("budget", range(2), None, False), ("budget-5", range(5), None, False)]
     assert capsys.readouterr().out.splitlines() == [
         "budget: 99.50 % (n = 1)", "judged by 99.4", "budget-5: 99.50 % (n = 1)"]
+    called.clear()
+    assert main(["experiment", "cifar", "--seeds", "5"]) == 0
+    assert called == [(name, range(5), None, False) for name in GROUPS["cifar"]] and len(called) == 9
+    assert capsys.readouterr().out.startswith("cifar-resnet9: 99.50 % (n = 1)\njudged by 94.0\ncifar-resnet9-grouped")
 
 
 def test_data_tells_what_was_found(capsys, monkeypatch):

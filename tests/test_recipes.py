@@ -12,7 +12,7 @@ from helpers.environment import ROOT, CourseError, seed_everything
 from helpers.experiments import find_candidates, kept_trials
 from helpers.lr_finder import lr_range_test
 from helpers.models import count_parameters
-from helpers.recipes import EXPERIMENTS, Recipe
+from helpers.recipes import EXPERIMENTS, GROUPS, Recipe
 from helpers.searches import SEARCHES
 
 TINY = Recipe("tiny", "first_net", epochs=7, learning_rate=0.01, peak_epoch=2, momentum=0.8, weight_decay=0.02)
@@ -147,3 +147,33 @@ def test_a_recorded_search_is_defined_by_its_record(name):
 def test_a_search_by_another_name_is_refused_with_the_near_ones():
     with pytest.raises(CourseError, match="compact"):
         find_candidates("compct")
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_weight_decay_can_leave_biases_and_normalisations_alone(kind):
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
+    recipe = replace(TINY, optimizer=kind, decay_all=False)
+    groups = recipe.build_optimizer(net).param_groups
+    assert [[each.dim() for each in group["params"]] for group in groups] == [[4, 2], [1, 1, 1, 1]]
+    assert [group["weight_decay"] for group in groups] == [0.02, 0.0] and groups[0]["lr"] == groups[1]["lr"] == 0.01
+    assert len(replace(recipe, decay_all=True).build_optimizer(net).param_groups) == 1
+
+
+def test_every_row_of_the_cifar_ladder_changes_one_thing_and_all_are_of_one_group():
+    names = GROUPS["cifar"]
+    assert {"cifar-resnet9", "cifar-resnet9-grouped", "cifar-resnet9-annihilate", "cifar-resnet9-best"} <= set(names)
+    for name in names[1:]:
+        recipe, before = EXPERIMENTS[name], EXPERIMENTS[EXPERIMENTS[name].baseline]
+        mine, other = recipe.hyperparameters(), before.hyperparameters()
+        assert len([key for key in mine if mine[key] != other[key] and key != "name"]) == 1, name
+        assert before.name in names and recipe.epochs == 24 and recipe.batch_size == 512 and recipe.mixed
+
+
+def test_the_assignments_schedule_is_highest_at_epoch_5_of_24_and_ends_where_it_began():
+    steps = -(-50_000 // 512)
+    taken = rates(EXPERIMENTS["cifar-resnet9"], steps)
+    assert len(taken) == 24 * 98 and taken.index(max(taken)) == 5 * steps - 1
+    assert taken[0] == pytest.approx(taken[-1]) and taken[-1] < max(taken) / 20
+    assert rates(EXPERIMENTS["cifar-resnet9-annihilate"], steps)[-1] < taken[-1] / 1000
+    short = rates(EXPERIMENTS["cifar-resnet9-8"], steps)
+    assert len(short) == 8 * 98 and abs(short.index(max(short)) / len(short) - 5 / 24) < 0.005
