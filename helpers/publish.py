@@ -14,40 +14,22 @@ COLAB = "https://colab.research.google.com/"
 BLOCK = re.compile("<!-- colab -->.*?<!-- /colab -->", re.DOTALL)
 URLS = re.compile(r'\[project\.urls\]\r?\n(?:Repository = ".*"\r?\n)?')
 
-SETUP = '''\
-# Setup: in Colab, fetch the course and the packages it lacks; anywhere else, do nothing.
-import sys
-
-if "google.colab" in sys.modules:
-    import os
-    import subprocess
-    from importlib import invalidate_caches, metadata, util
-    from pathlib import Path
-
-    REPOSITORY = ""
-    here = Path.cwd()
-    course = here.parent if (here.parent / "helpers").is_dir() else here / "vision-course"
-    if not (course / "helpers").is_dir():
-        address = os.environ.get("COURSE_REPO") or REPOSITORY or input("Git address of the course: ")
-        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, course], check=True)
-    needed = ["torchsummary", "albumentations>=2,<3", "tqdm"]
-    if missing := [name for name in needed if not util.find_spec(name.split(">")[0])]:
-        pins = course / "pins.tmp"  # pip leaves alone what Colab built to fit together
-        fixed = ["torch", "torchvision", "numpy"]
-        pins.write_text("\\n".join(f"{name}=={metadata.version(name)}" for name in fixed))
-        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "-c", pins, *missing], check=True)
-        invalidate_caches()
-    if str(course) not in sys.path:
-        sys.path.insert(0, str(course))
-    os.chdir(course / "notebooks")'''
-
 BY_HAND = (f"To open a notebook in [Colab]({COLAB}), choose *File → Upload notebook* there and pick the notebook's "
            "file; the setup cell asks for the course's Git address.")
 
 
-def setup_cell(repository: str = "") -> str:
-    """The source of the setup cell, which in Colab clones ``repository``, or asks for an address if that is empty."""
-    return SETUP.replace('REPOSITORY = ""', f'REPOSITORY = "{repository}"')
+def setup_cell(repository: str = "", root: Path = ROOT) -> str:
+    """The source of the first session's setup cell, which all others repeat, with the address that Colab clones.
+
+    With an empty ``repository`` the cell asks for an address.
+    """
+    cell = _setup(nbformat.read(min((root / "notebooks").glob("*.ipynb")), as_version=4))
+    return re.sub('REPOSITORY = ".*"', f'REPOSITORY = "{repository}"', cell.source)
+
+
+def _setup(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    [cell] = [cell for cell in notebook.cells if "setup" in cell.metadata.get("tags", [])]  # one, or a ValueError
+    return cell
 
 
 def colab_block(names: list[str], repository: str = "") -> str:
@@ -77,7 +59,7 @@ def publish(address: str | None = None, root: Path = ROOT) -> list[Path]:
     for path in [root / "README.md", *notebooks, root / "pyproject.toml"]:
         try:
             old = path.read_bytes().decode()  # bytes: line ends stay as they are
-            new = _current(path, old, [notebook.stem for notebook in notebooks], repository)
+            new = _current(path, old, [notebook.stem for notebook in notebooks], repository, root)
         except (OSError, ValueError, LookupError, AttributeError, nbformat.ValidationError) as error:
             raise CourseError(f"{path} is damaged or has no place for the address: restore it, with git") from error
         if new != old:
@@ -88,7 +70,7 @@ def publish(address: str | None = None, root: Path = ROOT) -> list[Path]:
     return list(changes)
 
 
-def _current(path: Path, text: str, names: list[str], repository: str) -> str:
+def _current(path: Path, text: str, names: list[str], repository: str, root: Path) -> str:
     """The text with its address, badges or setup cell as they are to be."""
     if path.suffix == ".toml":
         return _put(URLS, "[project.urls]\n" + (f'Repository = "{repository}"\n' if repository else ""), text)
@@ -96,8 +78,8 @@ def _current(path: Path, text: str, names: list[str], repository: str) -> str:
         return _put(BLOCK, colab_block(names, repository), text)
     notebook = nbformat.reads(text, as_version=4)
     title, *_ = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
-    [setup] = [cell for cell in notebook.cells if "setup" in cell.metadata.get("tags", [])]
-    title.source, setup.source = _put(BLOCK, colab_block([path.stem], repository), title.source), setup_cell(repository)
+    title.source = _put(BLOCK, colab_block([path.stem], repository), title.source)
+    _setup(notebook).source = setup_cell(repository, root)
     return nbformat.writes(notebook) + "\n"
 
 
