@@ -15,9 +15,8 @@ from helpers.data import ImageData
 from helpers.environment import NOTEBOOKS, ROOT, CourseError, replacing, smoke
 from helpers.interpret import predict
 from helpers.jobs import MEASURED, Job, Trained, load_for, plan, run_jobs, train
-from helpers.recipes import EXPERIMENTS, Claim, Recipe, find
+from helpers.recipes import EXPERIMENTS, SEARCHES, Claim, Recipe, find
 from helpers.records import Result, judge, load_result, results_root
-from helpers.searches import SEARCHES
 
 __all__ = ["EXPERIMENTS", "SEARCHES", "Claim", "Recipe", "Result", "judge", "load_result", "run", "search",
            "show_or_train", "train"]
@@ -126,7 +125,7 @@ def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[dic
 
 
 def find_candidates(name: str) -> list[Recipe]:
-    """What a search compares: its list in ``helpers.searches``, or the recipes of its record."""
+    """What a search compares: its list in ``helpers.recipes``, or the recipes of its record."""
     kept = {json.dumps(trial["recipe"]): Recipe.restored(trial["recipe"]) for trial in kept_trials(name)}
     if not kept and name not in SEARCHES:
         recorded = [path.stem for path in (NOTEBOOKS / "results" / "search").glob("*.json")]

@@ -145,6 +145,8 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     LADDER, DROPOUT, EARLY, STEPPED, CYCLED, MOVED, AVERAGED, FEWER, UNMOVED, BEST, SMALL, TINY, LARGE,
     POINTWISE, POINTWISE_STEP, POINTWISE_OURS, RESIDUAL, *RESIDUAL_RATES, PROJECTED, *FIRST_RATES, *DEEP, *CIFAR, *SHORT_CIFAR,
 )}
+# candidates of searches that have no record yet, by the search's name; a recorded search is defined by its record
+SEARCHES: dict[str, tuple[Recipe, ...]] = {}
 GROUPS = {"cifar": [recipe.name for recipe in CIFAR]}  # recorded together, on a GPU
 
 

@@ -12,8 +12,7 @@ from helpers.environment import ROOT, CourseError, seed_everything
 from helpers.experiments import find_candidates, kept_trials
 from helpers.lr_finder import lr_range_test
 from helpers.models import count_parameters
-from helpers.recipes import EXPERIMENTS, GROUPS, Recipe
-from helpers.searches import SEARCHES
+from helpers.recipes import EXPERIMENTS, GROUPS, SEARCHES, Recipe
 
 TINY = Recipe("tiny", "first_net", epochs=7, learning_rate=0.01, peak_epoch=2, momentum=0.8, weight_decay=0.02)
 
