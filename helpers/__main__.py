@@ -1,7 +1,5 @@
 """The commands: ``python -m helpers --help``. Each function is one; its docstring is what the help says of it."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from typing import NoReturn, Sequence

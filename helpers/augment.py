@@ -5,8 +5,6 @@ normalised, and returns new ones of that kind. All its random numbers come from 
 torch's own state, so that a seed fixes them on every device.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from typing import Any, Callable, Sequence

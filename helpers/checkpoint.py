@@ -1,7 +1,5 @@
 """Checkpoints: the whole state of a training run in one file, so that a killed run goes on as if never stopped."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

@@ -1,7 +1,5 @@
 """Where the course runs: device, seeds, switches, files and versions. Every other module may import this one."""
 
-from __future__ import annotations
-
 import contextlib
 import difflib
 import os
@@ -50,6 +48,13 @@ def pick_device() -> torch.device:
     """The fastest device at hand: CUDA, then Apple's MPS, then the CPU."""
     available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
     return torch.device(next(kind for kind, there in available.items() if there()))
+
+
+def half_precision(device: torch.device) -> torch.dtype | None:
+    """The 16-bit numbers that a device calculates fast in: bfloat16, float16 on older GPUs, None on all but CUDA."""
+    if device.type != "cuda":
+        return None
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
 def seed_everything(seed: int) -> torch.Generator:

@@ -1,11 +1,8 @@
 """Experiments: a named recipe over several seeds, recorded; searches for a recipe; what a notebook shows of both."""
 
-from __future__ import annotations
-
 import json
 import statistics
 import subprocess
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Sequence
@@ -14,7 +11,7 @@ from helpers import environment, models
 from helpers.data import ImageData
 from helpers.environment import NOTEBOOKS, ROOT, CourseError, replacing, smoke
 from helpers.interpret import predict
-from helpers.jobs import MEASURED, Job, Trained, load_for, plan, run_jobs, train
+from helpers.jobs import MEASURED, Trained, load_for, plan, run_jobs, train
 from helpers.recipes import EXPERIMENTS, SEARCHES, Claim, Recipe, find
 from helpers.records import Result, judge, load_result, results_root
 
@@ -26,45 +23,22 @@ WEIGHTS_LIMIT = 200_000  # bytes: larger weights are not recorded
 def run(name: str, seeds: Sequence[int], jobs: int | None = None, fresh: bool = False) -> Result:
     """Train the experiment ``name`` with every seed, ``jobs`` at a time, and record it in ``results/NAME.json``.
 
-    The last epoch is the result. A record that has these seeds is returned as it is. One that lacks some gets them,
-    if its first epoch ``repeats`` here, and is made anew if not; ``fresh`` replaces it, whatever it holds. Raises
+    The last epoch is the result. A record that has these seeds is returned as it is; one that lacks some is made anew,
+    for which finished trainings in ``COURSE_RUNS`` are only read; ``fresh`` replaces it, whatever it holds. Raises
     ``CourseError`` for an unknown name, no real data, and a damaged record or one of another recipe.
     """
-    recipe, kept = find(name), None
+    recipe = find(name)
     if (results_root() / f"{name}.json").exists() and not fresh:
         kept = load_result(name, results_root(), recipe)
         if set(seeds) <= set(kept.accuracies):
             return kept
+        seeds = sorted({*seeds, *kept.accuracies})
     data = load_for(recipe, searching=False)
     todo, workers = plan([recipe], seeds, jobs, data.digest)
-    if kept and not repeats(kept, todo[0], data):
-        print(f"{name}: the record's first epoch does not repeat here (another machine, number of threads, or code): "
-              "every seed is trained anew")
-        kept = None
-    todo = [job for job in todo if not (kept and job.seed in kept.accuracies)]
     run_jobs(todo, workers)
     result = assemble(recipe, data, {job.seed: job.train(data) for job in todo})
-    result = kept.extended(result) if kept else result
     result.save()
     return result
-
-
-class _Reached(Exception):
-    """Carries a finished epoch out of a training."""
-
-
-def repeats(kept: Result, job: Job, data: ImageData) -> bool:
-    """Whether an epoch of the record's first seed comes out again to the last digit kept, in the same environment."""
-    def stop(row: dict[str, float]) -> None:
-        raise _Reached(row)
-
-    try:
-        row = replace(job, seed=next(iter(kept.accuracies))).train(data, stop)[1].last
-    except _Reached as reached:
-        row = reached.args[0]
-    there = kept.record["runs"][0]["epochs"][int(row["epoch"]) - 1]
-    return (environment.machine() == kept.record["environment"] and data.digest == kept.record["data"]["digest"]
-            and all(round(row[key], 6) == value for key, value in there.items() if key != "seconds"))
 
 
 def assemble(recipe: Recipe, data: ImageData, trained: dict[int, Trained]) -> Result:

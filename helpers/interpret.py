@@ -1,7 +1,5 @@
 """What a net got wrong: predictions over a whole split, mistakes by loss, accuracy per class, confusions."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from functools import cached_property

@@ -1,7 +1,6 @@
 """One training of a recipe, and many in parallel processes that can be killed at any moment and go on later."""
 
-from __future__ import annotations
-
+import contextlib
 import hashlib
 import inspect
 import json
@@ -50,27 +49,23 @@ def train(recipe: Recipe, seed: int, train_split: ImageSplit, test_split: ImageS
             model, batches, Batches(test_split, MEASURED, device=device), recipe.epochs, optimizer,
             recipe.build_scheduler(optimizer, len(batches)), loss_fn=recipe.loss, average=average,
             checkpoint=checkpoint, show=show, on_epoch=on_epoch, mixed=recipe.mixed)
+        return (average.module if average else model), history
     except torch.OutOfMemoryError:
-        history = None  # what the failed step held is free once this block is left
-    if not history:
-        fits = fitting(recipe, train_split, device)
-        raise CourseError(f"{recipe.name}: batches of {recipe.batch_size} do not fit into the free memory of the "
-                          f"{device.type} device, {f'those of {fits} do' if fits else 'and no smaller ones do'}: end "
-                          "what else uses it, or take that batch_size; finished epochs are kept")
-    return (average.module if average else model), history
+        pass  # what the failed step held is free once this block is left
+    fits = fitting(recipe, train_split, device)
+    raise CourseError(f"{recipe.name}: batches of {recipe.batch_size} do not fit into the free memory of the "
+                      f"{device.type} device, {f'those of {fits} do' if fits else 'and no smaller ones do'}: end what "
+                      "else uses it, or take that batch_size; finished epochs are kept")
 
 
 def fitting(recipe: Recipe, split: ImageSplit, device: torch.device) -> int:
     """The largest half, quarter … of a recipe's batch whose training step fits into the device's memory; 0 if none."""
-    size = recipe.batch_size // 2
-    while size:
-        try:
-            model = recipe.build_model().to(device)
-            batches = Batches(split.subset(slice(size)), size, device=device)
+    size = recipe.batch_size
+    while size := size // 2:
+        with contextlib.suppress(torch.OutOfMemoryError):
+            model, batches = recipe.build_model().to(device), Batches(split.subset(slice(size)), size, device=device)
             training.train_one_epoch(model, batches, recipe.build_optimizer(model))
-            return size
-        except torch.OutOfMemoryError:
-            size //= 2
+            break
     return size
 
 

@@ -3,8 +3,6 @@
 Smith, "Cyclical Learning Rates for Training Neural Networks", 2017. The rules are fastai's, written anew.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 import random

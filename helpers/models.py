@@ -1,7 +1,5 @@
 """The networks of the course, one function each, with exact parameter counts. Importing this needs torch alone."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

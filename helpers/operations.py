@@ -4,8 +4,6 @@ A handler gets the tracer, the function's name, the views of the followed tensor
 its arguments, and returns the view of the result.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any

@@ -1,7 +1,5 @@
 """The pictures of README, drawn from the records into ``images/``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

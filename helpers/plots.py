@@ -4,8 +4,6 @@ None trains anything or calls ``plt.show``: in a notebook, end the line with a s
 practice data do, the picture says so.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence

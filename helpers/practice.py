@@ -1,7 +1,5 @@
 """Practice data, drawn instead of downloaded: digits in matplotlib's fonts for MNIST, coloured shapes for CIFAR-10."""
 
-from __future__ import annotations
-
 import math
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The course's public address: the setup cell that every notebook begins with, and the "Open in Colab" badges."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

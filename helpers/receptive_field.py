@@ -5,8 +5,6 @@ The receptive field of an output position is the set of input positions that can
 Zemel, "Understanding the Effective Receptive Field in Deep Convolutional Neural Networks", 2016.
 """
 
-from __future__ import annotations
-
 import html
 import math
 import re

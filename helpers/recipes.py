@@ -1,10 +1,6 @@
 """The recipes that are recorded, session by session, each by its name."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from helpers import augment
 from helpers.environment import smoke, unknown
@@ -101,23 +97,18 @@ ANNIHILATED = replace(RESNET9, name="cifar-resnet9-annihilate", annihilate=True,
                       baseline="cifar-resnet9", title="the rate falls on to almost nothing")
 
 
-def one_change_each(recipe: Recipe, *changes: tuple[str, str, dict[str, Any]]) -> Iterator[Recipe]:
-    """Recipes that add up (name, title, changed fields), each to the one before, with which it is compared."""
-    for name, title, changed in changes:
-        recipe = replace(recipe, name=f"cifar-resnet9-{name}", title=title, baseline=recipe.name, **changed)
-        yield recipe
-
-
 SCALED = {"scale": 0.125}
-CIFAR = (RESNET9, GROUPED, ANNIHILATED, *one_change_each(
-    ANNIHILATED, ("scaled", "logits times 0.125", {"model_options": SCALED}),
-    ("reflect", "mirrored pixels instead of black ones around the image", {
-        "augment": (("RandomCrop", {"padding": 4, "mode": "reflect"}), *CROP_FLIP_CUTOUT[1:])}),
-    ("smooth", "label smoothing 0.2", {"label_smoothing": 0.2}),
-    ("decay", "no weight decay on biases and normalisations", {"decay_all": False}),
-    ("average", "weights averaged over the last epoch", {"average": 0.99}),
-    ("best", "the mean of an image and its mirror image when measured", {
-        "model_options": SCALED | {"mirror": True}, "claim": Claim(6_573_130, 24, 95.0), "headline": True})))
+CIFAR = [RESNET9, GROUPED, ANNIHILATED]
+for name, title, changed in (  # they add up: each is compared with the one before
+        ("scaled", "logits times 0.125", {"model_options": SCALED}),
+        ("reflect", "mirrored pixels instead of black ones around the image", {
+            "augment": (("RandomCrop", {"padding": 4, "mode": "reflect"}), *CROP_FLIP_CUTOUT[1:])}),
+        ("smooth", "label smoothing 0.2", {"label_smoothing": 0.2}),
+        ("decay", "no weight decay on biases and normalisations", {"decay_all": False}),
+        ("average", "weights averaged over the last epoch", {"average": 0.99}),
+        ("best", "the mean of an image and its mirror image when measured", {
+            "model_options": SCALED | {"mirror": True}, "claim": Claim(6_573_130, 24, 95.0), "headline": True})):
+    CIFAR.append(replace(CIFAR[-1], name=f"cifar-resnet9-{name}", title=title, baseline=CIFAR[-1].name, **changed))
 SHORT_CIFAR = tuple(replace(recipe.shortened(8), name=f"{recipe.name}-8", headline=False, baseline="", document="",
                             claim=claim, title=f"{recipe.title}, eight epochs on a CPU")
                     for recipe, claim in ((RESNET9, Claim(6_573_130, 8, 90.0)), (GROUPED, None)))

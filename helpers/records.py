@@ -75,16 +75,6 @@ class Result:
         """Judge a claim on every run of the record."""
         return judge(claim, self.record["parameters"], self.histories, self.record["data"]["source"])
 
-    def extended(self, other: Result) -> Result:
-        """This record with the runs of another one behind its own; each of them keeps when and where it was made."""
-        import numpy
-
-        made = {key: other.record[key] for key in ("recorded", "commit")}
-        runs = self.record["runs"] + [run | made for run in other.record["runs"]]
-        joined = {name: numpy.concatenate([self.arrays[name], other.arrays[name]])
-                  for name in {"predictions", "logits"} & self.arrays.keys()}
-        return Result(self.record | {"runs": runs}, self.arrays | joined)
-
     def save(self) -> None:
         """Write arrays and JSON whole under temporary names, then rename both; remove what killed processes left."""
         import numpy

@@ -1,7 +1,5 @@
 """Residual networks: a block adds its input to what its two convolutions make of it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """ResNet-9 for CIFAR-10, as document 002 was assigned it, and the document's own version with grouped convolutions."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -1,7 +1,5 @@
 """Run a session's notebook without a browser, to an HTML page, or in place to commit it."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

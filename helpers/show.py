@@ -1,7 +1,5 @@
 """Images and fields over them, as ``helpers.plots`` gives them, and what those share with its charts."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import matplotlib.pyplot as plt

@@ -1,7 +1,5 @@
 """What is known of each data set, and its sources: torchvision's files, images in class folders or zips, a download."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -1,7 +1,5 @@
 """The torchsummary table of a net, made on a copy, with the exact parameter count where torchsummary miscounts."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import io

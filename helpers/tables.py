@@ -1,7 +1,5 @@
 """Tables in Markdown from the records, and the figures of README and notebooks kept equal to them."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Iterable, Sequence

@@ -4,8 +4,6 @@ The net runs on torch's ``meta`` device, where tensors have shapes and no values
 comes to a handler by its name (``helpers.operations``). What has none is an error: nothing is guessed.
 """
 
-from __future__ import annotations
-
 import copy
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """The training loop, the one-cycle schedule, and checkpoints that a killed run resumes from."""
 
-from __future__ import annotations
-
 import math
 import sys
 import time
@@ -18,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from helpers.checkpoint import State
-from helpers.environment import CourseError
+from helpers.environment import CourseError, half_precision
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -102,13 +100,6 @@ def _check_finite(steps: list[tuple[float, torch.Tensor]], label: str) -> None:
         step = int(finite.int().argmin())  # the first
         raise CourseError(f"{label}, step {step + 1}: the loss is {float(steps[step][1])} at a learning rate of "
                           f"{steps[step][0]:.3g}: take a lower one; a checkpoint of the epoch before is kept")
-
-
-def half_precision(device: torch.device) -> torch.dtype | None:
-    """The 16-bit numbers that a device calculates fast in: bfloat16, float16 on older GPUs, None on all but CUDA."""
-    if device.type != "cuda":
-        return None
-    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
 def loss_scaler(device: torch.device) -> GradScaler:

@@ -118,12 +118,8 @@ def test_a_record_tells_its_origin_and_its_command():
     told = result(accuracies=(99, 98, 97))
     assert told.command == "python -m helpers experiment first --seeds 3"
     assert told.provenance == "recorded 2026-01-02, cpu (x86, 2 threads), torch 2.9.0, commit aaaaaaa"
-    later = result(accuracies=(96, 95), seeds=(3, 4))
-    later.record["commit"] = "b" * 40
-    grown = told.extended(later)
-    assert grown.provenance == "recorded 2026-01-02, cpu (x86, 2 threads), torch 2.9.0, commit aaaaaaa, bbbbbbb"
-    assert grown.accuracy == result(accuracies=(99, 98, 97, 96, 95)).accuracy and "commit" not in told.record["runs"][0]
-    assert grown.arrays["predictions"].shape == (5, 3)
+    told.record["runs"][2]["commit"] = "b" * 40  # as records have it that got seeds later
+    assert told.provenance == "recorded 2026-01-02, cpu (x86, 2 threads), torch 2.9.0, commit aaaaaaa, bbbbbbb"
 
 
 def test_a_paired_difference_is_that_of_a_t_test():
