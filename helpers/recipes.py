@@ -142,7 +142,10 @@ GROUPS = {"cifar": [recipe.name for recipe in CIFAR]}  # recorded together, on a
 
 
 def find(name: str) -> Recipe:
-    """The recipe of that name, cut to two epochs in the smoke profile. Raises ``CourseError`` naming the near ones."""
+    """The recipe of that name, in the smoke profile two epochs of a narrow net. Raises ``CourseError`` naming near ones."""
     if name not in EXPERIMENTS:
-        raise unknown("experiment", name, EXPERIMENTS)
-    return EXPERIMENTS[name].shortened(2) if smoke() else EXPERIMENTS[name]
+        raise unknown("experiment", name, [*EXPERIMENTS, *GROUPS])
+    if not smoke():
+        return EXPERIMENTS[name]
+    short, narrow = EXPERIMENTS[name].shortened(2), {"width": 4} if EXPERIMENTS[name].model == "ResNet9" else {}
+    return replace(short, model_options=short.model_options | narrow)

@@ -431,6 +431,22 @@ def test_a_compiled_net_keeps_the_names_of_its_weights(monkeypatch):
     assert compiled == [list(net.state_dict())]
 
 
+def test_one_command_records_every_net_of_cifar_10(small, monkeypatch, capsys):
+    """Practice data, narrow nets, and one process for all: other tests start the workers."""
+    monkeypatch.setattr(data, "SMOKE_SIZES", {"train": 1100, "test": 20})
+    assert main(["experiment", "cifar", "--seeds", "5"]) == 0
+    names = recipes.GROUPS["cifar"]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "(n = 5)" in line]
+    assert [line.partition(":")[0] for line in lines] == names
+    assert sorted(path.stem for path in (small / "results").glob("*.json")) == sorted(names)
+    for name in names:
+        record = json.loads((small / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        assert [run["seed"] for run in record["runs"]] == [0, 1, 2, 3, 4] and record["recipe"]["mixed"]
+        assert all(len(run["epochs"]) == 2 for run in record["runs"])
+        with numpy.load(small / "results" / f"{name}.npz") as arrays:
+            assert arrays["predictions"].shape == (5, 20)
+
+
 # Searches, and what a notebook shows.
 
 
