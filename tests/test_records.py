@@ -331,13 +331,7 @@ def test_every_experiment_is_recorded_from_a_clean_commit(name):
     assert ("logits" in kept.arrays) == recipe.headline
 
 
-SHORT_OF_SEEDS = ("residual", "depth-44", "depth-44-shortcuts")
-
-
-@pytest.mark.parametrize("name", [
-    pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason=(
-        "for want of hours, three seeds of the residual net and two of 44 layers so far: --seeds 5 and 3 add the others"
-    ))] * (name in SHORT_OF_SEEDS)) for name in RECORDED])
+@pytest.mark.parametrize("name", RECORDED)
 def test_every_experiment_has_three_seeds_and_a_headline_five(name):
     assert len(load_result(name).accuracies) >= (5 if EXPERIMENTS[name].headline else 3)
 
