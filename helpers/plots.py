@@ -194,6 +194,6 @@ def plot_lr_range_test(test: LRRangeTest, rules: Sequence[str] = ("valley", "ste
     low, high = test.smoothed[lowest], test.smoothed[:lowest + 1].max()
     margin = 0.25 * (high - low) or 0.25 * np.ptp(test.smoothed) or 1
     ax.set(xscale="log", ylim=(low - margin, high + margin))
-    ax.legend(fontsize=SMALL)
+    ax.legend(fontsize=SMALL, loc="center left", bbox_to_anchor=(1, 0.5))
     mean = f", mean of {len(test.curves)} orders" if len(test.curves) > 1 else ""
     return _label(ax, noted(f"Learning-rate range test{mean}", test), "learning rate", "loss")
