@@ -137,7 +137,9 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     POINTWISE, POINTWISE_STEP, POINTWISE_OURS, RESIDUAL, *RESIDUAL_RATES, PROJECTED, *FIRST_RATES, *DEEP, *CIFAR, *SHORT_CIFAR,
 )}
 # candidates of searches that have no record yet, by the search's name; a recorded search is defined by its record
-SEARCHES: dict[str, tuple[Recipe, ...]] = {}
+SEARCHES: dict[str, tuple[Recipe, ...]] = {"cifar-rates": tuple(
+    replace(RESNET9.shortened(3), name=f"cifar-rates/{rate}", model_options={"width": 32}, learning_rate=rate)
+    for rate in (0.05, 0.1, 0.2, 0.4))}
 GROUPS = {"cifar": [recipe.name for recipe in CIFAR]}  # recorded together, on a GPU
 
 
