@@ -36,9 +36,9 @@ class Recipe:
 
     ``schedule``: ``"one_cycle"`` (``peak_epoch``, ``annihilate``), ``"step"`` (times ``gamma`` every ``step_size``
     epochs) or ``"constant"``. ``augment`` lists (transform, arguments); ``average`` is the decay of averaged weights, 0
-    for none; ``decay_all=False`` leaves biases and normalisations without weight decay; ``mixed`` is mixed precision and
-    ``compile`` torch's compiler, which change the speed on a GPU. The fields from ``title`` on say how the result is told; ``baseline`` names the recipe that it is compared
-    with, ``document`` what the course's source states of it.
+    for none; ``decay_all=False`` leaves biases and normalisations without weight decay; ``mixed`` (mixed precision) and
+    ``compile`` (torch's compiler) are for the speed on a GPU. The fields from ``title`` on say how the result is told;
+    ``baseline`` names the recipe that it is compared with, ``document`` what the course's source states of it.
     """
 
     name: str

@@ -91,23 +91,21 @@ CROP_FLIP_CUTOUT = (("RandomCrop", {"padding": 4}), ("RandomHorizontalFlip", {})
 RESNET9 = Recipe("cifar-resnet9", "ResNet9", epochs=24, peak_epoch=5, data="cifar10", batch_size=512, learning_rate=0.4,
                  weight_decay=5e-4, annihilate=False, augment=CROP_FLIP_CUTOUT, mixed=True, headline=True,
                  claim=Claim(6_573_130, 24, 94.0), title="ResNet-9 as document 002 was assigned it")
-GROUPED = replace(RESNET9, name="cifar-resnet9-grouped", model_options={"grouped": True}, baseline="cifar-resnet9",
-                  claim=Claim(757_931, 24, 92.0), document="50.23 % (20 epochs)", title="document 002's grouped version")
+GROUPED = replace(RESNET9, name="cifar-resnet9-grouped", model_options={"grouped": True}, baseline=RESNET9.name,
+                  claim=Claim(757_931, 24, 92.0), document="50.23 % (20 epochs)",
+                  title="document 002's grouped version")
 ANNIHILATED = replace(RESNET9, name="cifar-resnet9-annihilate", annihilate=True, claim=None, headline=False,
-                      baseline="cifar-resnet9", title="the rate falls on to almost nothing")
-
-
-SCALED = {"scale": 0.125}
+                      baseline=RESNET9.name, title="the rate falls on to almost nothing")
 CIFAR = [RESNET9, GROUPED, ANNIHILATED]
 for name, title, changed in (  # they add up: each is compared with the one before
-        ("scaled", "logits times 0.125", {"model_options": SCALED}),
+        ("scaled", "logits times 0.125", {"model_options": {"scale": 0.125}}),
         ("reflect", "mirrored pixels instead of black ones around the image", {
             "augment": (("RandomCrop", {"padding": 4, "mode": "reflect"}), *CROP_FLIP_CUTOUT[1:])}),
         ("smooth", "label smoothing 0.2", {"label_smoothing": 0.2}),
         ("decay", "no weight decay on biases and normalisations", {"decay_all": False}),
         ("average", "weights averaged over the last epoch", {"average": 0.99}),
         ("best", "the mean of an image and its mirror image when measured", {
-            "model_options": SCALED | {"mirror": True}, "claim": Claim(6_573_130, 24, 95.0), "headline": True})):
+            "model_options": {"scale": 0.125, "mirror": True}, "claim": Claim(6_573_130, 24, 95.0), "headline": True})):
     CIFAR.append(replace(CIFAR[-1], name=f"cifar-resnet9-{name}", title=title, baseline=CIFAR[-1].name, **changed))
 SHORT_CIFAR = tuple(replace(recipe.shortened(8), name=f"{recipe.name}-8", headline=False, baseline="", document="",
                             claim=claim, title=f"{recipe.title}, eight epochs on a CPU")
@@ -121,8 +119,7 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
             title="a hundredth of the learning rate"),
     replace(FIRST, name="first-one-epoch", epochs=1, peak_epoch=1 / 3, claim=None, baseline="first",
             title="one epoch instead of three"),
-    BUDGET,
-    SHORT,
+    BUDGET, SHORT,
     replace(SHORT, name="budget-5-wide", model="wide_net", baseline="budget-5",
             title="four wide convolutions instead of eight narrow ones"),
     replace(SHORT, name="budget-5-no-norm", model_options={"batch_norm": False}, learning_rate=0.01,
@@ -134,7 +131,8 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
               title=f"sees {pixels} pixels: pools after {' and '.join(map(str, pools)) or 'none'} of five convolutions")
       for pixels, pools in FIELDS.items()),
     LADDER, DROPOUT, EARLY, STEPPED, CYCLED, MOVED, AVERAGED, FEWER, UNMOVED, BEST, SMALL, TINY, LARGE,
-    POINTWISE, POINTWISE_STEP, POINTWISE_OURS, RESIDUAL, *RESIDUAL_RATES, PROJECTED, *FIRST_RATES, *DEEP, *CIFAR, *SHORT_CIFAR,
+    POINTWISE, POINTWISE_STEP, POINTWISE_OURS, RESIDUAL, *RESIDUAL_RATES, PROJECTED, *FIRST_RATES, *DEEP,
+    *CIFAR, *SHORT_CIFAR,
 )}
 # candidates of searches that have no record yet, by the search's name; a recorded search is defined by its record
 SEARCHES: dict[str, tuple[Recipe, ...]] = {"cifar-rates": tuple(
@@ -144,7 +142,7 @@ GROUPS = {"cifar": [recipe.name for recipe in CIFAR]}  # recorded together, on a
 
 
 def find(name: str) -> Recipe:
-    """The recipe of that name, in the smoke profile two epochs of a narrow net. Raises ``CourseError`` naming near ones."""
+    """The recipe of that name; in the smoke profile two epochs of a narrow net. An unknown one is a ``CourseError``."""
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, [*EXPERIMENTS, *GROUPS])
     if not smoke():
