@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, NamedTuple
+from typing import Any, Callable, Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -25,11 +25,12 @@ from torch.utils.data import DataLoader, Dataset
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from gpu_benchmarks import Row, gpu_rows  # noqa: E402
 from helpers import augment, data, models, training  # noqa: E402
 from helpers.data import Batches, ImageData, ImageSplit  # noqa: E402
 from helpers.lr_finder import lr_range_test  # noqa: E402
 from helpers.recipe import Steps  # noqa: E402
-from helpers.recipes import CROP_FLIP_CUTOUT  # noqa: E402
+from helpers.recipes import CROP_FLIP_CUTOUT, RESNET9  # noqa: E402
 
 BATCH, ROUNDS = 128, 3
 RECIPE = augment.RandomAffine(degrees=7, translate=(0.05, 0.05), scale=(0.95, 1.05))
@@ -50,17 +51,6 @@ training.fit(model, batches, data.Batches(mnist.test, 1000), 1, optimizer, show=
 interpret.predict(model, mnist.test)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
-
-
-class Row(NamedTuple):
-    """One line of the table; ``met`` is None where there is nothing to judge."""
-
-    what: str
-    measured: str
-    target: str = ""
-    met: bool | None = None
-    n: str = ""
-    threads: str = ""
 
 
 class Pictures(Dataset):
@@ -227,7 +217,7 @@ def main() -> int:
                 *transforms_rows(cifar.train, "crop, flip and cutout", CROP_FLIP_CUTOUT, Albums, "Albumentations", 6),
                 share_row(mnist.train, "the recipe's affine", RECIPE),
                 share_row(mnist.train, "document 004's", augment.build(augment.DOCUMENT_004)),
-                range_test_row(mnist.train), *loads, memory_row(folder)]
+                range_test_row(mnist.train), *loads, memory_row(folder), *gpu_rows(cifar, RESNET9)]
     kind = "practice data" if mnist.source == "practice" else "the real MNIST"
     print(f"CPU ({platform.machine()}, {os.cpu_count()} cores), torch {torch.__version__}, {kind}\n")
     lines = [Row("what", "measured", "target", None, "n", "threads"), *rows]
