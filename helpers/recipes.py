@@ -142,8 +142,11 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     *CIFAR, *SHORT_CIFAR, *NARROW,
 )}
 # candidates of searches that have no record yet, by the search's name; a recorded search is defined by its record
-SEARCHES: dict[str, tuple[Recipe, ...]] = {"cifar-minutes": tuple(
-    replace(MINUTES.shortened(3), name=f"cifar-minutes/{rate}", learning_rate=rate) for rate in (0.03, 0.1, 0.3))}
+SEARCHES: dict[str, tuple[Recipe, ...]] = {
+    "cifar-rates": tuple(replace(RESNET9.shortened(3), name=f"cifar-rates/{rate}", model_options={"width": 32},
+                                 learning_rate=rate) for rate in (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4)),
+    "cifar-minutes": tuple(replace(MINUTES.shortened(3), name=f"cifar-minutes/{rate}", learning_rate=rate)
+                           for rate in (0.01, 0.03, 0.1))}
 GROUPS = {"cifar": [recipe.name for recipe in CIFAR]}  # recorded together, on a GPU
 
 
