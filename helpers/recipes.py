@@ -99,6 +99,7 @@ ANNIHILATED = replace(RESNET9, name="cifar-resnet9-annihilate", annihilate=True,
 CIFAR = [RESNET9, GROUPED, ANNIHILATED]
 for name, title, changed in (  # they add up: each is compared with the one before
         ("scaled", "logits times 0.125", {"model_options": {"scale": 0.125}}),
+        ("rate", "with those, a highest rate of 0.4", {"learning_rate": 0.4}),
         ("reflect", "mirrored pixels instead of black ones around the image", {
             "augment": (("RandomCrop", {"padding": 4, "mode": "reflect"}), *CROP_FLIP_CUTOUT[1:])}),
         ("smooth", "label smoothing 0.2", {"label_smoothing": 0.2}),
@@ -145,8 +146,10 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
 SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "cifar-rates": tuple(replace(RESNET9.shortened(3), name=f"cifar-rates/{rate}", model_options={"width": 32},
                                  learning_rate=rate) for rate in (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4)),
-    "cifar-minutes": tuple(replace(MINUTES.shortened(3), name=f"cifar-minutes/{rate}", learning_rate=rate)
-                           for rate in (0.01, 0.03, 0.1))}
+    "cifar-minutes": tuple(
+        replace(MINUTES.shortened(3), name=f"cifar-minutes/logits times {scale}, rate {rate}", learning_rate=rate,
+                model_options={"width": 8, "scale": scale})
+        for scale, rates in ((1.0, (0.01, 0.03, 0.1)), (0.125, (0.03, 0.1, 0.3))) for rate in rates)}
 GROUPS = {"cifar": [recipe.name for recipe in CIFAR]}  # recorded together, on a GPU
 
 
