@@ -149,7 +149,7 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "cifar-minutes": tuple(
         replace(MINUTES.shortened(3), name=f"cifar-minutes/logits times {scale}, rate {rate}", learning_rate=rate,
                 model_options={"width": 8, "scale": scale})
-        for scale, rates in ((1.0, (0.01, 0.03, 0.1)), (0.125, (0.03, 0.1, 0.3))) for rate in rates)}
+        for scale, rates in ((1.0, (0.01, 0.03, 0.1, 0.3)), (0.125, (0.03, 0.1, 0.3, 1.0))) for rate in rates)}
 GROUPS = {"cifar": [recipe.name for recipe in CIFAR]}  # recorded together, on a GPU
 
 
