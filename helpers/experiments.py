@@ -12,11 +12,9 @@ from helpers.data import ImageData
 from helpers.environment import NOTEBOOKS, ROOT, CourseError, replacing, smoke
 from helpers.interpret import predict
 from helpers.jobs import MEASURED, Trained, load_for, plan, run_jobs, train
-from helpers.recipes import EXPERIMENTS, SEARCHES, Claim, Recipe, find
-from helpers.records import Result, judge, load_result, results_root
+from helpers.recipes import EXPERIMENTS as EXPERIMENTS, SEARCHES, Claim as Claim, Recipe, find
+from helpers.records import Result, judge as judge, load_result, results_root
 
-__all__ = ["EXPERIMENTS", "SEARCHES", "Claim", "Recipe", "Result", "judge", "load_result", "run", "search",
-           "show_or_train", "train"]
 WEIGHTS_LIMIT = 200_000  # bytes: larger weights are not recorded
 
 

@@ -6,11 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.residual import BasicBlock, ResidualNet
-from helpers.resnet9 import ResNet9
+from helpers.residual import BasicBlock as BasicBlock, ResidualNet as ResidualNet
+from helpers.resnet9 import ResNet9 as ResNet9
 
-__all__ = ["BasicBlock", "PointwiseNet", "ResNet9", "ResidualNet", "SharedNet", "basic_net", "budget_net",
-           "compact_net", "count_parameters", "early_pool_net", "field_net", "first_net", "starter_net", "wide_net"]
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -17,12 +17,10 @@ from torch import nn
 from helpers.environment import CourseError
 from helpers.interpret import Predictions, confusion_matrix, per_class_accuracy
 from helpers.lr_finder import RULES, LRRangeTest
-from helpers.show import (BLUE, FONT, ORANGE, RED, SMALL, new_axes, noted, plot_receptive_field, show_images,
-                          show_misclassified, show_predictions)
+from helpers.show import (BLUE, FONT, ORANGE, RED, SMALL, new_axes, noted, plot_receptive_field as plot_receptive_field,
+                          show_images as show_images, show_misclassified as show_misclassified,
+                          show_predictions as show_predictions)
 
-__all__ = ["plot_accuracy", "plot_by_depth", "plot_confusion", "plot_history", "plot_lr_range_test", "plot_parameters",
-           "plot_per_class", "plot_receptive_field", "plot_schedule", "show_images", "show_misclassified",
-           "show_predictions"]
 
 
 def _label(ax: Axes, title: str, xlabel: str, ylabel: str, grid: str = "both") -> Axes:

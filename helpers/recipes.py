@@ -117,8 +117,7 @@ NARROW = (MINUTES, *(replace(MINUTES, name=f"cifar-minutes-{name}", baseline=MIN
                      for name, title, changed in (
     ("grouped", "grouped convolutions", {"model_options": {"width": 8, "grouped": True}}),
     ("annihilate", "the rate falls on to almost nothing", {"annihilate": True}),
-    ("scaled", "logits times 0.125, at the best rate for them",
-     {"model_options": {"width": 8, "scale": 0.125}, "learning_rate": 1.0}))))
+    ("scaled", "logits times 0.125, rate 1", {"model_options": {"width": 8, "scale": 0.125}, "learning_rate": 1.0}))))
 
 EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     FIRST,

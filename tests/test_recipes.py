@@ -13,6 +13,7 @@ from helpers.experiments import find_candidates, kept_trials
 from helpers.lr_finder import lr_range_test
 from helpers.models import count_parameters
 from helpers.recipes import EXPERIMENTS, GROUPS, SEARCHES, Recipe
+from helpers.records import is_recorded, load_result
 
 TINY = Recipe("tiny", "first_net", epochs=7, learning_rate=0.01, peak_epoch=2, momentum=0.8, weight_decay=0.02)
 
@@ -176,3 +177,20 @@ def test_the_assignments_schedule_is_highest_at_epoch_5_of_24_and_ends_where_it_
     assert rates(EXPERIMENTS["cifar-resnet9-annihilate"], steps)[-1] < taken[-1] / 1000
     short = rates(EXPERIMENTS["cifar-resnet9-8"], steps)
     assert len(short) == 8 * 98 and abs(short.index(max(short)) / len(short) - 5 / 24) < 0.005
+
+
+@pytest.mark.parametrize("name", ["cifar-minutes", "cifar-minutes-scaled"])
+def test_a_narrow_net_has_the_rate_that_its_search_found(name):
+    recipe, losses = EXPERIMENTS[name], {}
+    for trial in kept_trials("cifar-minutes"):
+        if trial["recipe"]["model_options"]["scale"] == recipe.model_options.get("scale", 1.0):
+            losses[trial["recipe"]["learning_rate"]] = trial["validation_loss"]
+    assert len(losses) == 4 and min(losses, key=losses.get) == recipe.learning_rate
+
+
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name.startswith("cifar") and is_recorded(name)])
+def test_a_recorded_run_followed_the_schedule_of_its_recipe(name):
+    recipe, steps = EXPERIMENTS[name], -(-50_000 // EXPERIMENTS[name].batch_size)
+    planned = rates(recipe, steps)[steps - 1::steps]
+    for history in load_result(name).histories:
+        assert [row["learning_rate"] for row in history.epochs] == pytest.approx(planned, abs=1e-6)
