@@ -12,7 +12,7 @@ from helpers.environment import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SESSIONS = ("01_first_network", "02_parameter_budget", "03_receptive_field", "04_under_8000", "05_reading_mistakes",
-            "06_residual_mnist")
+            "06_residual_mnist", "07_cifar_resnet_onecycle")
 
 
 @pytest.mark.parametrize("name", [path.name for path in NOTEBOOKS])
