@@ -10,7 +10,6 @@ from helpers.residual import BasicBlock as BasicBlock, ResidualNet as ResidualNe
 from helpers.resnet9 import ResNet9 as ResNet9
 
 
-
 def count_parameters(model: nn.Module) -> int:
     """Number of trainable values; a tensor used in several places counts once."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

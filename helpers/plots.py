@@ -22,7 +22,6 @@ from helpers.show import (BLUE, FONT, ORANGE, RED, SMALL, new_axes, noted, plot_
                           show_predictions as show_predictions)
 
 
-
 def _label(ax: Axes, title: str, xlabel: str, ylabel: str, grid: str = "both") -> Axes:
     for text, words in ((ax.title, title), (ax.xaxis.label, xlabel), (ax.yaxis.label, ylabel)):
         text.set(text=words, fontsize=FONT)
