@@ -121,14 +121,12 @@ NARROW = (MINUTES, *(replace(MINUTES, name=f"cifar-minutes-{name}", baseline=MIN
 
 EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     FIRST,
-    replace(FIRST, name="first-fast", learning_rate=0.2, claim=None, baseline="first",
-            title="twice the learning rate"),
+    replace(FIRST, name="first-fast", learning_rate=0.2, claim=None, baseline="first", title="twice the learning rate"),
     replace(FIRST, name="first-slow", learning_rate=0.001, claim=None, baseline="first",
             title="a hundredth of the learning rate"),
     replace(FIRST, name="first-one-epoch", epochs=1, peak_epoch=1 / 3, claim=None, baseline="first",
             title="one epoch instead of three"),
-    BUDGET, SHORT,
-    replace(SHORT, name="budget-5-wide", model="wide_net", baseline="budget-5",
+    BUDGET, SHORT, replace(SHORT, name="budget-5-wide", model="wide_net", baseline="budget-5",
             title="four wide convolutions instead of eight narrow ones"),
     replace(SHORT, name="budget-5-no-norm", model_options={"batch_norm": False}, learning_rate=0.01,
             baseline="budget-5", title="without batch normalisation, at its own best rate"),
@@ -140,10 +138,13 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
       for pixels, pools in FIELDS.items()),
     LADDER, DROPOUT, EARLY, STEPPED, CYCLED, MOVED, AVERAGED, FEWER, UNMOVED, BEST, SMALL, TINY, LARGE,
     POINTWISE, POINTWISE_STEP, POINTWISE_OURS, RESIDUAL, *RESIDUAL_RATES, PROJECTED, *FIRST_RATES, *DEEP,
-    *CIFAR, *SHORT_CIFAR, *NARROW,
-)}
+    *CIFAR, *SHORT_CIFAR, *NARROW)}
 # candidates of searches that have no record yet, by the search's name; a recorded search is defined by its record
-SEARCHES: dict[str, tuple[Recipe, ...]] = {}
+SEARCHES: dict[str, tuple[Recipe, ...]] = {search: tuple(
+    replace(recipe.shortened(3), name=f"{search}/{rate}", model_options=recipe.model_options | {"width": 32},
+            learning_rate=rate) for rate in rates)
+    for search, recipe, rates in (("cifar-scaled", EXPERIMENTS["cifar-resnet9-rate"], (0.2, 0.4)),
+                                  ("cifar-grouped", GROUPED, (0.0025, 0.008, 0.025)))}
 GROUPS = {"cifar": [recipe.name for recipe in CIFAR]}  # recorded together, on a GPU
 
 

@@ -42,8 +42,7 @@ KNOWN = {
             "data_batch_1": "c99cafc152244af753f735de768cd75f", "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
             "data_batch_3": "54ebc095f3ab1f0389bbae665268c751", "data_batch_4": "634d18415352ddfa80567beed471001a",
             "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb", "test_batch": "40351d587109b95175f43aff81a1287e",
-            "batches.meta": "5ff9c542aee3614f3951f8cda6e48888"}),
-}
+            "batches.meta": "5ff9c542aee3614f3951f8cda6e48888"})}
 Pool = tuple[torch.Tensor, torch.Tensor]  # images uint8 [N, C, H, W] and labels int64 [N] of a split, train or test
 
 
