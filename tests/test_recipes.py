@@ -175,7 +175,7 @@ def test_the_assignments_schedule_is_highest_at_epoch_5_of_24_and_ends_where_it_
     assert len(taken) == 24 * 98 and taken.index(max(taken)) == 5 * steps - 1
     assert taken[0] == pytest.approx(taken[-1]) and taken[-1] < max(taken) / 20
     assert rates(EXPERIMENTS["cifar-resnet9-annihilate"], steps)[-1] < taken[-1] / 1000
-    short = rates(EXPERIMENTS["cifar-resnet9-8"], steps)
+    short = rates(EXPERIMENTS["cifar-resnet9-best-8"], steps)
     assert len(short) == 8 * 98 and abs(short.index(max(short)) / len(short) - 5 / 24) < 0.005
 
 
