@@ -93,8 +93,7 @@ SHAPES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "cross": lambda x, y: (torch.minimum(x.abs(), y.abs()) < 0.25) & (torch.maximum(x.abs(), y.abs()) < 0.95),
     "crescent": lambda x, y: (x.hypot(y) < 1.0) & ((x - 0.5).hypot(y) > 0.8),
     "bar": lambda x, y: (x.abs() < 0.25) & (y.abs() < 1.0),
-    "corner": lambda x, y: (torch.maximum(x.abs(), y.abs()) < 0.75) & (torch.minimum(x, y) < -0.2),
-}
+    "corner": lambda x, y: (torch.maximum(x.abs(), y.abs()) < 0.75) & (torch.minimum(x, y) < -0.2)}
 
 
 def _shapes(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
