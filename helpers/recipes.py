@@ -142,10 +142,10 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     *CIFAR, *SHORT_CIFAR, *NARROW)}
 # candidates of searches that have no record yet, by the search's name; a recorded search is defined by its record
 SEARCHES: dict[str, tuple[Recipe, ...]] = {search: tuple(
-    replace(recipe.shortened(3), name=f"{search}/{rate}", model_options=recipe.model_options | {"width": 32},
+    replace(recipe.shortened(3), name=f"{search}/{rate}", model_options=recipe.model_options | options | {"width": 32},
             learning_rate=rate) for rate in rates)
-    for search, recipe, rates in (("cifar-scaled", EXPERIMENTS["cifar-resnet9-rate"], (0.2, 0.4)),
-                                  ("cifar-grouped", GROUPED, (0.0025, 0.008, 0.025)))}
+    for search, recipe, options, rates in (("cifar-scaled", EXPERIMENTS["cifar-resnet9-rate"], {}, (0.2, 0.4)),
+                                           ("cifar-grouped", CIFAR[-1], {"grouped": True}, (0.1, 0.2, 0.4)))}
 GROUPS = {"cifar": [recipe.name for recipe in CIFAR]}  # recorded together, on a GPU
 
 
