@@ -91,7 +91,7 @@ def test_an_experiment_prints_its_accuracy_and_its_claim(capsys, monkeypatch):
     called.clear()
     assert main(["experiment", "cifar", "--seeds", "5"]) == 0
     assert called == [(name, range(5), None, False) for name in GROUPS["cifar"]] and len(called) == 10
-    assert capsys.readouterr().out.startswith("cifar-resnet9: 99.50 % (n = 1)\njudged by 94.0\ncifar-resnet9-grouped")
+    assert capsys.readouterr().out.startswith("cifar-resnet9: 99.50 % (n = 1)\njudged by 94.0\ncifar-resnet9-annihilate")
 
 
 def test_data_tells_what_was_found(capsys, monkeypatch):
