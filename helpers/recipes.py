@@ -141,11 +141,10 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     POINTWISE, POINTWISE_STEP, POINTWISE_OURS, RESIDUAL, *RESIDUAL_RATES, PROJECTED, *FIRST_RATES, *DEEP,
     *CIFAR, *SHORT_CIFAR, *NARROW)}
 # candidates of searches that have no record yet, by the search's name; a recorded search is defined by its record
-SEARCHES: dict[str, tuple[Recipe, ...]] = {search: tuple(
-    replace(recipe.shortened(3), name=f"{search}/{rate}", model_options=recipe.model_options | {"width": 32},
-            learning_rate=rate) for rate in rates)
-    for search, recipe, rates in (("cifar-scaled", EXPERIMENTS["cifar-resnet9-rate"], (0.2, 0.4)),
-                                  ("cifar-grouped", CIFAR[-1], (0.1, 0.4)))}
+SEARCHES: dict[str, tuple[Recipe, ...]] = {
+    "cifar-scaled": tuple(
+        replace(EXPERIMENTS["cifar-resnet9-rate"].shortened(3), name=f"cifar-scaled/{rate}", learning_rate=rate,
+                model_options={"scale": 0.125, "width": 32}) for rate in (0.2, 0.4))}
 GROUPS = {"cifar": [recipe.name for recipe in CIFAR]}  # recorded together, on a GPU
 
 
