@@ -279,7 +279,7 @@ def test_a_net_of_cifar_10_without_a_record_is_told_as_one_to_record(course, mon
     monkeypatch.setattr(tables, "EXPERIMENTS", {name: EXPERIMENTS[name] for name in names})
     assert tables.results_table().splitlines()[2:] == [
         "| document 002's grouped version of that | 757,931 | 24 | to be recorded on a GPU | ≥ 92.0 % (last 1) | 50.23 % "
-        "(20 epochs) | – | `python -m helpers experiment cifar --seeds 5` |",
+        "(best of 20 epochs) | – | `python -m helpers experiment cifar --seeds 5` |",
         "| ResNet-9 with all of these, eight epochs on a CPU | 6,573,130 | 8 | to be recorded | ≥ 90.0 % (last 1) | – "
         "| – | `python -m helpers experiment cifar-resnet9-best-8 --seeds 1` |"]
 
