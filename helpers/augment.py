@@ -17,12 +17,17 @@ from helpers.environment import CourseError, unknown
 
 def _uniform(low: float, high: float, like: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
     """One number an image, uniform in [low, high), drawn on the CPU and moved to the images' device."""
-    return (torch.rand(len(like), generator=generator) * (high - low) + low).to(like.device, like.dtype)
+    return _beside(like, (torch.rand(len(like), generator=generator) * (high - low) + low).to(like.dtype))
 
 
 def _integers(high: int, like: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
     """One integer an image, uniform in 0 … high, both included."""
-    return torch.randint(high + 1, (len(like),), generator=generator).to(like.device)
+    return _beside(like, torch.randint(high + 1, (len(like),), generator=generator))
+
+
+def _beside(like: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """``values`` on the images' device. CUDA takes them over at once; to wait for its work would leave it idle."""
+    return values.to(like.device, non_blocking=like.is_cuda)
 
 
 class Compose:
@@ -135,7 +140,7 @@ class Cutout:
             return (places >= start) & (places < start + self.size)
 
         channels, height, width = images.shape[1:]
-        fill = torch.as_tensor(self.fill, dtype=images.dtype, device=images.device).view(1, -1, 1, 1)
+        fill = _beside(images, torch.as_tensor(self.fill, dtype=images.dtype).view(1, -1, 1, 1))
         if self.size > min(height, width) or fill.numel() not in (1, channels):
             raise CourseError(f"Cutout: a square of {self.size} pixels and {fill.numel()} values of fill do not fit "
                               f"into images of {channels}×{height}×{width}")

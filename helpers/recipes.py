@@ -96,7 +96,7 @@ ANNIHILATED = replace(RESNET9, name="cifar-resnet9-annihilate", annihilate=True,
 CIFAR = [RESNET9, ANNIHILATED]
 for name, title, changed in (  # they add up: each is compared with the one before
         ("scaled", "logits times 0.125", {"model_options": {"scale": 0.125}}),
-        ("rate", "with those, a highest rate of 0.4", {"learning_rate": 0.4}),
+        ("rate", "with those, a highest rate of 0.4", {"learning_rate": 0.4, "weight_decay": 5e-4}),
         ("reflect", "mirrored pixels instead of black ones around the image", {
             "augment": (("RandomCrop", {"padding": 4, "mode": "reflect"}), *CROP_FLIP_CUTOUT[1:])}),
         ("smooth", "label smoothing 0.2", {"label_smoothing": 0.2}),
@@ -144,7 +144,10 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
 SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "cifar-scaled": tuple(
         replace(EXPERIMENTS["cifar-resnet9-rate"].shortened(3), name=f"cifar-scaled/{rate}", learning_rate=rate,
-                model_options={"scale": 0.125, "width": 32}) for rate in (0.2, 0.4))}
+                model_options={"scale": 0.125, "width": 32}) for rate in (0.2, 0.4)),
+    "cifar-decay": tuple(
+        replace(RESNET9, name=f"cifar-decay/{rate}-{decay}", learning_rate=rate, weight_decay=decay)
+        for rate, decay in ((0.025, 5e-4), (0.025, 8e-3), (0.05, 4e-3), (0.1, 2e-3), (0.1, 5e-4), (0.2, 1e-3)))}
 GROUPS = {"cifar": [recipe.name for recipe in CIFAR]}  # recorded together, on a GPU
 
 
