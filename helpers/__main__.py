@@ -5,7 +5,6 @@ import sys
 from typing import NoReturn, Sequence
 
 from helpers import environment, experiments, sessions, tables
-from helpers import publish as publishing
 from helpers.data import load
 from helpers.environment import CourseError
 from helpers.recipes import GROUPS
@@ -60,6 +59,8 @@ def report(options: argparse.Namespace) -> None:
 
 def publish(options: argparse.Namespace) -> None:
     """Write the course's public address into setup cells and badges."""
+    from helpers import publish as publishing  # brings nbformat
+
     written = publishing.publish(options.address)
     print("\n".join(f"rewritten: {path.name}" for path in written) or "nothing to change")
 
