@@ -111,7 +111,7 @@ def test_results_and_publish_name_what_they_wrote(capsys, monkeypatch):
     monkeypatch.setattr(pictures, "draw", lambda images: [ROOT / "images" / f"{images.name}.png"])
     monkeypatch.setattr(commands, "load", lambda name, validation: type("Images", (), {"name": name}))
     assert main(["results"]) == 0
-    monkeypatch.setattr(commands.publishing, "publish", lambda address: [])
+    monkeypatch.setattr("helpers.publish.publish", lambda address: [])
     assert main(["publish", "a/b"]) == 0
     assert capsys.readouterr().out.splitlines() == ["rewritten: README.md", "rewritten: mnist.png", "nothing to change"]
 
