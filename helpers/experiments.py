@@ -12,7 +12,7 @@ from helpers.data import ImageData
 from helpers.environment import NOTEBOOKS, ROOT, CourseError, replacing, smoke
 from helpers.interpret import predict
 from helpers.jobs import MEASURED, Trained, load_for, plan, run_jobs, train
-from helpers.recipes import EXPERIMENTS as EXPERIMENTS, SEARCHES, Claim as Claim, Recipe, find
+from helpers.recipes import EXPERIMENTS as EXPERIMENTS, SEARCHES, Claim as Claim, Recipe, find, quick
 from helpers.records import Result, judge as judge, load_result, results_root
 
 WEIGHTS_LIMIT = 200_000  # bytes: larger weights are not recorded
@@ -74,7 +74,7 @@ def commit() -> str:
 
 
 def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[dict[str, Any]]:
-    """Train every candidate of a search on 55,000 images and measure on 5,000 others; test images are never loaded.
+    """Train every candidate of a search on all training images but 5,000 and measure on those; no test image is loaded.
 
     Each trial (recipe, seed, validation loss and accuracy after the last epoch) is kept in ``results/search/NAME.json``
     and not done again. Raises ``CourseError`` for an unknown name, no real data and a damaged file.
@@ -133,5 +133,5 @@ def show_or_train(name: str, data: ImageData) -> Result:
         result = load_result(name)
         print(f"{result.provenance}: {result.command}")
         return result
-    recipe = recipe.shortened(3) if data.source == "practice" else recipe
+    recipe = quick(recipe, 3) if data.source == "practice" else recipe
     return assemble(recipe, data, {0: train(recipe, 0, data.train, data.test)})

@@ -71,7 +71,7 @@ def fitting(recipe: Recipe, split: ImageSplit, device: torch.device) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One seed of one recipe, for a process of its own; ``searching`` trains on 55,000 images and measures on 5,000."""
+    """One seed of one recipe, for a process of its own; ``searching`` measures on training images that it leaves out."""
 
     recipe: Recipe
     seed: int

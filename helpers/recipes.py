@@ -96,7 +96,8 @@ ANNIHILATED = replace(RESNET9, name="cifar-resnet9-annihilate", annihilate=True,
 CIFAR = [RESNET9, ANNIHILATED]
 for name, title, changed in (  # they add up: each is compared with the one before
         ("scaled", "logits times 0.125", {"model_options": {"scale": 0.125}}),
-        ("rate", "with those, a highest rate of 0.4", {"learning_rate": 0.4, "weight_decay": 5e-4}),
+        ("rate", "with those, a highest rate of 0.4 and a weight decay of 0.0005", {
+            "learning_rate": 0.4, "weight_decay": 5e-4}),
         ("reflect", "mirrored pixels instead of black ones around the image", {
             "augment": (("RandomCrop", {"padding": 4, "mode": "reflect"}), *CROP_FLIP_CUTOUT[1:])}),
         ("smooth", "label smoothing 0.2", {"label_smoothing": 0.2}),
@@ -113,7 +114,8 @@ SHORT_CIFAR = tuple(replace(recipe.shortened(8), name=f"{recipe.name}-8", headli
                     for recipe, claim, title in ((CIFAR[-2], Claim(6_573_130, 8, 90.0), "ResNet-9 with all of these"),
                                                  (CIFAR[-1], None, CIFAR[-1].title)))
 MINUTES = replace(RESNET9.shortened(5), name="cifar-minutes", model_options={"width": 8}, batch_size=128, claim=None,
-                  headline=False, learning_rate=0.1, title="narrow: an eighth of ResNet-9's channels, five epochs")
+                  headline=False, learning_rate=0.1, weight_decay=5e-4,
+                  title="narrow: an eighth of ResNet-9's channels, five epochs")
 NARROW = (MINUTES, *(replace(MINUTES, name=f"cifar-minutes-{name}", title=f"narrow: {title}", baseline=MINUTES.name,
                              **changed) for name, title, changed in (
     ("grouped", "grouped convolutions", {"model_options": {"width": 8, "grouped": True}}),
@@ -141,13 +143,7 @@ EXPERIMENTS: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     POINTWISE, POINTWISE_STEP, POINTWISE_OURS, RESIDUAL, *RESIDUAL_RATES, PROJECTED, *FIRST_RATES, *DEEP,
     *CIFAR, *SHORT_CIFAR, *NARROW)}
 # candidates of searches that have no record yet, by the search's name; a recorded search is defined by its record
-SEARCHES: dict[str, tuple[Recipe, ...]] = {
-    "cifar-scaled": tuple(
-        replace(EXPERIMENTS["cifar-resnet9-rate"].shortened(3), name=f"cifar-scaled/{rate}", learning_rate=rate,
-                model_options={"scale": 0.125, "width": 32}) for rate in (0.2, 0.4)),
-    "cifar-decay": tuple(
-        replace(RESNET9, name=f"cifar-decay/{rate}-{decay}", learning_rate=rate, weight_decay=decay)
-        for rate, decay in ((0.025, 5e-4), (0.025, 8e-3), (0.05, 4e-3), (0.1, 2e-3), (0.1, 5e-4), (0.2, 1e-3)))}
+SEARCHES: dict[str, tuple[Recipe, ...]] = {}
 GROUPS = {"cifar": [recipe.name for recipe in CIFAR]}  # recorded together, on a GPU
 
 
@@ -155,7 +151,10 @@ def find(name: str) -> Recipe:
     """The recipe of that name; in the smoke profile two epochs of a narrow net. An unknown one is a ``CourseError``."""
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, [*EXPERIMENTS, *GROUPS])
-    if not smoke():
-        return EXPERIMENTS[name]
-    short, narrow = EXPERIMENTS[name].shortened(2), {"width": 4} if EXPERIMENTS[name].model == "ResNet9" else {}
-    return replace(short, model_options=short.model_options | narrow)
+    return quick(EXPERIMENTS[name], 2) if smoke() else EXPERIMENTS[name]
+
+
+def quick(recipe: Recipe, epochs: int) -> Recipe:
+    """The recipe over few epochs, for practice data; of ResNet-9 a sixteenth of the channels."""
+    narrow = {"width": 4} if recipe.model == "ResNet9" else {}
+    return replace(recipe.shortened(epochs), model_options=recipe.model_options | narrow)

@@ -12,7 +12,7 @@ from helpers.environment import ROOT, CourseError, seed_everything
 from helpers.experiments import find_candidates, kept_trials
 from helpers.lr_finder import lr_range_test
 from helpers.models import count_parameters
-from helpers.recipes import EXPERIMENTS, GROUPS, SEARCHES, Recipe
+from helpers.recipes import EXPERIMENTS, GROUPS, SEARCHES, Recipe, quick
 from helpers.records import is_recorded, load_result
 
 TINY = Recipe("tiny", "first_net", epochs=7, learning_rate=0.01, peak_epoch=2, momentum=0.8, weight_decay=0.02)
@@ -177,6 +177,22 @@ def test_the_assignments_schedule_is_highest_at_epoch_5_of_24_and_ends_where_it_
     assert rates(EXPERIMENTS["cifar-resnet9-annihilate"], steps)[-1] < taken[-1] / 1000
     short = rates(EXPERIMENTS["cifar-resnet9-best-8"], steps)
     assert len(short) == 8 * 98 and abs(short.index(max(short)) / len(short) - 5 / 24) < 0.005
+
+
+@pytest.mark.parametrize("name, parameters", [("cifar-resnet9-best", 27_000), ("cifar-resnet9-grouped", 5_500),
+                                              ("budget", 9_274)])
+def test_practice_data_get_few_epochs_and_a_narrow_resnet9(name, parameters):
+    recipe, short = EXPERIMENTS[name], quick(EXPERIMENTS[name], 3)
+    assert count_parameters(short.build_model()) <= parameters
+    assert (short.epochs, short.peak_epoch) == (3, pytest.approx(3 * recipe.peak_epoch / recipe.epochs))
+    assert recipe.model_options.items() <= short.model_options.items() and short.augment == recipe.augment
+
+
+def test_the_assigned_rate_and_decay_are_those_that_read_most_of_the_validation_images():
+    best = max(kept_trials("cifar-decay"), key=lambda trial: trial["validation_accuracy"])
+    recipe = EXPERIMENTS["cifar-resnet9"]
+    assert (best["recipe"]["learning_rate"], best["recipe"]["weight_decay"]) == (recipe.learning_rate,
+                                                                                recipe.weight_decay)
 
 
 @pytest.mark.parametrize("name", ["cifar-minutes", "cifar-minutes-scaled"])
