@@ -131,7 +131,7 @@ class Cutout:
     """
 
     def __init__(self, size: int = 8, fill: float | Sequence[float] = 0.0) -> None:
-        self.size, self.fill = size, fill
+        self.size, self.fill = size, torch.as_tensor(fill).view(1, -1, 1, 1)
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         def inside(length: int) -> torch.Tensor:
@@ -140,11 +140,11 @@ class Cutout:
             return (places >= start) & (places < start + self.size)
 
         channels, height, width = images.shape[1:]
-        fill = _beside(images, torch.as_tensor(self.fill, dtype=images.dtype).view(1, -1, 1, 1))
-        if self.size > min(height, width) or fill.numel() not in (1, channels):
-            raise CourseError(f"Cutout: a square of {self.size} pixels and {fill.numel()} values of fill do not fit "
-                              f"into images of {channels}×{height}×{width}")
-        return torch.where(inside(height)[:, None, :, None] & inside(width)[:, None, None, :], fill, images)
+        self.fill = self.fill.to(images.device, images.dtype)  # and it stays there
+        if self.size > min(height, width) or self.fill.numel() not in (1, channels):
+            raise CourseError(f"Cutout: a square of {self.size} pixels and {self.fill.numel()} values of fill do not "
+                              f"fit into images of {channels}×{height}×{width}")
+        return torch.where(inside(height)[:, None, :, None] & inside(width)[:, None, None, :], self.fill, images)
 
 
 TRANSFORMS = {kind.__name__: kind for kind in (RandomAffine, ColorJitter, RandomCrop, RandomHorizontalFlip, Cutout)}

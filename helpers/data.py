@@ -159,7 +159,7 @@ class Batches:
         count = len(self.split)
         order = torch.randperm(count, generator=self.generator) if self.shuffle else torch.arange(count)
         for indices in order.to(self.device).split(self.batch_size):
-            images = self._images[indices].float().div_(255)
+            images = self._images[indices] / 255
             if self.augment is not None:
                 images = self.augment(images, self.generator)
             yield (images - self._mean).div_(self._std), self._labels[indices]

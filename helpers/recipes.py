@@ -156,5 +156,5 @@ def find(name: str) -> Recipe:
 
 def quick(recipe: Recipe, epochs: int) -> Recipe:
     """The recipe over few epochs, for practice data; of ResNet-9 a sixteenth of the channels."""
-    narrow = {"width": 4} if recipe.model == "ResNet9" else {}
-    return replace(recipe.shortened(epochs), model_options=recipe.model_options | narrow)
+    narrow = recipe.model_options | {"width": 4} if recipe.model == "ResNet9" else recipe.model_options
+    return replace(recipe.shortened(epochs), model_options=narrow)
