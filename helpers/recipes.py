@@ -96,7 +96,7 @@ ANNIHILATED = replace(RESNET9, name="cifar-resnet9-annihilate", annihilate=True,
 CIFAR = [RESNET9, ANNIHILATED]
 for name, title, changed in (  # they add up: each is compared with the one before
         ("scaled", "logits times 0.125", {"model_options": {"scale": 0.125}}),
-        ("rate", "with those, a highest rate of 0.4 and a weight decay of 0.0005", {
+        ("rate", "logits times 0.125, a highest rate of 0.4, a weight decay of 0.0005", {
             "learning_rate": 0.4, "weight_decay": 5e-4}),
         ("reflect", "mirrored pixels instead of black ones around the image", {
             "augment": (("RandomCrop", {"padding": 4, "mode": "reflect"}), *CROP_FLIP_CUTOUT[1:])}),
