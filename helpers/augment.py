@@ -20,13 +20,8 @@ def _uniform(low: float, high: float, like: torch.Tensor, generator: torch.Gener
     return _beside(like, (torch.rand(len(like), generator=generator) * (high - low) + low).to(like.dtype))
 
 
-def _integers(high: int, like: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
-    """One integer an image, uniform in 0 … high, both included."""
-    return _beside(like, torch.randint(high + 1, (len(like),), generator=generator))
-
-
 def _beside(like: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """``values`` on the images' device. CUDA takes them over at once; to wait for its work would leave it idle."""
+    """``values``, made on the CPU, on the images' device. CUDA takes them at once: to wait would leave it idle."""
     return values.to(like.device, non_blocking=like.is_cuda)
 
 
@@ -108,7 +103,8 @@ class RandomCrop:
     def __call__(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         height, width = images.shape[-2:]
         windows = F.pad(images, [self.padding] * 4, mode=self.mode).unfold(2, height, 1).unfold(3, width, 1)
-        row, column = (_integers(2 * self.padding, images, generator) for _ in "yx")
+        row, column = (_beside(images, torch.randint(2 * self.padding + 1, (len(images),), generator=generator))
+                       for _ in "yx")
         return windows[torch.arange(len(images), device=images.device), :, row, column]
 
 
@@ -119,7 +115,7 @@ class RandomHorizontalFlip:
         self.p = p
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-        flipped = _uniform(0, 1, images, generator) < self.p
+        flipped = _beside(images, torch.rand(len(images), generator=generator) < self.p)
         return torch.where(flipped.view(-1, 1, 1, 1), images.flip(-1), images)
 
 
@@ -131,20 +127,20 @@ class Cutout:
     """
 
     def __init__(self, size: int = 8, fill: float | Sequence[float] = 0.0) -> None:
-        self.size, self.fill = size, torch.as_tensor(fill).view(1, -1, 1, 1)
+        self.size, self.fill = size, fill
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         def inside(length: int) -> torch.Tensor:
-            start = _integers(length - self.size, images, generator)[:, None]
-            places = torch.arange(length, device=images.device)
-            return (places >= start) & (places < start + self.size)
+            start = torch.randint(length - self.size + 1, (len(images), 1), generator=generator)
+            places = torch.arange(length)
+            return _beside(images, (places >= start) & (places < start + self.size))
 
         channels, height, width = images.shape[1:]
-        self.fill = self.fill.to(images.device, images.dtype)  # and it stays there
-        if self.size > min(height, width) or self.fill.numel() not in (1, channels):
-            raise CourseError(f"Cutout: a square of {self.size} pixels and {self.fill.numel()} values of fill do not "
-                              f"fit into images of {channels}×{height}×{width}")
-        return torch.where(inside(height)[:, None, :, None] & inside(width)[:, None, None, :], self.fill, images)
+        fill = _beside(images, torch.as_tensor(self.fill, dtype=images.dtype).view(1, -1, 1, 1))
+        if self.size > min(height, width) or fill.numel() not in (1, channels):
+            raise CourseError(f"Cutout: a square of {self.size} pixels and {fill.numel()} values of fill do not fit "
+                              f"into images of {channels}×{height}×{width}")
+        return torch.where(inside(height)[:, None, :, None] & inside(width)[:, None, None, :], fill, images)
 
 
 TRANSFORMS = {kind.__name__: kind for kind in (RandomAffine, ColorJitter, RandomCrop, RandomHorizontalFlip, Cutout)}

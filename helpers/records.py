@@ -59,7 +59,8 @@ class Result:
     def provenance(self) -> str:
         """When, on what and from which commits (``+``: and changed files) the record and seeds added later were made."""
         made, on = self.record, self.record["environment"]
-        commits = {each["commit"][:7] + each["commit"][40:]: 0 for each in (made, *made["runs"]) if "commit" in each}
+        commits = [each["commit"] for each in (made, *made["runs"]) if "commit" in each]
+        commits = dict.fromkeys(commit[:7] + "+" * commit.endswith("+") for commit in commits)
         return (f"recorded {made['recorded'][:10]}, {on['device']} ({on['device_name']}, {on['threads']} "
                 f"thread{'s' * (on['threads'] > 1)}), torch {on['torch']}, commit {', '.join(commits)}")
 
