@@ -4,11 +4,13 @@ import argparse
 import sys
 from typing import NoReturn, Sequence
 
-from helpers import environment, experiments, sessions, tables
+from helpers import environment, experiments
 from helpers.data import load
+from helpers.data.known import KNOWN
 from helpers.environment import CourseError
-from helpers.recipes import GROUPS
-from helpers.sources import KNOWN
+from helpers.experiments import search as searching
+from helpers.experiments.catalogue import EXPERIMENTS, GROUPS
+from helpers.upkeep import readme, sessions
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,20 +29,20 @@ def experiment(options: argparse.Namespace) -> None:
     """Train a named recipe, or all of a group, over several seeds, record the last epoch, and judge claims."""
     for name in GROUPS.get(options.name, [options.name]):
         result = experiments.run(name, range(options.seeds), options.jobs, options.fresh)
-        claim = experiments.EXPERIMENTS[name].claim
+        claim = EXPERIMENTS[name].claim
         print(f"{name}: {result.accuracy}", *([result.judge(claim)] if claim else []), sep="\n")
 
 
 def search(options: argparse.Namespace) -> None:
     """Compare a recipe's candidates on a validation split, and print them, lowest mean loss first."""
-    print(experiments.ranking(experiments.search(options.name, range(options.seeds), options.jobs)))
+    print(searching.ranking(searching.search(options.name, range(options.seeds), options.jobs)))
 
 
 def results(options: argparse.Namespace) -> None:
     """Rewrite the figures in README and notebooks, and README's pictures, from the records."""
-    from helpers import pictures  # brings matplotlib
+    from helpers.upkeep import pictures  # brings matplotlib
 
-    written = [*tables.write_results(), *pictures.draw(load("mnist", validation=0))]
+    written = [*readme.write_results(), *pictures.draw(load("mnist", validation=0))]
     print("\n".join(f"rewritten: {path.name}" for path in written))
 
 
@@ -59,7 +61,7 @@ def report(options: argparse.Namespace) -> None:
 
 def publish(options: argparse.Namespace) -> None:
     """Write the course's public address into setup cells and badges."""
-    from helpers import publish as publishing  # brings nbformat
+    from helpers.upkeep import publish as publishing  # brings nbformat
 
     written = publishing.publish(options.address)
     print("\n".join(f"rewritten: {path.name}" for path in written) or "nothing to change")

@@ -167,7 +167,7 @@ def albumentations_pipeline(name: str) -> Any:
     by whole pixels, and has a random state of its own: ``pipeline.set_random_seed(seed)``. Raises ``CourseError`` for
     another name, or where Albumentations is not installed.
     """
-    from helpers.sources import KNOWN
+    from helpers.data.known import KNOWN
 
     if name not in KNOWN:
         raise unknown("pipeline", name, KNOWN)

@@ -1,7 +1,6 @@
 """What a net got wrong: predictions over a whole split, mistakes by loss, accuracy per class, confusions."""
 
 import math
-from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -9,6 +8,8 @@ import torch
 
 from helpers.data import Batches, ImageSplit
 from helpers.environment import CourseError
+from helpers.intervals import wilson
+from helpers.markdown import Table
 
 
 class Predictions:
@@ -83,29 +84,21 @@ def misclassified(predictions: Predictions, count: int | None = None) -> torch.T
     return wrong[predictions.losses[wrong].argsort(descending=True, stable=True)][:count]
 
 
-def wilson_interval(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """Score interval in percent (Wilson 1927): the roots p of (successes/trials - p)² = z² p (1 - p) / trials."""
-    if trials == 0:
-        return 0.0, 100.0
-    share, square = successes / trials, z * z / trials
-    centre = (share + square / 2) / (1 + square)
-    half = math.sqrt(square * share * (1 - share) + square * square / 4) / (1 + square)
-    # At both ends rounding would leave the share outside its own interval.
-    return (100 * (centre - half) if successes else 0.0), (100 * (centre + half) if successes < trials else 100.0)
-
-
 def per_class_accuracy(predictions: Predictions) -> list[ClassAccuracy]:
     """Accuracy of every class with its 95 % Wilson interval, in the order of the classes."""
     matrix = confusion_matrix(predictions)
     counts = zip(predictions.split.classes, matrix.diagonal().tolist(), matrix.sum(1).tolist())
-    return [ClassAccuracy(name, hits, count, 100 * hits / count if count else math.nan, *wilson_interval(hits, count))
+    return [ClassAccuracy(name, hits, count, 100 * hits / count if count else math.nan, *wilson(hits, count))
             for name, hits, count in counts]
 
 
-def markdown_table(rows: Iterable[ClassAccuracy]) -> str:
-    """The rows of ``per_class_accuracy`` as a Markdown table, with counts and intervals."""
-    head = "| class | correct | of | accuracy | 95 % interval |\n|---|---:|---:|---:|:---:|\n"
-    return head + "\n".join("| {} | {:,} | {:,} | {:.2f} % | {:.2f}–{:.2f} % |".format(*row) for row in rows)
+def per_class_table(predictions: Predictions) -> Table:
+    """``per_class_accuracy`` as a table, with counts and intervals."""
+    rows = []
+    for row in per_class_accuracy(predictions):
+        interval = f"{row.low:.2f}–{row.high:.2f} %"
+        rows.append((row.name, f"{row.correct:,}", f"{row.count:,}", f"{row.accuracy:.2f} %", interval))
+    return Table(("class", "correct", "of", "accuracy", "95 % interval"), rows)
 
 
 def confusion_matrix(predictions: Predictions) -> torch.Tensor:

@@ -26,23 +26,27 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from gpu_benchmarks import Row, gpu_rows  # noqa: E402
-from helpers import augment, data, models, training  # noqa: E402
-from helpers.data import Batches, ImageData, ImageSplit  # noqa: E402
-from helpers.lr_finder import lr_range_test  # noqa: E402
-from helpers.recipe import Steps  # noqa: E402
-from helpers.recipes import CROP_FLIP_CUTOUT, RESNET9  # noqa: E402
+
+from helpers import augment, data, training
+from helpers.data import Batches, ImageData, ImageSplit
+from helpers.experiments.cifar10 import CROP_FLIP_CUTOUT, RESNET9
+from helpers.experiments.recipe import Steps
+from helpers.lr_finder import lr_range_test
+from helpers.models.residual import ResidualNet
+from helpers.models.small import compact_net
 
 BATCH, ROUNDS = 128, 3
 RECIPE = augment.RandomAffine(degrees=7, translate=(0.05, 0.05), scale=(0.95, 1.05))
 TRAINING = """
 import resource, sys, torch
-from helpers import augment, data, interpret, models, plots, training
+from helpers import augment, data, interpret, training
+from helpers.models.small import budget_net
 
 torch.manual_seed(0)
 torch.set_num_threads(int(sys.argv[3]))
 data.download = lambda name, root: None
 mnist = data.load("mnist", sys.argv[1], validation=0)
-steps, model = int(sys.argv[2]), models.budget_net()
+steps, model = int(sys.argv[2]), budget_net()
 transform = augment.RandomAffine(degrees=7, translate=(0.05, 0.05), scale=(0.95, 1.05))
 batches = data.Batches(mnist.train.subset(slice(128 * steps)), 128, transform, shuffle=True)
 optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, nesterov=True)
@@ -138,7 +142,7 @@ def transforms_rows(split: ImageSplit, what: str, steps: Steps, slow: type[Datas
 
 def share_row(split: ImageSplit, name: str, transform: Callable[..., torch.Tensor], steps: int = 20) -> Row:
     """Share of a training step of the 6,084-parameter net that is spent on data and augmentation."""
-    model = models.compact_net().to(memory_format=torch.channels_last)
+    model = compact_net().to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, nesterov=True)
     training.train_one_epoch(model, Batches(split.subset(slice(BATCH * 2)), BATCH, transform), optimizer)  # warm
     batches = Timed(Batches(split.subset(slice(BATCH * steps)), BATCH, transform, shuffle=True))
@@ -152,7 +156,7 @@ def share_row(split: ImageSplit, name: str, transform: Callable[..., torch.Tenso
 
 def range_test_row(split: ImageSplit, steps: int = 100) -> Row:
     """What a range test costs, against as many training steps of the 19,074-parameter net: the best round of each."""
-    model = models.ResidualNet().to(memory_format=torch.channels_last)
+    model = ResidualNet().to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, nesterov=True)
     batches = Batches(split.subset(slice(BATCH * steps)), BATCH, shuffle=True)
     ways = {"training": lambda: training.train_one_epoch(model, batches, optimizer),

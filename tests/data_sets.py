@@ -14,7 +14,7 @@ from PIL import Image
 from torchvision import datasets
 
 from helpers import data
-from helpers.sources import KNOWN
+from helpers.data.known import KNOWN
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from helpers.data import Batches, ImageData
 from helpers.environment import half_precision, pick_device
-from helpers.recipe import Recipe
+from helpers.experiments.recipe import Recipe
 from helpers.training import loss_scaler, train_one_epoch
 
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 
-from helpers import publish
+from helpers.upkeep import publish
 
 MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(home|root|work|tmp|usr|opt|mnt|private|Users)\b|\b[A-Z]:\\+Users", re.ASCII)
 LINK = re.compile(r"""\]\(\s*<?([^)\s>]*)[^)]*\)  # [text](target "title")

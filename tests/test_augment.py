@@ -13,10 +13,18 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as V
 
 from helpers import augment
-from helpers.augment import ColorJitter, Compose, Cutout, RandomAffine, RandomCrop, RandomHorizontalFlip, affine
+from helpers.augment import (
+    ColorJitter,
+    Compose,
+    Cutout,
+    RandomAffine,
+    RandomCrop,
+    RandomHorizontalFlip,
+    affine,
+)
 from helpers.data import Batches, ImageSplit
+from helpers.data.known import KNOWN
 from helpers.environment import CourseError
-from helpers.sources import KNOWN
 
 EVERY = (RandomAffine(10, (0.1, 0.1), (0.8, 1.2), 5), ColorJitter(0.4, 0.4), RandomCrop(4), RandomCrop(4, "reflect"),
          RandomHorizontalFlip(), Cutout(8), augment.build(augment.DOCUMENT_004),

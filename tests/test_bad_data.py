@@ -13,6 +13,7 @@ from PIL import Image
 from torchvision import datasets
 
 from helpers import data
+from helpers.data.known import DataError
 from helpers.environment import CourseError
 
 pytestmark = pytest.mark.usefixtures("apart")
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("apart")
 
 def error_of(name: str, root: Path, *words: str) -> None:
     """``load`` raises a DataError of one line with all these words, and leaves the cache of a sound split at most."""
-    with pytest.raises(data.DataError) as raised:
+    with pytest.raises(DataError) as raised:
         data.load(name, root, validation=0)
     assert isinstance(raised.value, CourseError) and "\n" not in str(raised.value)
     assert all(word in str(raised.value) for word in words), str(raised.value)
@@ -144,7 +145,7 @@ def test_an_image_that_cannot_be_decoded(tmp_path, content):
 
 @pytest.mark.parametrize("name, near", [("minst", "mnist"), ("cifar", "cifar10"), ("x", "mnist, cifar10")])
 def test_an_unknown_name_says_the_near_ones(name, near):
-    with pytest.raises(data.DataError, match=f"unknown data set '{name}'; there is: {near}$"):
+    with pytest.raises(DataError, match=f"unknown data set '{name}'; there is: {near}$"):
         data.load(name)
 
 
@@ -161,6 +162,6 @@ def test_a_folder_or_file_that_cannot_be_read(tmp_path, monkeypatch, function):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(*{"listdir": (os, "listdir"), "open": (datasets.utils, "calculate_md5")}[function], refuse)
-    with pytest.raises(data.DataError, match="cannot be read .Permission denied.: make it readable") as raised:
+    with pytest.raises(DataError, match="cannot be read .Permission denied.: make it readable") as raised:
         data.load("mnist", tmp_path)
     assert str(folder if function == "listdir" else folder / "train-images-idx3-ubyte") in str(raised.value)

@@ -10,7 +10,8 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision import transforms
 
-from helpers.data import Batches, DataError, ImageSplit
+from helpers.data import Batches, ImageSplit
+from helpers.data.known import DataError
 from helpers.environment import ROOT, CourseError
 
 
@@ -104,7 +105,6 @@ def test_no_float_copy_of_the_data_set_is_held():
     pytest.importorskip("resource")
     script = """
 import resource, torch
-from helpers.data import Batches, ImageSplit
 def split_of(count):
     return ImageSplit(torch.ones(count, 1, 28, 28, dtype=torch.uint8), torch.zeros(count).long(), "a", (0.5,), (0.5,))
 list(Batches(split_of(128), 128, shuffle=True))

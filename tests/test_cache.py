@@ -108,7 +108,6 @@ def test_two_processes_caching_at_once_both_succeed(tmp_path):
     command = [sys.executable, "-c", """
 import sys, torch
 from pathlib import Path
-from helpers import data
 root = Path(sys.argv[1])
 pool = torch.arange(600 * 784).view(600, 1, 28, 28).to(torch.uint8), torch.arange(600) % 10
 source = data.Source("folder", [Path(data.__file__)], lambda split: pool)

@@ -15,8 +15,9 @@ from data_sets import apart, random_pools, same, write_folders, write_idx, write
 from PIL import Image
 from torchvision import datasets
 
-from helpers import data, practice, sources
-from helpers.sources import KNOWN
+from helpers import data
+from helpers.data import practice, sources
+from helpers.data.known import KNOWN, DataError
 
 pytestmark = pytest.mark.usefixtures("apart")
 
@@ -91,7 +92,7 @@ def test_validation_is_split_off_by_the_seed_and_the_rest_keeps_its_order(tmp_pa
 @pytest.mark.parametrize("validation", [-1, 40, 41, 2.5])
 def test_a_validation_split_that_does_not_fit_is_an_error(tmp_path, monkeypatch, validation):
     write_idx(tmp_path, random_pools("mnist"), monkeypatch)
-    with pytest.raises(data.DataError, match=f"validation={validation} .* give 0 to 39"):
+    with pytest.raises(DataError, match=f"validation={validation} .* give 0 to 39"):
         data.load("mnist", tmp_path, validation=validation)
 
 

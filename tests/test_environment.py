@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from helpers import environment
+from helpers.data.known import KNOWN
 from helpers.environment import ROOT, CourseError, replacing, unknown
-from helpers.sources import KNOWN
 
 
 def test_a_seed_fixes_every_generator_and_another_changes_them():

@@ -16,10 +16,18 @@ import psutil
 import pytest
 import torch
 
-from helpers import data, environment, experiments, jobs, models, recipes, records
+from helpers import data, environment, experiments
 from helpers.__main__ import main
 from helpers.environment import ROOT, CourseError
+from helpers.experiments import catalogue, jobs, load_result, records
+from helpers.experiments.catalogue import EXPERIMENTS, GROUPS, SEARCHES, find
+from helpers.experiments.mnist import FIRST
+from helpers.experiments.recipe import Recipe
+from helpers.experiments.records import commit
+from helpers.experiments.runs import load_for, train
+from helpers.experiments.search import ranking, search
 from helpers.interpret import predict
+from helpers.models.small import first_net
 
 NAME, SEEDS = "budget", [0, 1]
 LINE = re.compile(rf"{NAME}, seed (\d): epoch +(\d)/2 ")
@@ -97,7 +105,7 @@ def uninterrupted(threads):
     """The same experiment in this process, with so many threads and without a checkpoint."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    recipe, images = recipes.find(NAME), data.load("mnist", validation=0)
+    recipe, images = find(NAME), data.load("mnist", validation=0)
     trained = {seed: experiments.train(recipe, seed, images.train, images.test, show=False) for seed in SEEDS}
     result = experiments.assemble(recipe, images, trained)
     torch.set_num_threads(before)
@@ -178,7 +186,7 @@ def test_a_record_holds_what_is_needed_to_judge_and_repeat_it(small):
     assert list(record) == ["name", "recipe", "parameters", "train_images", "data", "environment", "commit", "recorded",
                             "runs"]
     assert (record["name"], record["parameters"], record["train_images"]) == (NAME, 9274, 800)
-    assert record["recipe"] == json.loads(json.dumps(recipes.find(NAME).hyperparameters()))
+    assert record["recipe"] == json.loads(json.dumps(find(NAME).hyperparameters()))
     assert record["data"] == {"name": "mnist", "source": "practice", "digest": data.load("mnist").digest}
     assert record["environment"].keys() >= {"device", "device_name", "torch", "python", "threads"}
     assert [run["seed"] for run in record["runs"]] == SEEDS
@@ -192,7 +200,7 @@ def test_a_record_holds_what_is_needed_to_judge_and_repeat_it(small):
 def test_the_commit_is_marked_where_the_package_differs_from_it(tmp_path, monkeypatch):
     monkeypatch.setattr(experiments, "ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert experiments.commit() == "unknown"
+    assert commit() == "unknown"
 
     def git(*command):
         identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
@@ -203,13 +211,13 @@ def test_the_commit_is_marked_where_the_package_differs_from_it(tmp_path, monkey
         (tmp_path / name).write_text("old")
     git("init", "-q"), git("add", "."), git("commit", "-qm", "first")
     head = git("rev-parse", "HEAD").strip()
-    assert len(head) == 40 and experiments.commit() == head
+    assert len(head) == 40 and commit() == head
     (tmp_path / "README.md").write_text("new")
-    assert experiments.commit() == head
+    assert commit() == head
     (tmp_path / "helpers" / "code.py").write_text("new")
-    assert experiments.commit() == head + "+"
+    assert commit() == head + "+"
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert experiments.commit() == "unknown"
+    assert commit() == "unknown"
 
 
 def test_a_headline_keeps_logits_and_weights_that_give_its_accuracy(small):
@@ -220,7 +228,7 @@ def test_a_headline_keeps_logits_and_weights_that_give_its_accuracy(small):
     assert arrays["logits"].shape == (2, 100, 10) and arrays["logits"].dtype == numpy.float16
     right = (arrays["predictions"] == images.test.labels.numpy()).mean(1) * 100
     assert right.tolist() == pytest.approx([run["epochs"][-1]["test_accuracy"] for run in result.record["runs"]])
-    model = recipes.find(NAME).build_model()
+    model = find(NAME).build_model()
     model.load_state_dict({name[8:]: torch.from_numpy(arrays[name]) for name in arrays if name.startswith("weights/")})
     assert numpy.array_equal(predict(model, images.test).predicted, arrays["predictions"][0])
 
@@ -237,7 +245,7 @@ def test_predictions_are_those_of_the_full_logits_where_rounded_ones_tie(small):
             return torch.tensor([[1.0, 1.0001] + 8 * [0.0]]).expand(len(images), -1)
 
     images = data.load("mnist", validation=0)
-    arrays = experiments.assemble(recipes.find(NAME), images, {0: (Close(1, 1), experiments_history())}).arrays
+    arrays = experiments.assemble(find(NAME), images, {0: (Close(1, 1), experiments_history())}).arrays
     assert (arrays["predictions"] == 1).all() and (arrays["logits"].argmax(2) == 0).all()
 
 
@@ -247,7 +255,7 @@ def experiments_history():
 
 def test_a_seed_repeats_its_numbers_and_another_gives_others(small):
     images = data.load("mnist", validation=0)
-    first, again, other = (experiments.train(recipes.find(NAME), seed, images.train, images.test, show=False)[1].epochs
+    first, again, other = (experiments.train(find(NAME), seed, images.train, images.test, show=False)[1].epochs
                            for seed in (3, 3, 4))
     assert [row | {"seconds": 0} for row in first] == [row | {"seconds": 0} for row in again]
     assert first[-1]["train_loss"] != other[-1]["train_loss"]
@@ -264,7 +272,7 @@ def test_a_record_with_the_seeds_is_not_made_again_and_one_that_lacks_some_is(sm
     shutil.rmtree(small / "experiments")
     anew = experiments.run("first", range(4))
     assert len(trained) == 10 and numbers(anew.record)["runs"][:3] == numbers(more.record)["runs"]
-    assert len(records.load_result("first", small / "results", recipes.find("first")).arrays["predictions"]) == 4
+    assert len(load_result("first", small / "results", find("first")).arrays["predictions"]) == 4
 
 
 def spy(calls, function):
@@ -276,7 +284,7 @@ def spy(calls, function):
 
 def test_a_record_of_another_recipe_is_refused_until_it_is_made_anew(small, monkeypatch):
     experiments.run("first", [0])
-    monkeypatch.setitem(recipes.EXPERIMENTS, "first", replace(recipes.FIRST, learning_rate=0.01))
+    monkeypatch.setitem(EXPERIMENTS, "first", replace(FIRST, learning_rate=0.01))
     with pytest.raises(CourseError, match="another recipe.*--fresh"):
         experiments.run("first", [0])
     assert experiments.run("first", [0], fresh=True).record["recipe"]["learning_rate"] == 0.01
@@ -287,7 +295,7 @@ def folders(*recipe, seeds=(0,), workers=1, digest="abc"):
 
 
 def test_a_folder_belongs_to_all_that_numbers_depend_on(small, monkeypatch):
-    recipe = recipes.FIRST
+    recipe = FIRST
     seen = [folders(recipe), folders(replace(recipe, momentum=0.8)), folders(recipe, digest="abd"),
             folders(recipe, digest="")]
     processors(monkeypatch, 64)
@@ -302,13 +310,13 @@ def test_a_folder_belongs_to_all_that_numbers_depend_on(small, monkeypatch):
     (8, 5, None, (5, 1)), (8, 2, None, (2, 4)), (2, 5, None, (2, 1)), (2, 5, 1, (1, 2)), (2, 5, 4, (4, 1))])
 def test_processors_are_shared_out_among_the_workers(monkeypatch, cores, seeds, workers, expected):
     processors(monkeypatch, cores)
-    todo, workers = jobs.plan([recipes.FIRST], range(seeds), workers, "abc")
+    todo, workers = jobs.plan([FIRST], range(seeds), workers, "abc")
     assert (workers, todo[0].threads) == expected and len(todo) == seeds
 
 
 def test_on_a_gpu_one_process_works_at_a_time(monkeypatch):
     monkeypatch.setattr(environment, "pick_device", lambda: torch.device("cuda"))
-    assert jobs.plan([recipes.FIRST], range(5), None, "abc")[1] == 1
+    assert jobs.plan([FIRST], range(5), None, "abc")[1] == 1
 
 
 # Bad input.
@@ -345,8 +353,8 @@ def test_without_real_data_the_command_names_three_ways_out(small, capsys, monke
 
 
 def checkpoint_of(name, seed=0):
-    recipe = recipes.find(name)
-    job, = jobs.plan([recipe], [seed], 1, jobs.load_for(recipe, False).digest)[0]
+    recipe = find(name)
+    job, = jobs.plan([recipe], [seed], 1, load_for(recipe, False).digest)[0]
     job.folder.mkdir(parents=True, exist_ok=True)
     return job, job.folder / f"seed-{seed}.checkpoint"
 
@@ -384,7 +392,7 @@ class Quits(jobs.Job):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_worker_that_just_ends_is_an_error(small, seed):
     with pytest.raises(CourseError, match=f"first, seed {seed}: its process ended too early"):
-        jobs.run_jobs([Quits(recipes.find("first"), seed, small, 1, False)], 1)
+        jobs.run_jobs([Quits(find("first"), seed, small, 1, False)], 1)
 
 
 def scarce(monkeypatch, limit):
@@ -394,11 +402,11 @@ def scarce(monkeypatch, limit):
             if len(images[0]) > limit:
                 raise torch.OutOfMemoryError("CUDA out of memory")
 
-        net = models.first_net()
+        net = first_net()
         net.register_forward_pre_hook(forward)
         return net
 
-    monkeypatch.setattr(recipes.Recipe, "build_model", build)
+    monkeypatch.setattr(Recipe, "build_model", build)
 
 
 @pytest.mark.parametrize("limit, words", [(40, "those of 32 do"), (64, "those of 64 do"), (1, "those of 1 do"),
@@ -426,8 +434,8 @@ def test_a_compiled_net_keeps_the_names_of_its_weights(monkeypatch):
     compiled = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda net: compiled.append(list(net.state_dict())))
     split = data.load("mnist", validation=0).train.subset(range(4))
-    recipe = replace(recipes.find("first"), epochs=2, batch_size=2, compile=True)
-    net, _ = jobs.train(recipe, 0, split, split, show=False)
+    recipe = replace(find("first"), epochs=2, batch_size=2, compile=True)
+    net, _ = train(recipe, 0, split, split, show=False)
     assert compiled == [list(net.state_dict())]
 
 
@@ -435,7 +443,7 @@ def test_one_command_records_every_net_of_cifar_10(small, monkeypatch, capsys):
     """Practice data, narrow nets, and one process for all: other tests start the workers."""
     monkeypatch.setattr(data, "SMOKE_SIZES", {"train": 1100, "test": 20})
     assert main(["experiment", "cifar", "--seeds", "5"]) == 0
-    names = recipes.GROUPS["cifar"]
+    names = GROUPS["cifar"]
     lines = [line for line in capsys.readouterr().out.splitlines() if "(n = 5)" in line]
     assert [line.partition(":")[0] for line in lines] == names
     assert sorted(path.stem for path in (small / "results").glob("*.json")) == sorted(names)
@@ -453,9 +461,9 @@ def test_one_command_records_every_net_of_cifar_10(small, monkeypatch, capsys):
 @pytest.fixture
 def tiny(small, monkeypatch):
     """A search of two candidates, and a list of the options of every load."""
-    found = tuple(replace(recipes.find("first"), name=f"tiny/{rate}", learning_rate=rate, epochs=1, peak_epoch=0.5)
+    found = tuple(replace(find("first"), name=f"tiny/{rate}", learning_rate=rate, epochs=1, peak_epoch=0.5)
                   for rate in (0.05, 0.1))
-    monkeypatch.setitem(experiments.SEARCHES, "tiny", found)
+    monkeypatch.setitem(SEARCHES, "tiny", found)
     loads = []
     monkeypatch.setattr(jobs, "load", spy(loads, data.load))
     return loads
@@ -464,24 +472,24 @@ def tiny(small, monkeypatch):
 def test_a_search_never_loads_the_test_images(tiny, monkeypatch):
     measured = []
     monkeypatch.setattr(jobs, "Batches", spy(measured, data.Batches))
-    experiments.search("tiny", [0])
+    search("tiny", [0])
     assert tiny and all(options == {"validation": 5000, "test": False} for _, options in tiny)
-    assert len(jobs.load_for(recipes.FIRST, searching=True).test) == 0
+    assert len(load_for(FIRST, searching=True).test) == 0
     assert [len(arguments[0]) for arguments, _ in measured] == 2 * [600, 200]  # no 100 test images
 
 
 def test_every_trial_is_kept_and_none_is_done_again(tiny, small, monkeypatch):
-    first = experiments.search("tiny", [0])
+    first = search("tiny", [0])
     trained = []
     monkeypatch.setattr(jobs.training, "train_one_epoch", spy(trained, jobs.training.train_one_epoch))
-    both = experiments.search("tiny", [0, 1])
+    both = search("tiny", [0, 1])
     assert len(first) == 2 and both[:2] == first and len(trained) == 2
     kept = json.loads((small / "results" / "search" / "tiny.json").read_text(encoding="utf-8"))
     assert kept["trials"] == both and kept.keys() >= {"name", "environment", "commit"}
     assert [(trial["recipe"]["name"], trial["seed"]) for trial in both] == [
         ("tiny/0.05", 0), ("tiny/0.1", 0), ("tiny/0.05", 1), ("tiny/0.1", 1)]
     assert all(trial["validation_loss"] > 0 and 0 <= trial["validation_accuracy"] <= 100 for trial in both)
-    assert experiments.search("tiny", [1]) == both and len(trained) == 2
+    assert search("tiny", [1]) == both and len(trained) == 2
 
 
 def test_a_damaged_record_of_a_search_is_named(tiny, small, capsys):
@@ -497,7 +505,7 @@ def test_candidates_are_ranked_by_mean_validation_loss():
         return {"recipe": recipe, "validation_loss": loss, "validation_accuracy": accuracy}
 
     trials = [trial("b", 1, 0.3, 90), trial("a", 1, 0.1, 99), trial("a", 1, 0.4, 97), trial("b", 2, 0.2, 98)]
-    assert experiments.ranking(trials).splitlines() == [
+    assert ranking(trials).splitlines() == [
         "0.20000  98.00 %  n = 1  b", "0.25000  98.00 %  n = 2  a", "0.30000  90.00 %  n = 1  b"]
 
 
@@ -506,7 +514,7 @@ def test_a_notebook_shows_the_record_on_real_data_and_trains_where_it_is_asked_t
     real = replace(images, source="folder")
     monkeypatch.setattr(environment, "pick_device", lambda: torch.device("cpu"))
     monkeypatch.setattr(records, "NOTEBOOKS", small)
-    monkeypatch.setitem(recipes.EXPERIMENTS, NAME, recipes.find(NAME))
+    monkeypatch.setitem(EXPERIMENTS, NAME, find(NAME))
     with pytest.raises(CourseError, match="python -m helpers experiment budget"):
         experiments.show_or_train(NAME, real)
     recorded = experiments.run(NAME, SEEDS)
@@ -520,7 +528,7 @@ def test_a_notebook_shows_the_record_on_real_data_and_trains_where_it_is_asked_t
 
 
 def test_a_notebook_trains_on_practice_data_and_judges_nothing(small, monkeypatch):
-    monkeypatch.setattr(recipes, "smoke", lambda: False)
+    monkeypatch.setattr(catalogue, "smoke", lambda: False)
     result = experiments.show_or_train(NAME, data.load("mnist", validation=0))
     assert len(result.histories[0].epochs) == 3 and len(result.record["runs"]) == 1
-    assert "NOT JUDGED" in str(result.judge(recipes.EXPERIMENTS[NAME].claim))
+    assert "NOT JUDGED" in str(result.judge(EXPERIMENTS[NAME].claim))

@@ -3,13 +3,13 @@
 import time
 from dataclasses import replace
 
+import gpu_benchmarks
 import pytest
 import torch
 
-import gpu_benchmarks
 from helpers import data
 from helpers.environment import pick_device
-from helpers.recipes import RESNET9
+from helpers.experiments.cifar10 import RESNET9
 
 NARROW = replace(RESNET9, model_options={"width": 4}, batch_size=32)
 CPU = torch.device("cpu")

@@ -16,13 +16,13 @@ from helpers.environment import CourseError, seed_everything
 from helpers.interpret import (
     Predictions,
     confusion_matrix,
-    markdown_table,
     misclassified,
     most_confused,
     per_class_accuracy,
+    per_class_table,
     predict,
-    wilson_interval,
 )
+from helpers.intervals import wilson
 
 NAMES = ("ant", "bee", "cow", "dog")
 
@@ -174,19 +174,19 @@ def roots(successes: int, trials: int, z: float) -> list[float]:
 @pytest.mark.parametrize("z", [1.0, 1.96, 2.576])
 @pytest.mark.parametrize(("successes", "trials"), [(0, 1), (1, 1), (1, 2), (0, 9), (9, 9), (9940, 10_000), (37, 980)])
 def test_wilson_interval_solves_its_equation(successes: int, trials: int, z: float) -> None:
-    low, high = wilson_interval(successes, trials, z)
+    low, high = wilson(successes, trials, z)
     assert (low, high) == pytest.approx(roots(successes, trials, z), abs=1e-6)
     # Exactly, so that error bars never come out negative.
     assert 0 <= low <= 100 * successes / trials <= high <= 100
 
 
 def test_wilson_interval_equals_published_values() -> None:
-    assert wilson_interval(81, 263) == pytest.approx((25.53, 36.62), abs=0.01)  # Newcombe 1998, table I, method 3
-    assert wilson_interval(15, 148) == pytest.approx((6.24, 16.05), abs=0.01)
-    assert wilson_interval(0, 20) == pytest.approx((0.0, 16.11), abs=0.01)
-    assert wilson_interval(1, 29) == pytest.approx((0.61, 17.18), abs=0.01)
-    assert wilson_interval(9940, 10_000) == pytest.approx((99.23, 99.53), abs=0.01)
-    assert wilson_interval(0, 0) == (0.0, 100.0)
+    assert wilson(81, 263) == pytest.approx((25.53, 36.62), abs=0.01)  # Newcombe 1998, table I, method 3
+    assert wilson(15, 148) == pytest.approx((6.24, 16.05), abs=0.01)
+    assert wilson(0, 20) == pytest.approx((0.0, 16.11), abs=0.01)
+    assert wilson(1, 29) == pytest.approx((0.61, 17.18), abs=0.01)
+    assert wilson(9940, 10_000) == pytest.approx((99.23, 99.53), abs=0.01)
+    assert wilson(0, 0) == (0.0, 100.0)
 
 
 def test_per_class_accuracy_counts_like_a_loop_and_knows_an_empty_class() -> None:
@@ -195,13 +195,13 @@ def test_per_class_accuracy_counts_like_a_loop_and_knows_an_empty_class() -> Non
     for index, row in enumerate(rows):
         mine = [guess == index for label, guess in zip(labels, predicted) if label == index]
         assert (row.name, row.correct, row.count) == (NAMES[index], sum(mine), len(mine))
-        assert (row.low, row.high) == wilson_interval(sum(mine), len(mine))
+        assert (row.low, row.high) == wilson(sum(mine), len(mine))
         assert math.isnan(row.accuracy) if not mine else row.accuracy == pytest.approx(100 * sum(mine) / len(mine))
     assert (rows[2].count, rows[2].low, rows[2].high) == (0, 0, 100)
 
 
 def test_markdown_table_has_a_line_for_every_class() -> None:
-    lines = markdown_table(per_class_accuracy(with_classes([0, 0, 0, 1, 1, 3], [0, 2, 0, 1, 1, 0]))).splitlines()
+    lines = per_class_table(per_class_accuracy(with_classes([0, 0, 0, 1, 1, 3], [0, 2, 0, 1, 1, 0]))).splitlines()
     assert len(lines) == 2 + len(NAMES) and {line.count("|") for line in lines} == {6}
     assert lines[2] == "| ant | 2 | 3 | 66.67 % | 20.77–93.85 % |"
     assert lines[4] == "| cow | 0 | 0 | nan % | 0.00–100.00 % |"

@@ -10,10 +10,12 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from helpers import __main__ as commands
-from helpers import data, experiments, pictures, sessions, tables
+from helpers import data, experiments
 from helpers.__main__ import main, parser
 from helpers.environment import ROOT, CourseError
-from helpers.recipes import GROUPS
+from helpers.experiments import tables
+from helpers.experiments.catalogue import GROUPS
+from helpers.upkeep import pictures, sessions
 
 GOOD = ["run 01", "run 2 --train --save", "experiment budget", "experiment budget --seeds 3 --jobs 1 --fresh",
         "search budget --seeds 1 --jobs 2", "results", "data", "report", "publish owner/name"]

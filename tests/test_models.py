@@ -6,11 +6,22 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import models
 from helpers.models import count_parameters
+from helpers.models.small import (
+    PointwiseNet,
+    SharedNet,
+    basic_net,
+    budget_net,
+    compact_net,
+    early_pool_net,
+    field_net,
+    first_net,
+    starter_net,
+    wide_net,
+)
 
-NETS = (models.starter_net, models.first_net, models.budget_net, models.wide_net, models.compact_net, models.basic_net,
-        models.early_pool_net, models.PointwiseNet)
+NETS = (starter_net, first_net, budget_net, wide_net, compact_net, basic_net,
+        early_pool_net, PointwiseNet)
 LAYERS = {"conv": "Conv2d", "relu": "ReLU", "norm": "BatchNorm2d", "drop": "Dropout", "max": "MaxPool2d",
           "avg": "AvgPool2d"}
 
@@ -48,8 +59,8 @@ def layer_rows(net: nn.Module) -> list[tuple[str, tuple[int, ...], int]]:
     return rows
 
 
-@pytest.mark.parametrize(("net", "table", "total"), [(models.budget_net, DOCUMENT_001, 9274),
-                                                     (models.compact_net, DOCUMENT_003, 6084)])
+@pytest.mark.parametrize(("net", "table", "total"), [(budget_net, DOCUMENT_001, 9274),
+                                                     (compact_net, DOCUMENT_003, 6084)])
 def test_every_row_of_the_documents_table_is_rebuilt(net, table, total):
     *rows, flatten = layer_rows(net())
     assert rows == document_rows(table) and sum(count for _, _, count in rows) == total
@@ -57,14 +68,14 @@ def test_every_row_of_the_documents_table_is_rebuilt(net, table, total):
 
 
 def test_every_row_of_document_004_is_rebuilt():
-    rows = layer_rows(models.PointwiseNet())
+    rows = layer_rows(PointwiseNet())
     assert rows == document_rows(DOCUMENT_004) and sum(count for _, _, count in rows) == 7640
 
 
 def test_document_004_orders_relu_and_normalisation_as_its_code_does():
     """By the formulas of its forward pass, written out; where its code has no ReLU there is none."""
     torch.manual_seed(0)
-    net, x = models.PointwiseNet().eval(), torch.rand(2, 1, 28, 28)
+    net, x = PointwiseNet().eval(), torch.rand(2, 1, 28, 28)
     c, n = net.convs, net.norms
     for norm in n:
         nn.init.normal_(norm.weight), nn.init.normal_(norm.bias)
@@ -76,7 +87,7 @@ def test_document_004_orders_relu_and_normalisation_as_its_code_does():
     torch.testing.assert_close(net(x), c[7](y).view(-1, 10))
 
 
-@pytest.mark.parametrize("net, before", [(models.basic_net, 3), (models.early_pool_net, 2), (models.compact_net, 2)])
+@pytest.mark.parametrize("net, before", [(basic_net, 3), (early_pool_net, 2), (compact_net, 2)])
 def test_the_ladder_pools_after_a_field_of_seven_or_five(net, before):
     kinds = [type(layer) for layer in net()]
     convs = [layer for layer in net()[:kinds.index(nn.MaxPool2d)] if isinstance(layer, nn.Conv2d)]
@@ -87,7 +98,7 @@ def test_the_ladder_pools_after_a_field_of_seven_or_five(net, before):
 @pytest.mark.parametrize("options", [{}, {"channels": 6, "uses": (1, 3)}, {"channels": 8, "separable": True}])
 def test_the_shared_net_is_one_convolution_used_again_with_its_own_norms_and_shortcuts(options):
     torch.manual_seed(0)
-    net, x = models.SharedNet(**options).eval(), torch.rand(2, 1, 28, 28)
+    net, x = SharedNet(**options).eval(), torch.rand(2, 1, 28, 28)
     for norm in net.norms.modules():
         if isinstance(norm, nn.BatchNorm2d):
             nn.init.normal_(norm.weight), nn.init.normal_(norm.running_mean)
@@ -101,27 +112,27 @@ def test_the_shared_net_is_one_convolution_used_again_with_its_own_norms_and_sho
 
 
 def test_the_field_nets_differ_in_their_pooling_alone():
-    nets = [[layer for layer in models.field_net(pools) if not isinstance(layer, nn.MaxPool2d)]
+    nets = [[layer for layer in field_net(pools) if not isinstance(layer, nn.MaxPool2d)]
             for pools in ((), (3,), (2, 4), (1, 2), (1, 2, 3))]
     assert {str(net) for net in nets} == {str(nets[0])}
 
 
 @pytest.mark.parametrize(("net", "count"), [
-    (models.starter_net, 6_379_786), (models.budget_net, 9_274), (lambda: models.budget_net(batch_norm=False), 9_122),
-    (models.compact_net, 6_084), (models.first_net, 5_958), (models.wide_net, 9_292), (models.basic_net, 7_964),
-    (models.early_pool_net, 7_824), (models.PointwiseNet, 7_640), (models.SharedNet, 4_270), (models.field_net, 4_874)])
+    (starter_net, 6_379_786), (budget_net, 9_274), (lambda: budget_net(batch_norm=False), 9_122),
+    (compact_net, 6_084), (first_net, 5_958), (wide_net, 9_292), (basic_net, 7_964),
+    (early_pool_net, 7_824), (PointwiseNet, 7_640), (SharedNet, 4_270), (field_net, 4_874)])
 def test_counts_are_exact(net, count):
     assert count_parameters(net()) == count
 
 
 def test_the_starters_count_is_that_of_seven_convolutions_with_biases():
     channels = [1, 32, 64, 128, 256, 512, 1024, 10]
-    assert sum(9 * i * o + o for i, o in zip(channels, channels[1:])) == count_parameters(models.starter_net())
-    assert not [layer for layer in models.starter_net() if isinstance(layer, (nn.Linear, nn.BatchNorm2d))]
+    assert sum(9 * i * o + o for i, o in zip(channels, channels[1:])) == count_parameters(starter_net())
+    assert not [layer for layer in starter_net() if isinstance(layer, (nn.Linear, nn.BatchNorm2d))]
 
 
 def test_the_wide_net_has_half_the_convolutions_at_the_same_budget():
-    deep, wide = models.budget_net(), models.wide_net()
+    deep, wide = budget_net(), wide_net()
     assert abs(count_parameters(wide) / count_parameters(deep) - 1) <= 0.03
     assert [sum(isinstance(layer, nn.Conv2d) for layer in net) for net in (deep, wide)] == [8, 4]
 
@@ -141,18 +152,18 @@ def test_no_net_has_a_fully_connected_layer(net):
 
 
 def test_images_of_a_batch_do_not_meet_in_evaluation():
-    net, images = models.budget_net().eval(), torch.rand(3, 1, 28, 28)
+    net, images = budget_net().eval(), torch.rand(3, 1, 28, 28)
     torch.testing.assert_close(net(images)[1:2], net(images[1:2]))
 
 
 def test_without_batch_normalisation_only_the_normalisations_are_gone():
-    kinds = [type(layer) for layer in models.budget_net() if not isinstance(layer, nn.BatchNorm2d)]
-    assert [type(layer) for layer in models.budget_net(batch_norm=False)] == kinds
+    kinds = [type(layer) for layer in budget_net() if not isinstance(layer, nn.BatchNorm2d)]
+    assert [type(layer) for layer in budget_net(batch_norm=False)] == kinds
 
 
 def test_dropout_is_as_strong_as_asked_for():
-    assert {layer.p for layer in models.compact_net(0.03) if isinstance(layer, nn.Dropout)} == {0.03}
-    assert {layer.p for layer in models.compact_net() if isinstance(layer, nn.Dropout)} == {0.0}
+    assert {layer.p for layer in compact_net(0.03) if isinstance(layer, nn.Dropout)} == {0.03}
+    assert {layer.p for layer in compact_net() if isinstance(layer, nn.Dropout)} == {0.0}
 
 
 def test_a_shared_tensor_counts_once():

@@ -7,8 +7,8 @@ import pytest
 from hygiene import LINK, link_problems, problems
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from helpers import publish
 from helpers.environment import ROOT
+from helpers.upkeep import publish
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SESSIONS = ("01_first_network", "02_parameter_budget", "03_receptive_field", "04_under_8000", "05_reading_mistakes",

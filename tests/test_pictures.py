@@ -6,10 +6,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy
 
-from helpers import pictures
 from helpers.data import load
 from helpers.environment import ROOT
-from helpers.records import load_result
+from helpers.experiments import load_result
+from helpers.plots.nets import residual_net
+from helpers.upkeep import pictures
 
 IMAGES = sorted((ROOT / "images").iterdir())
 
@@ -29,7 +30,7 @@ def test_the_frontier_shows_the_records():
 
 
 def test_the_residual_net_is_drawn_with_its_maps_and_shortcuts():
-    ax = pictures.residual_net()
+    ax = residual_net()
     texts = [text.get_text() for text in ax.texts]
     assert ax.get_title() == "19,074 parameters" and len(ax.patches) == 8  # seven convolutions and the linear layer
     assert [text.split("\n")[-1] for text in texts if "×" in text] == [

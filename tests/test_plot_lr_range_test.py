@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 
 from helpers.environment import CourseError
 from helpers.lr_finder import LRRangeTest
-from helpers.plots import plot_lr_range_test
+from helpers.plots.charts import plot_lr_range_test
 
 matplotlib.use("Agg")
 

@@ -14,8 +14,9 @@ from torch import nn
 
 from helpers.data import ImageSplit
 from helpers.environment import CourseError
-from helpers.plots import plot_receptive_field
-from helpers.receptive_field import EffectiveReceptiveField, ReceptiveFieldTable, receptive_field_table
+from helpers.plots.fields import plot_receptive_field
+from helpers.receptive_field.measured import EffectiveReceptiveField
+from helpers.receptive_field.table import ReceptiveFieldTable, receptive_field_table
 
 matplotlib.use("Agg")
 

@@ -18,11 +18,23 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from torch import nn
 
-from helpers import models, plots
+from helpers import plots
 from helpers.data import ImageSplit
 from helpers.environment import CourseError
-from helpers.interpret import Predictions, confusion_matrix, misclassified, wilson_interval
-from helpers.show import RED
+from helpers.interpret import Predictions, confusion_matrix, misclassified
+from helpers.intervals import wilson
+from helpers.models.small import first_net, starter_net
+from helpers.plots.charts import (
+    plot_accuracy,
+    plot_by_depth,
+    plot_confusion,
+    plot_history,
+    plot_per_class,
+    plot_schedule,
+)
+from helpers.plots.images import show_images, show_misclassified, show_predictions
+from helpers.plots.nets import plot_parameters
+from helpers.plots.style import RED
 from helpers.training import History, one_cycle
 
 matplotlib.use("Agg")
@@ -74,7 +86,7 @@ def assert_legible(ax: Axes) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_show_images_draws_the_pixels_and_classes(channels: int) -> None:
     split = make_split(channels=channels)
-    axes = plots.show_images(split, [3, 0, 17])
+    axes = show_images(split, [3, 0, 17])
     for ax, index in zip(axes, [3, 0, 17], strict=True):
         pixels = split.images[index].permute(1, 2, 0).numpy()
         assert np.array_equal(drawn(ax).reshape(pixels.shape), pixels)
@@ -85,20 +97,20 @@ def test_show_images_draws_the_pixels_and_classes(channels: int) -> None:
 
 
 def test_show_images_draws_the_first_24_in_rows_of_8_by_default() -> None:
-    axes = plots.show_images(make_split())
+    axes = show_images(make_split())
     assert len(axes) == 24 and len({round(ax.get_subplotspec().rowspan.start) for ax in axes}) == 3
     assert [ax.get_title() for ax in axes[:5]] == ["ant", "bee", "cow", "dog", "ant"]
-    assert len(plots.show_images(make_split(5))) == 5
+    assert len(show_images(make_split(5))) == 5
 
 
 def test_show_images_takes_masks_and_slices() -> None:
     split = make_split()
-    assert [ax.get_title() for ax in plots.show_images(split, split.labels == 2)] == ["cow"] * 10
-    assert [ax.get_title() for ax in plots.show_images(split, slice(1, 3))] == ["bee", "cow"]
+    assert [ax.get_title() for ax in show_images(split, split.labels == 2)] == ["cow"] * 10
+    assert [ax.get_title() for ax in show_images(split, slice(1, 3))] == ["bee", "cow"]
 
 
 def test_show_images_says_that_no_image_was_chosen() -> None:
-    axes = plots.show_images(make_split(note="practice data"), [])
+    axes = show_images(make_split(note="practice data"), [])
     assert axes[0].figure.get_suptitle() == "No image was chosen · practice data" and not axes[0].get_images()
 
 
@@ -106,7 +118,7 @@ def test_show_images_says_that_no_image_was_chosen() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_show_predictions_says_true_and_predicted_class_and_marks_the_wrong_ones(classes: tuple, channels: int) -> None:
     predictions = make_predictions(classes=classes, channels=channels)
-    axes = plots.show_predictions(predictions, count=10, seed=4)
+    axes = show_predictions(predictions, count=10, seed=4)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(4)).tolist()[:10]
     assert 0 < int(predictions.correct[order].sum()) < 10
     for ax, index in zip(axes, order, strict=True):
@@ -123,7 +135,7 @@ def test_show_predictions_repeats_with_its_seed_and_leaves_the_global_one() -> N
     torch.manual_seed(0)
     expected = torch.rand(2)
     torch.manual_seed(0)
-    first, again, other = (plots.show_predictions(predictions, 3, seed) for seed in (0, 0, 1))
+    first, again, other = (show_predictions(predictions, 3, seed) for seed in (0, 0, 1))
     assert torch.equal(torch.rand(2), expected)
     assert len(first) == 3
     assert all(np.array_equal(drawn(one), drawn(two)) for one, two in zip(first, again, strict=True))
@@ -133,22 +145,22 @@ def test_show_predictions_repeats_with_its_seed_and_leaves_the_global_one() -> N
 def test_show_predictions_of_chosen_images_keeps_their_order_and_may_be_of_none() -> None:
     predictions = make_predictions()
     chosen = [7, 2, 31]
-    axes = plots.show_predictions(predictions, indices=torch.tensor(chosen))
+    axes = show_predictions(predictions, indices=torch.tensor(chosen))
     for ax, index in zip(axes, chosen, strict=True):
         assert np.array_equal(drawn(ax), predictions.split.images[index, 0].numpy())
-    assert not plots.show_predictions(predictions, indices=[])[0].get_images()
+    assert not show_predictions(predictions, indices=[])[0].get_images()
 
 
 def test_show_predictions_of_recorded_classes_gives_no_probability() -> None:
     predictions = Predictions(make_split(6), None, [0, 1, 2, 3, 0, 2])
-    titles = sorted(ax.get_title() for ax in plots.show_predictions(predictions))
+    titles = sorted(ax.get_title() for ax in show_predictions(predictions))
     assert titles == ["ant → ant", "ant → ant", "bee → bee", "bee → cow", "cow → cow", "dog → dog"]
 
 
 def test_show_misclassified_goes_from_the_highest_loss_down() -> None:
     predictions = make_predictions(channels=3)
     ranked = misclassified(predictions).tolist()
-    axes = plots.show_misclassified(predictions, count=3)
+    axes = show_misclassified(predictions, count=3)
     assert len(ranked) > 3 == len(axes)
     for ax, index in zip(axes, ranked, strict=False):
         assert np.array_equal(drawn(ax), predictions.split.images[index].permute(1, 2, 0).numpy())
@@ -158,19 +170,19 @@ def test_show_misclassified_goes_from_the_highest_loss_down() -> None:
 
 def test_show_misclassified_of_a_perfect_net_says_so() -> None:
     split = make_split()
-    axes = plots.show_misclassified(Predictions(split, nn.functional.one_hot(split.labels)))
+    axes = show_misclassified(Predictions(split, nn.functional.one_hot(split.labels)))
     assert axes[0].figure.get_suptitle().startswith("0 of 0 mistakes in 40 images") and not axes[0].get_images()
     assert_legible(axes[0])
 
 
 @pytest.mark.parametrize("show", [
-    lambda predictions: plots.show_images(predictions.split, count=2)[0].figure.get_suptitle(),
-    lambda predictions: plots.show_images(predictions.split.subset([1]))[0].figure.get_suptitle(),
-    lambda predictions: plots.show_predictions(predictions, count=2)[0].figure.get_suptitle(),
-    lambda predictions: plots.show_misclassified(predictions, count=2)[0].figure.get_suptitle(),
-    lambda predictions: plots.plot_per_class(predictions).get_title(),
-    lambda predictions: plots.plot_confusion(predictions).get_title(),
-    lambda predictions: plots.plot_history(History(make_rows(2)), note=predictions.split.note)[0].figure.get_suptitle(),
+    lambda predictions: show_images(predictions.split, count=2)[0].figure.get_suptitle(),
+    lambda predictions: show_images(predictions.split.subset([1]))[0].figure.get_suptitle(),
+    lambda predictions: show_predictions(predictions, count=2)[0].figure.get_suptitle(),
+    lambda predictions: show_misclassified(predictions, count=2)[0].figure.get_suptitle(),
+    lambda predictions: plot_per_class(predictions).get_title(),
+    lambda predictions: plot_confusion(predictions).get_title(),
+    lambda predictions: plot_history(History(make_rows(2)), note=predictions.split.note)[0].figure.get_suptitle(),
 ])
 def test_every_picture_carries_the_note_of_its_data(show: object) -> None:
     assert show(make_predictions(note="practice data")).endswith("practice data")
@@ -184,7 +196,7 @@ def main_lines(ax: Axes) -> list:
 @pytest.mark.parametrize("epochs", [1, 2, 15])
 def test_plot_history_draws_train_against_test(epochs: int) -> None:
     rows = make_rows(epochs)
-    axes = plots.plot_history(History(rows))
+    axes = plot_history(History(rows))
     for ax, key in zip(axes, ["loss", "accuracy"], strict=True):
         for line, part in zip(main_lines(ax), ["train", "test"], strict=True):
             assert line.get_xdata().tolist() == list(range(1, epochs + 1))
@@ -199,7 +211,7 @@ def test_plot_history_draws_train_against_test(epochs: int) -> None:
 
 def test_plot_history_keeps_the_gap_of_the_last_epoch_visible() -> None:
     rows = make_rows(15)
-    ax = plots.plot_history(History(rows))[1]
+    ax = plot_history(History(rows))[1]
     low, high = ax.get_ylim()
     assert low > rows[0]["test_accuracy"], "the first epoch would flatten all others"
     for row in rows[4:]:
@@ -209,7 +221,7 @@ def test_plot_history_keeps_the_gap_of_the_last_epoch_visible() -> None:
 
 def test_plot_history_of_several_runs_draws_their_mean_and_each() -> None:
     runs = [make_rows(6, shift) for shift in (0.0, 0.1, 0.5)]
-    axes = plots.plot_history([History(run) for run in runs])
+    axes = plot_history([History(run) for run in runs])
     lines = main_lines(axes[1])
     assert len(lines) == 2 and len(axes[1].get_lines()) == 2 + 2 * len(runs)
     wanted = [statistics.fmean(run[epoch]["test_accuracy"] for run in runs) for epoch in range(6)]
@@ -219,20 +231,20 @@ def test_plot_history_of_several_runs_draws_their_mean_and_each() -> None:
 
 def test_plot_history_draws_into_given_axes_and_refuses_nothing_at_all() -> None:
     axes = plt.figure().subplots(1, 2)
-    assert list(plots.plot_history(History(make_rows(3)), axes)) == list(axes)
+    assert list(plot_history(History(make_rows(3)), axes)) == list(axes)
     for nothing in ([], History(), [History(), History()]):
         with pytest.raises(CourseError, match="no epoch"):
-            plots.plot_history(nothing)
+            plot_history(nothing)
 
 
 def test_plot_history_stops_at_the_epoch_that_every_run_has() -> None:
-    line = main_lines(plots.plot_history([History(make_rows(6)), History(make_rows(4))])[0])[0]
+    line = main_lines(plot_history([History(make_rows(6)), History(make_rows(4))])[0])[0]
     assert line.get_xdata().tolist() == [1, 2, 3, 4]
 
 
 def test_plot_schedule_holds_every_rate_over_its_step() -> None:
     lrs = [0.1, 0.4, 0.3, 0.2, 0.1, 0.0]
-    ax = plots.plot_schedule(lrs, steps_per_epoch=2)
+    ax = plot_schedule(lrs, steps_per_epoch=2)
     values, edges, baseline = ax.patches[0].get_data()
     assert values.tolist() == lrs and edges.tolist() == [0, 0.5, 1, 1.5, 2, 2.5, 3]
     assert baseline is None and ax.patches[0].get_linewidth() >= 2 and ax.get_ylim()[1] > 0.4
@@ -248,42 +260,42 @@ def test_plot_schedule_of_one_cycle_shows_its_peak_where_it_was_asked_for() -> N
         lrs.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         scheduler.step()
-    ax = plots.plot_schedule(lrs, steps_per_epoch=98)
+    ax = plot_schedule(lrs, steps_per_epoch=98)
     assert ax.get_title() == "Learning rate: highest 0.4 at epoch 5"
     assert ax.get_ylim()[1] > 0.4 and ax.get_xlim()[0] <= 0 and ax.get_xlim()[1] >= 24
 
 
 def test_plot_schedule_counts_steps_and_compares_several() -> None:
-    ax = plots.plot_schedule(np.array([0.1, 0.2]), label="one-cycle")
-    assert plots.plot_schedule(torch.tensor([0.3, 0.3, 0.3]), ax=ax, label="constant") is ax
+    ax = plot_schedule(np.array([0.1, 0.2]), label="one-cycle")
+    assert plot_schedule(torch.tensor([0.3, 0.3, 0.3]), ax=ax, label="constant") is ax
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["one-cycle", "constant"]
     assert ax.get_xlabel() == "step" and ax.get_title() == "Learning rate"
     assert len({line.get_edgecolor() for line in ax.patches}) == 2
     with pytest.raises(CourseError, match="learning rate"):
-        plots.plot_schedule([])
+        plot_schedule([])
 
 
 def test_plot_by_depth_has_a_curve_for_every_net_on_a_logarithmic_scale() -> None:
     sizes = {"with shortcuts": [3e-2, 1e-3, 0.5], "without": torch.tensor([1.0, 10.0])}
-    ax = plots.plot_by_depth(sizes, "gradient")
+    ax = plot_by_depth(sizes, "gradient")
     drawn = {line.get_label(): line.get_xydata().tolist() for line in ax.lines}
     assert drawn["with shortcuts"] == [[1, 3e-2], [2, 1e-3], [3, 0.5]] and drawn["without"] == [[1, 1], [2, 10]]
     assert ax.get_yscale() == "log" and (ax.get_xlabel(), ax.get_ylabel()) == ("layer", "gradient")
-    assert plots.plot_by_depth({"one": [1.0]}, "gradient", ax=ax) is ax
+    assert plot_by_depth({"one": [1.0]}, "gradient", ax=ax) is ax
     with pytest.raises(CourseError, match="no net to plot"):
-        plots.plot_by_depth({}, "gradient")
+        plot_by_depth({}, "gradient")
 
 
 def test_plot_per_class_bars_are_accuracies_and_error_bars_wilson_intervals() -> None:
     predictions = make_predictions(count=80)
-    ax = plots.plot_per_class(predictions)
+    ax = plot_per_class(predictions)
     segments = ax.collections[0].get_segments()
     low, high = ax.get_ylim()
     for index, (bar, segment) in enumerate(zip(ax.patches, segments, strict=True)):
         mine = predictions.labels == index
         right = int((predictions.predicted[mine] == index).sum())
         assert bar.get_height() == pytest.approx(100 * right / int(mine.sum()))
-        assert segment[:, 1].tolist() == pytest.approx(list(wilson_interval(right, int(mine.sum()))))
+        assert segment[:, 1].tolist() == pytest.approx(list(wilson(right, int(mine.sum()))))
         assert low <= segment[0, 1] < segment[1, 1] <= high
         assert segment[:, 0].tolist() == [index, index] == [bar.get_x() + bar.get_width() / 2] * 2
     assert [tick.get_text() for tick in ax.get_xticklabels()] == list(NAMES)
@@ -296,7 +308,7 @@ def test_plot_per_class_zooms_in_on_good_nets_and_knows_an_empty_class() -> None
     keep = split.labels != 2
     split = split.subset(keep)
     perfect = Predictions(split, nn.functional.one_hot(split.labels, 4))
-    ax = plots.plot_per_class(perfect)
+    ax = plot_per_class(perfect)
     assert [tick.get_text() for tick in ax.get_xticklabels()][2] == "cow (none)"
     assert [bar.get_height() for bar in ax.patches] == pytest.approx([100, 100, math.nan, 100], nan_ok=True)
     assert ax.get_ylim()[0] > 99 and ax.get_ylim()[1] > 100
@@ -305,7 +317,7 @@ def test_plot_per_class_zooms_in_on_good_nets_and_knows_an_empty_class() -> None
 
 def test_plot_confusion_writes_the_counts_and_keeps_the_diagonal_out_of_the_colours() -> None:
     predictions = make_predictions(count=80, classes=("automobile", "airplane", "ship"))
-    ax, matrix = plots.plot_confusion(predictions), confusion_matrix(predictions)
+    ax, matrix = plot_confusion(predictions), confusion_matrix(predictions)
     written = {(round(text.get_position()[1]), round(text.get_position()[0])): text.get_text() for text in ax.texts}
     assert written == {(row, column): str(int(matrix[row, column]) or "") for row in range(3) for column in range(3)}
     image, off_diagonal = ax.get_images()[0], matrix.clone().fill_diagonal_(0)
@@ -319,14 +331,14 @@ def test_plot_confusion_writes_the_counts_and_keeps_the_diagonal_out_of_the_colo
 
 def test_plot_confusion_of_a_perfect_net_has_no_colour_scale_of_zero() -> None:
     split = make_split()
-    ax = plots.plot_confusion(Predictions(split, nn.functional.one_hot(split.labels)))
+    ax = plot_confusion(Predictions(split, nn.functional.one_hot(split.labels)))
     assert ax.get_images()[0].get_clim() == (0, 1) and ax.get_title().startswith("0 mistakes")
     assert_legible(ax)
 
 
 def test_plot_parameters_has_a_bar_for_every_layer_with_parameters() -> None:
-    model = models.starter_net()
-    ax = plots.plot_parameters(model)
+    model = starter_net()
+    ax = plot_parameters(model)
     layers = [layer for layer in model if isinstance(layer, nn.Conv2d)]
     counts = [layer.weight.numel() + layer.bias.numel() for layer in layers]
     assert [bar.get_width() for bar in ax.patches] == counts and sum(counts) == 6_379_786
@@ -346,7 +358,7 @@ def test_plot_parameters_counts_shared_and_bare_parameters_once() -> None:
             self.second.weight = self.first.weight
             self.scale = nn.Parameter(torch.ones(3))
 
-    ax = plots.plot_parameters(Shared())
+    ax = plot_parameters(Shared())
     labels = [tick.get_text() for tick in ax.get_yticklabels()]
     bars = dict(zip(labels, [bar.get_width() for bar in ax.patches], strict=True))
     assert bars == {"Shared": 3, "first Linear": 6, "second Linear": 2}
@@ -355,9 +367,9 @@ def test_plot_parameters_counts_shared_and_bare_parameters_once() -> None:
 def test_nothing_is_shown_and_given_axes_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plt, "show", lambda *_, **__: pytest.fail("plt.show was called"))
     predictions = make_predictions()
-    for plot in (lambda ax: plots.plot_schedule([1.0], ax=ax), lambda ax: plots.plot_per_class(predictions, ax=ax),
-                 lambda ax: plots.plot_confusion(predictions, ax=ax),
-                 lambda ax: plots.plot_parameters(models.first_net(), ax=ax)):
+    for plot in (lambda ax: plot_schedule([1.0], ax=ax), lambda ax: plot_per_class(predictions, ax=ax),
+                 lambda ax: plot_confusion(predictions, ax=ax),
+                 lambda ax: plot_parameters(first_net(), ax=ax)):
         given = plt.figure().subplots()
         before = len(plt.get_fignums())
         assert plot(given) is given and len(plt.get_fignums()) == before
@@ -371,7 +383,7 @@ def test_the_modules_of_the_plots_know_no_training() -> None:
 
 def test_plot_accuracy_shows_means_with_their_deviation_and_single_results_apart() -> None:
     points = {"a": (5_000, [99.0, 99.2, 99.4]), "b": (9_000, [99.5])}
-    ax = plots.plot_accuracy(points, "parameters", target=99.4, others={"document": [(6_000, 99.3), (7_000, 99.1)]})
+    ax = plot_accuracy(points, "parameters", target=99.4, others={"document": [(6_000, 99.3), (7_000, 99.1)]})
     bars = [container.lines[2][0].get_segments()[0] for container in ax.containers]
     np.testing.assert_allclose(bars, [[[5000, 99.0], [5000, 99.4]], [[9000, 99.5], [9000, 99.5]]])
     diamond = next(line for line in ax.lines if line.get_marker() == "D")

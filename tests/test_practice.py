@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import practice
+from helpers.data import practice
 from helpers.environment import CourseError
 
 

@@ -7,8 +7,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from helpers import publish
 from helpers.environment import ROOT, CourseError
+from helpers.upkeep import publish
 
 NAME = "Ada-L/vision.course"
 ADDRESS = f"https://github.com/{NAME}"

@@ -14,9 +14,10 @@ import torch.nn.functional as F
 import torchvision
 from torch import nn
 
-from helpers import models
 from helpers.environment import CourseError
-from helpers.receptive_field import effective_receptive_field, receptive_field_table
+from helpers.models.small import compact_net
+from helpers.receptive_field.measured import effective_receptive_field
+from helpers.receptive_field.table import receptive_field_table
 
 # Receptive field in, n in, jump in, stride, padding, kernel size, receptive field out, n out, jump out.
 DOCUMENT_003 = """1 28 1 1 0 3 3 26 1, 3 26 1 1 0 3 5 24 1, 5 24 1 2 0 2 6 12 2, 6 12 2 1 0 1 6 12 2,
@@ -208,7 +209,7 @@ def test_rows_equal_those_made_by_hand(name: str) -> None:
 
 
 def test_document_003s_table_comes_out_cell_by_cell() -> None:
-    table = receptive_field_table(models.compact_net(), (1, 28, 28))
+    table = receptive_field_table(compact_net(), (1, 28, 28))
     head, rule, *lines = [line.strip("| ").split(" | ") for line in table.markdown().splitlines()]
     assert head[0] == "Layer" and " ".join(head[1:]) == (
         "receptive-field_in n_in j_in stride padding kernel_size receptive-field_out n_out j_out")
@@ -264,7 +265,7 @@ def test_what_is_not_understood_is_named_in_one_line(words: str, function: Calla
     (28, 28), (1, -1, 28), (1, 28.0, 28), (1, 0, 28), (1, 1, 28, 28), 28, "wide", (3, 28, 28), (1, 2, 28), (1, 8, 8)])
 def test_a_shape_that_does_not_fit_is_told_in_one_line(tell: Callable, shape: object) -> None:
     with pytest.raises(CourseError, match=r"\A(input_shape is|the net does not run on images of) .*\Z") as error:
-        tell(models.compact_net(), shape)
+        tell(compact_net(), shape)
     assert str(shape) in str(error.value)
 
 
@@ -322,14 +323,14 @@ def state(model: nn.Module) -> tuple:
 @pytest.mark.parametrize("tell", [receptive_field_table, effective_receptive_field])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
 def test_the_net_is_only_read_in_any_precision(tell: Callable, dtype: torch.dtype) -> None:
-    model = models.compact_net(dropout=0.5)
+    model = compact_net(dropout=0.5)
     model(torch.rand(4, 1, 28, 28)).sum().backward()
     model.to(dtype)[1].eval()
     model[0].weight.requires_grad_(False)
     before, shape = state(model), torch.Size((1, 28, 28))
     found = tell(model, shape)
     assert state(model) == before
-    assert tell is effective_receptive_field or found == tell(models.compact_net().to("meta"), [1, 28, 28])
+    assert tell is effective_receptive_field or found == tell(compact_net().to("meta"), [1, 28, 28])
 
 
 @pytest.mark.parametrize(("model", "given", "box"), [

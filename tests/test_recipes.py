@@ -9,11 +9,13 @@ from torch import nn
 
 from helpers.data import Batches, load
 from helpers.environment import ROOT, CourseError, seed_everything
-from helpers.experiments import find_candidates, kept_trials
+from helpers.experiments import load_result
+from helpers.experiments.catalogue import EXPERIMENTS, GROUPS, SEARCHES, quick
+from helpers.experiments.recipe import Recipe
+from helpers.experiments.records import is_recorded
+from helpers.experiments.search import find_candidates, kept_trials
 from helpers.lr_finder import lr_range_test
 from helpers.models import count_parameters
-from helpers.recipes import EXPERIMENTS, GROUPS, SEARCHES, Recipe, quick
-from helpers.records import is_recorded, load_result
 
 TINY = Recipe("tiny", "first_net", epochs=7, learning_rate=0.01, peak_epoch=2, momentum=0.8, weight_decay=0.02)
 

@@ -10,12 +10,17 @@ import pytest
 import torch
 from scipy.stats import ttest_rel
 
-from helpers import data, recipes, records, tables
+from helpers import data
 from helpers.data import ImageData, ImageSplit
 from helpers.environment import CourseError
-from helpers.recipes import EXPERIMENTS, Claim
-from helpers.records import Result, is_recorded, judge, load_result, paired_difference
+from helpers.experiments import load_result, records, tables
+from helpers.experiments.catalogue import EXPERIMENTS
+from helpers.experiments.cifar10 import SHORT_CIFAR
+from helpers.experiments.recipe import Claim, Recipe
+from helpers.experiments.records import Result, is_recorded, judge
+from helpers.intervals import paired_difference
 from helpers.training import History
+from helpers.upkeep.readme import outdated, write_results
 
 CLAIM = Claim(max_parameters=10_000, max_epochs=6, accuracy=99.4, last_epochs=3)
 
@@ -143,7 +148,7 @@ def test_a_comparison_has_a_row_a_change(folder):
     result("first-fast", (98.5, 98.8, 98.6)).save()
     result("first-slow", (98.1, 98.0, 98.2)).save()
     head, rule, *rows = [line.strip("| ").split(" | ") for line in
-                         tables.comparison_table(["first", "first-fast", "first-slow"]).splitlines()]
+                         tables.comparison(["first", "first-fast", "first-slow"]).splitlines()]
     assert {len(row) for row in (head, rule, *rows)} == {4} and set(rule) == {"---"}
     assert [row[0] for row in rows] == [EXPERIMENTS[name].title for name in ("first", "first-fast", "first-slow")]
     assert rows[0][1:] == ["5,958", "98.10 ± 0.10 % (n = 3)", "–"]
@@ -157,7 +162,7 @@ def test_a_ladder_also_tells_claims_and_documents(folder, monkeypatch):
         "first-fast": replace(EXPERIMENTS["first-fast"], claim=claim)})
     result("first", (98.0, 98.2, 98.1)).save()
     result("first-fast", (98.0, 98.0, 98.0)).save()
-    rows = [line.strip("| ").split(" | ") for line in tables.comparison_table(["first", "first-fast"]).splitlines()]
+    rows = [line.strip("| ").split(" | ") for line in tables.comparison(["first", "first-fast"]).splitlines()]
     assert rows[2][4:] == ["2 of 3 (21–94 %)", "99.25 %, best epoch"] and rows[3][4:] == ["0 of 3 (0–56 %)", "–"]
 
 
@@ -262,7 +267,7 @@ def course(folder, monkeypatch):
 
 def test_the_figures_are_written_between_their_markers_and_nowhere_else(course):
     readme, notebook = course / "README.md", course / "notebooks" / "01.ipynb"
-    assert tables.write_results(course) == [readme, notebook]
+    assert write_results(course) == [readme, notebook]
     assert readme.read_bytes().decode() == (
         f"# Kurs\r\n<!-- results -->\n\n{tables.results_table()}\n\n<!-- /results -->\r\nthe end – so")
     assert notebook.read_bytes().decode() == (
@@ -287,9 +292,9 @@ def test_a_net_of_cifar_10_without_a_record_is_told_as_one_to_record(course, mon
 
 
 def test_writing_the_figures_twice_changes_nothing(course):
-    tables.write_results(course)
+    write_results(course)
     before = {path: path.read_bytes() for path in course.rglob("*") if path.is_file()}
-    assert tables.write_results(course) == []
+    assert write_results(course) == []
     assert {path: path.read_bytes() for path in course.rglob("*") if path.is_file()} == before
 
 
@@ -300,14 +305,14 @@ def test_a_readme_without_its_markers_is_an_error_and_nothing_is_written(course,
     readme.unlink() if text is None else readme.write_text(text)
     before = notebook.read_bytes()
     with pytest.raises(CourseError, match="README.md needs <!-- results -->"):
-        tables.write_results(course)
+        write_results(course)
     assert notebook.read_bytes() == before and readme.exists() == (text is not None)
 
 
 def test_a_missing_record_stops_the_table(course):
     (course / "notebooks" / "results" / "first-fast.json").unlink()
     with pytest.raises(CourseError, match="python -m helpers experiment first-fast"):
-        tables.write_results(course)
+        write_results(course)
     assert "old" in (course / "README.md").read_text(encoding="utf-8")
 
 
@@ -315,7 +320,7 @@ def test_a_missing_record_stops_the_table(course):
 
 
 def test_readme_table_matches_records():
-    assert {path.name for path in tables.outdated()} == set()
+    assert {path.name for path in outdated()} == set()
 
 
 RECORDED = [name for name, recipe in EXPERIMENTS.items() if recipe.data == "mnist" or is_recorded(name)]
@@ -336,7 +341,7 @@ def test_every_experiment_is_recorded_from_a_clean_commit(name):
 @pytest.mark.parametrize("name", RECORDED)
 def test_every_record_is_whole_and_of_its_recipe(name):
     kept, recipe = load_result(name), EXPERIMENTS[name]
-    assert recipes.Recipe.completed(kept.record["recipe"]) == json.loads(json.dumps(recipe.hyperparameters()))
+    assert Recipe.completed(kept.record["recipe"]) == json.loads(json.dumps(recipe.hyperparameters()))
     assert kept.record["data"]["source"] in ("torchvision", "folder", "download")
     assert kept.record["train_images"] == {"mnist": 60_000, "cifar10": 50_000}[recipe.data]
     assert all([row["epoch"] for row in past.epochs] == list(range(1, recipe.epochs + 1)) for past in kept.histories)
@@ -346,7 +351,7 @@ def test_every_record_is_whole_and_of_its_recipe(name):
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_every_experiment_has_three_seeds_and_a_headline_five(name):
-    hours = name in [recipe.name for recipe in recipes.SHORT_CIFAR]  # of both cores, a seed: one is told as one
+    hours = name in [recipe.name for recipe in SHORT_CIFAR]  # of both cores, a seed: one is told as one
     assert len(load_result(name).accuracies) >= (1 if hours else 5 if EXPERIMENTS[name].headline else 3)
 
 
@@ -365,5 +370,5 @@ def real_mnist(real_data_root):
 
 @pytest.mark.parametrize("name", ["budget"])
 def test_the_claim_of_a_session_holds(name):
-    verdict = load_result(name).judge(recipes.EXPERIMENTS[name].claim)
+    verdict = load_result(name).judge(EXPERIMENTS[name].claim)
     assert verdict.judged and verdict.passed >= 4 and verdict.n >= 5, str(verdict)

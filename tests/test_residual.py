@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers.environment import CourseError
-from helpers.models import ResidualNet, count_parameters
-from helpers.receptive_field import receptive_field_table
-from helpers.residual import BasicBlock, pad_shortcut
+from helpers.models import count_parameters
+from helpers.models.residual import BasicBlock, ResidualNet, pad_shortcut
+from helpers.receptive_field.table import receptive_field_table
 
 
 def randomised(net: nn.Module) -> nn.Module:

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.models import ResNet9, count_parameters
-from helpers.receptive_field import receptive_field_table
-from helpers.resnet9 import conv_layer
+from helpers.models import count_parameters
+from helpers.models.resnet9 import ResNet9, conv_layer
+from helpers.receptive_field.table import receptive_field_table
 from helpers.summary import summarize
 
 ROW = re.compile(r"^ *(\w+)-\d+ +\[-1, ([\d, ]+)\] +([\d,]+)$", re.MULTILINE)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from helpers.environment import ROOT
-from helpers.publish import setup_cell
+from helpers.upkeep.publish import setup_cell
 
 SETUP_PACKAGES = {"torchsummary", "albumentations", "tqdm"}
 

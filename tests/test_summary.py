@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import models
 from helpers.environment import CourseError
+from helpers.models.small import budget_net, first_net
 from helpers.summary import Summary, summarize
 
 # Document 001's table without its numbering: layer, channels, side, parameters.
@@ -48,14 +48,14 @@ def test_rows_equal_document_001s_table() -> None:
     for line in DOCUMENT_001.replace("\n", " ").split(","):
         kind, channels, side, parameters = line.split()
         wanted.append((kind, (-1, int(channels), int(side), int(side)), int(parameters)))
-    summary = summarize(models.budget_net(), (1, 28, 28))
+    summary = summarize(budget_net(), (1, 28, 28))
     assert len(wanted) == 25
     assert [row for row in rows(summary) if row[0] != "Flatten"] == wanted
     assert sum(parameters for _, _, parameters in rows(summary)) == 9274
 
 
 def test_a_cell_shows_the_table_itself() -> None:
-    summary = summarize(models.budget_net(), (1, 28, 28))
+    summary = summarize(budget_net(), (1, 28, 28))
     assert repr(summary) == str(summary) and "\n" in repr(summary)
     assert summary.startswith("-" * 64 + "\n        Layer (type)") and "Total params: 9,274" in summary
     assert "Exact count" not in summary
@@ -69,7 +69,7 @@ def test_an_exact_count_stands_beside_a_miscount() -> None:
 
 
 def test_frozen_layers_are_no_miscount() -> None:
-    model = models.first_net()
+    model = first_net()
     model[0].requires_grad_(False)
     summary = summarize(model, (1, 28, 28))
     assert "Total params: 5,958" in summary and "Non-trainable params: 80" in summary and "Exact count" not in summary
@@ -97,15 +97,15 @@ def test_modes_statistics_hooks_and_random_state_stay() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_a_model_in_another_precision_is_shown_and_stays(dtype: torch.dtype) -> None:
-    model = models.first_net().to(dtype)
-    assert summarize(model, (1, 28, 28)) == summarize(models.first_net(), (1, 28, 28))
+    model = first_net().to(dtype)
+    assert summarize(model, (1, 28, 28)) == summarize(first_net(), (1, 28, 28))
     assert {parameter.dtype for parameter in model.parameters()} == {dtype}
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_model_on_a_gpu_stays_there() -> None:
-    model = models.first_net().to("cuda")
-    assert summarize(model, (1, 28, 28)) == summarize(models.first_net(), (1, 28, 28))
+    model = first_net().to("cuda")
+    assert summarize(model, (1, 28, 28)) == summarize(first_net(), (1, 28, 28))
     assert next(model.parameters()).is_cuda
 
 
@@ -118,7 +118,7 @@ def test_a_single_layer_has_its_line(shape: tuple[int, ...], output: tuple[int, 
 @pytest.mark.parametrize("shape", [(3, 28, 28), (2, 1, 28, 28), (1, 2, 2), (28, 28), (1, -1, 28), 28, "wide"])
 def test_a_shape_that_does_not_fit_is_named(shape: object) -> None:
     with pytest.raises(CourseError) as error:
-        summarize(models.budget_net(), shape)
+        summarize(budget_net(), shape)
     assert str(shape) in str(error.value) and "\n" not in str(error.value)
 
 
@@ -130,4 +130,4 @@ def test_a_net_that_torchsummary_cannot_show_is_a_course_error() -> None:
 def test_without_torchsummary_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchsummary", None)
     with pytest.raises(CourseError, match="pip install torchsummary"):
-        summarize(models.first_net(), (1, 28, 28))
+        summarize(first_net(), (1, 28, 28))

@@ -1,41 +1,27 @@
-"""Pictures and charts for a projector: ``show_*`` draws images, ``plot_*`` curves and charts; each returns its Axes.
-
-None trains anything or calls ``plt.show``: in a notebook, end the line with a semicolon. Where data carry a note, as
-practice data do, the picture says so.
-"""
+"""Curves and charts."""
 
 import contextlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from torch import nn
 
 from helpers.environment import CourseError
 from helpers.interpret import Predictions, confusion_matrix, per_class_accuracy
 from helpers.lr_finder import RULES, LRRangeTest
-from helpers.show import (BLUE, FONT, ORANGE, RED, SMALL, new_axes, noted, plot_receptive_field as plot_receptive_field,
-                          show_images as show_images, show_misclassified as show_misclassified,
-                          show_predictions as show_predictions)
-
-
-def _label(ax: Axes, title: str, xlabel: str, ylabel: str, grid: str = "both") -> Axes:
-    for text, words in ((ax.title, title), (ax.xaxis.label, xlabel), (ax.yaxis.label, ylabel)):
-        text.set(text=words, fontsize=FONT)
-    ax.tick_params(labelsize=SMALL)
-    ax.spines[["top", "right"]].set_visible(False)
-    if grid:
-        ax.grid(axis=grid, alpha=0.3)
-        ax.set_axisbelow(True)
-    return ax
-
-
-def _class_ticks(ax: Axes, names: Sequence[str]) -> None:
-    slant = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if max(map(len, names)) > 4 else {}
-    ax.set_xticks(range(len(names)), names, **slant)
+from helpers.plots.style import (
+    BLUE,
+    FONT,
+    ORANGE,
+    RED,
+    SMALL,
+    class_ticks,
+    label_axes,
+    new_axes,
+    noted,
+)
 
 
 def plot_history(history: Any, axes: Sequence[Axes] | None = None, note: str = "") -> np.ndarray:
@@ -52,7 +38,7 @@ def plot_history(history: Any, axes: Sequence[Axes] | None = None, note: str = "
     for ax, key, form in zip(axes, ("loss", "accuracy"), ("{}, last {:.4f}", "{}, last {:.2f} %")):
         _train_and_test(ax, epochs, key, form)
         of = f", mean of {len(runs)} runs" if len(runs) > 1 else ""
-        _label(ax, key.capitalize() + of, "epoch", key + (" (%)" if key == "accuracy" else ""))
+        label_axes(ax, key.capitalize() + of, "epoch", key + (" (%)" if key == "accuracy" else ""))
     if note:
         axes[0].figure.suptitle(note, fontsize=FONT)
     return axes
@@ -86,7 +72,7 @@ def plot_schedule(lrs: Sequence[float], steps_per_epoch: int | None = None, ax: 
     if label:
         ax.legend(fontsize=SMALL)
     highest = "" if label else f": highest {lrs.max():.3g} at {unit} {round(lrs.argmax() / scale, 1):g}"
-    return _label(ax, f"Learning rate{highest}", unit, "learning rate")
+    return label_axes(ax, f"Learning rate{highest}", unit, "learning rate")
 
 
 def plot_by_depth(values: Mapping[str, Sequence[float]], ylabel: str, ax: Axes | None = None) -> Axes:
@@ -98,7 +84,7 @@ def plot_by_depth(values: Mapping[str, Sequence[float]], ylabel: str, ax: Axes |
         ax.plot(range(1, len(sizes) + 1), sizes, "o-", linewidth=2.5, markersize=5, label=name)
     ax.set_yscale("log")
     ax.legend(fontsize=SMALL)
-    return _label(ax, f"{ylabel.capitalize()} by depth", "layer", ylabel)
+    return label_axes(ax, f"{ylabel.capitalize()} by depth", "layer", ylabel)
 
 
 def plot_per_class(predictions: Predictions, ax: Axes | None = None) -> Axes:
@@ -107,11 +93,11 @@ def plot_per_class(predictions: Predictions, ax: Axes | None = None) -> Axes:
     values, lows, highs = np.array([row[3:] for row in rows]).T
     ax.bar(range(len(rows)), values, color=BLUE, yerr=(values - lows, highs - values), capsize=5,
            error_kw={"elinewidth": 2, "capthick": 2})
-    _class_ticks(ax, [row.name if row.count else f"{row.name} (none)" for row in rows])
+    class_ticks(ax, [row.name if row.count else f"{row.name} (none)" for row in rows])
     span = 100 - min(row.low for row in rows if row.count)
     ax.set(xlim=(-0.6, len(rows) - 0.4), ylim=(max(0, 100 - 1.2 * span), 100 + 0.03 * span))
     title = noted("Accuracy by class, with 95 % Wilson intervals", predictions.split)
-    return _label(ax, title, "class", "accuracy (%)", "y")
+    return label_axes(ax, title, "class", "accuracy (%)", "y")
 
 
 def plot_confusion(predictions: Predictions, ax: Axes | None = None) -> Axes:
@@ -123,30 +109,10 @@ def plot_confusion(predictions: Predictions, ax: Axes | None = None) -> Axes:
     for (row, column), count in np.ndenumerate(matrix):
         color = "white" if row != column and count > 0.55 * most else "black"
         ax.text(column, row, str(count or ""), ha="center", va="center", fontsize=SMALL, color=color)
-    _class_ticks(ax, names)
+    class_ticks(ax, names)
     ax.set_yticks(range(len(names)), names)
     title = f"{predictions.mistakes:,} mistakes in {len(predictions):,} images"
-    return _label(ax, noted(title, predictions.split), "predicted class", "true class", "")
-
-
-def plot_parameters(model: nn.Module, ax: Axes | None = None) -> Axes:
-    """Where the parameters sit: a bar for each layer that has some, the first on top; a shared tensor counts once."""
-    counts = Counter()
-    for name, parameter in model.named_parameters():
-        counts[name.rpartition(".")[0]] += parameter.numel()
-    labels = []
-    for name in counts:
-        layer = model.get_submodule(name)
-        sizes = f" {layer.in_channels}→{layer.out_channels}" if hasattr(layer, "in_channels") else ""
-        labels.append(f"{name} {type(layer).__name__}{sizes}".strip())
-    ax = ax or new_axes(9, 1.2 + 0.3 * len(counts))[0]
-    bars = ax.barh(labels, counts.values(), color=BLUE)
-    shares = [f"{count:,} ({100 * count / counts.total():.1f} %)" for count in counts.values()]
-    ax.bar_label(bars, shares, fontsize=SMALL, padding=4)
-    ax.set(xlim=(0, 1.3 * max(counts.values())), ylim=(len(counts) - 0.4, -0.6))
-    ax.xaxis.set_major_formatter("{x:,.0f}")
-    ax.xaxis.get_major_locator().set_params(nbins=5)
-    return _label(ax, f"{counts.total():,} parameters", "parameters", "layer", "x")
+    return label_axes(ax, noted(title, predictions.split), "predicted class", "true class", "")
 
 
 def plot_accuracy(points: Mapping[str, tuple[float, Sequence[float]]], xlabel: str, target: float | None = None,
@@ -169,7 +135,7 @@ def plot_accuracy(points: Mapping[str, tuple[float, Sequence[float]]], xlabel: s
     if others or target is not None:
         ax.legend(fontsize=SMALL, loc="upper center", bbox_to_anchor=(0.5, -0.17))
     ax.margins(x=0.15, y=0.15)
-    return _label(ax, "Last epoch, mean ± standard deviation over seeds", xlabel, "test accuracy (%)")
+    return label_axes(ax, "Last epoch, mean ± standard deviation over seeds", xlabel, "test accuracy (%)")
 
 
 def plot_lr_range_test(test: LRRangeTest, rules: Sequence[str] = ("valley", "steep", "minimum", "slide"),
@@ -193,4 +159,4 @@ def plot_lr_range_test(test: LRRangeTest, rules: Sequence[str] = ("valley", "ste
     ax.set(xscale="log", ylim=(low - margin, high + margin))
     ax.legend(fontsize=SMALL, loc="center left", bbox_to_anchor=(1, 0.5))
     mean = f", mean of {len(test.curves)} orders" if len(test.curves) > 1 else ""
-    return _label(ax, noted(f"Learning-rate range test{mean}", test), "learning rate", "loss")
+    return label_axes(ax, noted(f"Learning-rate range test{mean}", test), "learning rate", "loss")

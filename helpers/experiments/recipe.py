@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers import augment, models, training
+from helpers import augment, training
 from helpers.environment import unknown
+from helpers.models import residual, resnet9, small
 
 Steps = tuple[tuple[str, dict[str, Any]], ...]
 UNJUDGED = ("title", "claim", "baseline", "headline", "document")
@@ -84,6 +85,14 @@ class Recipe:
         """The recipe that a record kept."""
         return cls(**cls.completed(kept) | {"augment": tuple((name, arguments) for name, arguments in kept["augment"])})
 
+    def trains_as(self, other: Recipe) -> bool:
+        """Whether both train the same net step by step, and differ at most in what is measured of it."""
+        def trained(recipe: Recipe) -> dict[str, Any]:
+            options = {name: value for name, value in recipe.model_options.items() if name != "mirror"}
+            return recipe.hyperparameters() | {"name": "", "average": 0.0, "model_options": options}
+
+        return trained(self) == trained(other)
+
     def shortened(self, epochs: int) -> Recipe:
         """The same recipe over fewer epochs, its peak moved in proportion."""
         epochs = min(epochs, self.epochs)
@@ -91,9 +100,10 @@ class Recipe:
 
     def build_model(self) -> nn.Module:
         """The network, its convolutions in channels-last order: the numbers are the same, the CPU is faster."""
-        if not hasattr(models, self.model):
-            raise unknown("model", self.model, [name for name in vars(models) if name.lower().endswith("net")])
-        return getattr(models, self.model)(**self.model_options).to(memory_format=torch.channels_last)
+        networks = vars(small) | vars(residual) | vars(resnet9)
+        if self.model not in networks:
+            raise unknown("model", self.model, [name for name in networks if name.lower().endswith("net")])
+        return networks[self.model](**self.model_options).to(memory_format=torch.channels_last)
 
     def build_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """Stochastic gradient descent with momentum, Nesterov's unless the recipe says otherwise; or AdamW."""

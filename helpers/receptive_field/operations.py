@@ -1,4 +1,4 @@
-"""What the result of each torch function sees of the image: one handler a kind, for ``helpers.tracing``.
+"""What the result of each torch function sees of the image: one handler a kind, for ``helpers.receptive_field.tracing``.
 
 A handler gets the tracer, the function's name, the views of the followed tensors among its arguments, its result and
 its arguments, and returns the view of the result.
@@ -8,7 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from helpers.views import Axis, Pair, View
+from helpers.receptive_field.spans import Axis, Pair, View
 
 POINTWISE = frozenset(  # one position to one position; normalisation, because it is fixed when a net is used
     "relu relu6 leaky_relu prelu elu celu selu gelu silu mish sigmoid tanh hardtanh hardswish hardsigmoid softplus "

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import math
 import statistics
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Sequence
 
 from helpers.data import ImageData
-from helpers.environment import NOTEBOOKS, CourseError, replacing, runs_root, smoke, unknown
-from helpers.interpret import Predictions, wilson_interval
-from helpers.recipes import EXPERIMENTS, Claim, Recipe
+from helpers.environment import NOTEBOOKS, ROOT, CourseError, replacing, runs_root, smoke
+from helpers.experiments.recipe import Claim, Recipe
+from helpers.interpret import Predictions
+from helpers.intervals import wilson
 from helpers.training import History
 
 
@@ -32,6 +34,11 @@ class Result:
 
     record: dict[str, Any]
     arrays: dict[str, Any]
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that the record kept."""
+        return Recipe.restored(self.record["recipe"])
 
     @property
     def histories(self) -> list[History]:
@@ -89,31 +96,6 @@ class Result:
             left.unlink(missing_ok=True)
 
 
-def load_result(name: str, folder: Path | None = None, recipe: Recipe | None = None) -> Result:
-    """The record of an experiment, from ``notebooks/results`` unless a folder is given.
-
-    Raises ``CourseError`` where there is none, a damaged one, or one of another recipe than the named (or given) one.
-    """
-    import numpy
-
-    recipe, path = recipe or EXPERIMENTS.get(name), (folder or NOTEBOOKS / "results") / f"{name}.json"
-    command = f"python -m helpers experiment {name}"
-    if not path.exists():
-        missing = CourseError(f"{path.name} is not recorded yet: {command}")
-        raise missing if recipe else unknown("record", name, EXPERIMENTS)
-    try:
-        with numpy.load(path.with_suffix(".npz")) as stored:
-            result = Result(json.loads(path.read_text(encoding="utf-8")), dict(stored))
-        whole = len(result.record["runs"]) == len(result.arrays["predictions"])
-        same = recipe is None or Recipe.completed(result.record["recipe"]) == recipe.hyperparameters()
-    except Exception:  # a damaged archive can raise anything
-        whole = same = False
-    if not (whole and same):
-        what = "of another recipe than helpers/recipes.py has" if whole else "damaged, or not of one piece with its npz"
-        raise CourseError(f"the record {path.name} is {what}: {command} --fresh")
-    return result
-
-
 @dataclass(frozen=True)
 class Verdict:
     """How many of ``n`` runs meet a claim, and what was wrong with the others; ``judged`` is False on practice data."""
@@ -127,7 +109,7 @@ class Verdict:
     def __str__(self) -> str:
         if not self.judged:
             return f"NOT JUDGED (practice data): {self.claim}"
-        low, high = wilson_interval(self.passed, self.n)
+        low, high = wilson(self.passed, self.n)
         counts = f"  {self.passed} of {self.n} runs (Wilson 95 %: {low:.0f} to {high:.0f} %)"
         return "\n".join([f"{'HOLDS' if self.passed == self.n else 'FAILS'}: {self.claim}", counts, *self.reasons])
 
@@ -146,18 +128,13 @@ def judge(claim: Claim, parameters: int, histories: Sequence[History], source: s
     return Verdict(claim, passed, len(histories), tuple(reasons), judged=source != "practice")
 
 
-def paired_difference(result: Result, baseline: Result) -> tuple[float, float, float]:
-    """Mean difference of last-epoch accuracy over the seeds that both have, in points, and its 95 % t interval.
+def commit() -> str:
+    """The commit of the code that runs, with ``+`` where ``helpers`` differs from it; ``unknown`` without git."""
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True).stdout.strip()
 
-    Student, "The probable error of a mean", 1908. Raises ``CourseError`` for fewer than two pairs.
-    """
-    from scipy.stats import t
-
-    mine, other = result.accuracies, baseline.accuracies
-    differences = [mine[seed] - other[seed] for seed in mine if seed in other]
-    count, names = len(differences), f"{result.record['name']} and {baseline.record['name']}"
-    if count < 2:
-        raise CourseError(f"{names} share {count} seeds, and two are needed: record both with --seeds 2 or more")
-    mean = statistics.fmean(differences)
-    half = float(t.ppf(0.975, count - 1)) * statistics.stdev(differences) / math.sqrt(count)
-    return mean, mean - half, mean + half
+    try:
+        changed = git("status", "--porcelain", "-uno", "--", "helpers")
+        return (git("rev-parse", "HEAD") or "unknown") + "+" * bool(changed)
+    except OSError:
+        return "unknown"

@@ -1,7 +1,7 @@
 """A dry run of a net that knows, of every tensor, which part of the image reaches each of its positions.
 
 The net runs on torch's ``meta`` device, where tensors have shapes and no values, and every torch function that it calls
-comes to a handler by its name (``helpers.operations``). What has none is an error: nothing is guessed.
+comes to a handler by its name (``helpers.receptive_field.operations``). What has none is an error: nothing is guessed.
 """
 
 import copy
@@ -14,7 +14,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from helpers.environment import CourseError
-from helpers.views import Axis, Pair, View
+from helpers.receptive_field.spans import Axis, Pair, View
 
 READS = frozenset("size dim ndimension numel is_floating_point is_complex is_contiguous stride is_tensor len "
                   "has_names".split())

@@ -12,9 +12,10 @@ from typing import Callable, Iterator, Sequence
 
 import torch
 
-from helpers import practice
+from helpers.data import practice
+from helpers.data.known import KNOWN, DataError
+from helpers.data.sources import Pool, Source, class_folders, download, torchvision_folder
 from helpers.environment import ROOT, data_root, replacing, smoke, unknown
-from helpers.sources import KNOWN, DataError, Pool, Source, class_folders, download, torchvision_folder
 
 PRACTICE_SIZES = {"train": 12_000, "test": 2_000}
 SMOKE_SIZES = {"train": 2_000, "test": 500}

@@ -1,0 +1,146 @@
+"""Tables made from the records: one change a row, and README's list of every recipe."""
+
+from collections.abc import Sequence
+
+from helpers.experiments import load_result
+from helpers.experiments.catalogue import EXPERIMENTS, GROUPS
+from helpers.experiments.recipe import Recipe
+from helpers.experiments.records import Result, Verdict, is_recorded
+from helpers.intervals import Interval, mean_difference, paired_difference, wilson
+from helpers.markdown import Table
+from helpers.models import count_parameters
+
+NONE = "–"
+
+
+def difference(result: Result, baseline: Result) -> Interval:
+    """How much better a record is than its baseline after the last epoch, in points, with its 95 % interval.
+
+    Seeds are paired only where both recipes train the very same net step by step, and differ in what they measure of
+    it. Everything else, even one rate, leads equal seeds apart: then seeds are independent, and the deviation is
+    pooled. Raises ``CourseError`` where there are fewer than two seeds.
+    """
+    mine, other = result.accuracies, baseline.accuracies
+    if result.recipe.trains_as(baseline.recipe):
+        return paired_difference(mine, other)
+    return mean_difference(list(mine.values()), list(other.values()))
+
+
+def comparison(names: Sequence[str]) -> Table:
+    """One change a row: parameters, last epoch, and the difference to the row that the recipe changes.
+
+    Where all recipes have a claim, a column says how many seeds meet it; where one of them has a figure of a
+    document, another gives that. Raises ``CourseError`` where a name is unknown or not recorded.
+    """
+    recipes = [EXPERIMENTS[name] for name in names]
+    with_claims = all(recipe.claim for recipe in recipes)
+    with_documents = any(recipe.document for recipe in recipes)
+
+    head = ["", "change", "parameters", "last epoch", "difference (95 % interval)"]
+    if with_claims:
+        head.append("seeds that meet the claim (95 %)")
+    if with_documents:
+        head.append("the report states")
+
+    rows = []
+    kinds = set()
+    for number, recipe in enumerate(recipes, 1):
+        result = load_result(recipe.name)
+        row = [str(number), recipe.title, f"{result.record['parameters']:,}", result.accuracy]
+        if recipe.baseline in names:
+            baseline = load_result(recipe.baseline)
+            against = list(names).index(recipe.baseline) + 1
+            row.append(f"{told(difference(result, baseline))} against row {against}")
+            kinds.add(result.recipe.trains_as(baseline.recipe))
+        else:
+            row.append(NONE)
+        if with_claims:
+            row.append(share(result.judge(recipe.claim)))
+        if with_documents:
+            row.append(recipe.document or NONE)
+        rows.append(row)
+    return Table(head, rows, note=method(kinds))
+
+
+def told(interval: Interval) -> str:
+    """An interval in words, ``+0.14 (+0.03 to +0.26)``, and whether it leaves the sign open."""
+    text = f"{interval.estimate:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})"
+    return text if interval.decided else f"{text}, undecided"
+
+
+def method(paired: set[bool]) -> str:
+    """A line on how the differences of a table were calculated; nothing where it has none."""
+    sentences = []
+    if False in paired:
+        sentences.append("Differences are points of test accuracy, between independent seeds (pooled t).")
+    if True in paired:
+        sentences.append("Where both rows measure the very same trainings, seeds are paired (paired t).")
+    return " ".join(sentences)
+
+
+def share(verdict: Verdict) -> str:
+    """How many of the seeds meet a claim, with the Wilson interval of that share."""
+    low, high = wilson(verdict.passed, verdict.n)
+    return f"{verdict.passed} of {verdict.n} ({low:.0f}–{high:.0f} %)"
+
+
+def results_table() -> Table:
+    """README's table: every recipe with its last epoch, its claim judged, its origin and its command."""
+    head = (
+        "recipe",
+        "parameters",
+        "epochs",
+        "last epoch, mean ± sd",
+        "claim (epochs it is to hold): seeds",
+        "the report states",
+        "recorded",
+        "command",
+    )
+    rows = []
+    for recipe in EXPERIMENTS.values():
+        if is_recorded(recipe.name):
+            rows.append(_recorded_row(recipe))
+        else:
+            rows.append(_missing_row(recipe))
+    return Table(head, rows)
+
+
+def _claimed(recipe: Recipe) -> str:
+    if recipe.claim is None:
+        return NONE
+    return f"≥ {recipe.claim.accuracy} % (last {recipe.claim.last_epochs})"
+
+
+def _recorded_row(recipe: Recipe) -> Sequence[str]:
+    result = load_result(recipe.name)
+    claim = _claimed(recipe)
+    if recipe.claim is not None:
+        claim += f": {share(result.judge(recipe.claim))}"
+    return (
+        recipe.title,
+        f"{result.record['parameters']:,}",
+        str(recipe.epochs),
+        result.accuracy,
+        claim,
+        recipe.document or NONE,
+        result.provenance.removeprefix("recorded "),
+        f"`{result.command}`",
+    )
+
+
+def _missing_row(recipe: Recipe) -> Sequence[str]:
+    """A recipe without a record: its training takes hours, or a GPU."""
+    if recipe.name in GROUPS["cifar"]:
+        where, command = "to be recorded on a GPU", "python -m helpers experiment cifar --seeds 5"
+    else:
+        where, command = "to be recorded", f"python -m helpers experiment {recipe.name} --seeds 1"
+    return (
+        recipe.title,
+        f"{count_parameters(recipe.build_model()):,}",
+        str(recipe.epochs),
+        where,
+        _claimed(recipe),
+        recipe.document or NONE,
+        NONE,
+        f"`{command}`",
+    )

@@ -1,0 +1,1 @@
+"""What keeps the project up to date: README, pictures, sessions, the public address."""
