@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from typing import NoReturn, Sequence
+from typing import NoReturn
+from collections.abc import Sequence
 
 from helpers import environment, experiments
 from helpers.data import load
@@ -22,7 +23,9 @@ class Parser(argparse.ArgumentParser):
 
 def run(options: argparse.Namespace) -> None:
     """Run a session to an HTML page."""
-    print(f"The page with its pictures: {sessions.run_session(options.session, options.train, options.save)}")
+    print(
+        f"The page with its pictures: {sessions.run_session(options.session, options.train, options.save)}"
+    )
 
 
 def experiment(options: argparse.Namespace) -> None:
@@ -50,8 +53,10 @@ def data(options: argparse.Namespace) -> None:
     """Fetch the data sets where they are missing, and check them."""
     for name in KNOWN:
         found = load(name, validation=0)
-        print(f"{name:8} {found.source:12} {len(found.train):,} training and {len(found.test):,} test images, "
-              f"labels {found.digest[:12]}")
+        print(
+            f"{name:8} {found.source:12} {len(found.train):,} training and {len(found.test):,} test images, "
+            f"labels {found.digest[:12]}"
+        )
 
 
 def report(options: argparse.Namespace) -> None:
@@ -67,8 +72,15 @@ def publish(options: argparse.Namespace) -> None:
     print("\n".join(f"rewritten: {path.name}" for path in written) or "nothing to change")
 
 
-COMMANDS = {run: ("session", "--train", "--save"), experiment: ("name", "--seeds", "--jobs", "--fresh"),
-            search: ("name", "--seeds", "--jobs"), results: (), data: (), report: (), publish: ("address",)}
+COMMANDS = {
+    run: ("session", "--train", "--save"),
+    experiment: ("name", "--seeds", "--jobs", "--fresh"),
+    search: ("name", "--seeds", "--jobs"),
+    results: (),
+    data: (),
+    report: (),
+    publish: ("address",),
+}
 ARGUMENTS = {
     "session": {"help": "for example: 01"},
     "name": {"help": "for example: budget; cifar is a group"},
@@ -76,7 +88,11 @@ ARGUMENTS = {
     "--train": {"action": "store_true", "help": "train where a recorded result would be shown"},
     "--save": {"action": "store_true", "help": "keep the outputs in the notebook too"},
     "--seeds": {"type": int, "default": 5, "metavar": "N", "help": "seeds 0 to N-1 (default 5)"},
-    "--jobs": {"type": int, "metavar": "J", "help": "processes at a time (default: one a core, one on a GPU)"},
+    "--jobs": {
+        "type": int,
+        "metavar": "J",
+        "help": "processes at a time (default: one a core, one on a GPU)",
+    },
     "--fresh": {"action": "store_true", "help": "replace a record, whatever it holds"},
 }
 
@@ -86,7 +102,9 @@ def parser() -> Parser:
     top = Parser(prog="python -m helpers", description="Run the course's sessions and experiments.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for handle, arguments in COMMANDS.items():
-        command = commands.add_parser(handle.__name__, help=handle.__doc__, description=handle.__doc__)
+        command = commands.add_parser(
+            handle.__name__, help=handle.__doc__, description=handle.__doc__
+        )
         command.set_defaults(handle=handle)
         for argument in arguments:
             command.add_argument(argument, **ARGUMENTS[argument])

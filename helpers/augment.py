@@ -7,7 +7,8 @@ torch's own state, so that a seed fixes them on every device.
 
 import math
 import os
-from typing import Any, Callable, Sequence
+from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,9 +16,13 @@ import torch.nn.functional as F
 from helpers.environment import CourseError, unknown
 
 
-def _uniform(low: float, high: float, like: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+def _uniform(
+    low: float, high: float, like: torch.Tensor, generator: torch.Generator | None
+) -> torch.Tensor:
     """One number an image, uniform in [low, high), drawn on the CPU and moved to the images' device."""
-    return _beside(like, (torch.rand(len(like), generator=generator) * (high - low) + low).to(like.dtype))
+    return _beside(
+        like, (torch.rand(len(like), generator=generator) * (high - low) + low).to(like.dtype)
+    )
 
 
 def _beside(like: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
@@ -31,7 +36,9 @@ class Compose:
     def __init__(self, *transforms: Callable[..., torch.Tensor]) -> None:
         self.transforms = transforms
 
-    def __call__(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+    def __call__(
+        self, images: torch.Tensor, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
         for transform in self.transforms:
             images = transform(images, generator)
         return images
@@ -45,37 +52,81 @@ class RandomAffine:
     and directions are torchvision's. Raises ``CourseError`` for a ``scale`` that is no range above 0.
     """
 
-    def __init__(self, degrees: float = 0.0, translate: Sequence[float] = (0.0, 0.0),
-                 scale: Sequence[float] = (1.0, 1.0), shear: float = 0.0, fill: float = 0.0) -> None:
+    def __init__(
+        self,
+        degrees: float = 0.0,
+        translate: Sequence[float] = (0.0, 0.0),
+        scale: Sequence[float] = (1.0, 1.0),
+        shear: float = 0.0,
+        fill: float = 0.0,
+    ) -> None:
         if not 0 < scale[0] <= scale[1]:
-            raise CourseError(f"RandomAffine: scale is (low, high) with 0 < low <= high, not {tuple(scale)}")
-        self.degrees, self.translate, self.scale, self.shear, self.fill = degrees, translate, scale, shear, fill
+            raise CourseError(
+                f"RandomAffine: scale is (low, high) with 0 < low <= high, not {tuple(scale)}"
+            )
+        self.degrees, self.translate, self.scale, self.shear, self.fill = (
+            degrees,
+            translate,
+            scale,
+            shear,
+            fill,
+        )
 
-    def __call__(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+    def __call__(
+        self, images: torch.Tensor, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
         height, width = images.shape[-2:]
-        angles, shifts = (self.degrees, self.shear), (self.translate[0] * width, self.translate[1] * height)
-        angle, shear, shift_x, shift_y = (_uniform(-limit, limit, images, generator)
-                                          for limit in (*map(math.radians, angles), *shifts))
-        return affine(images, angle, shift_x, shift_y, _uniform(*self.scale, images, generator), shear, self.fill)
+        angles, shifts = (
+            (self.degrees, self.shear),
+            (self.translate[0] * width, self.translate[1] * height),
+        )
+        angle, shear, shift_x, shift_y = (
+            _uniform(-limit, limit, images, generator)
+            for limit in (*map(math.radians, angles), *shifts)
+        )
+        return affine(
+            images,
+            angle,
+            shift_x,
+            shift_y,
+            _uniform(*self.scale, images, generator),
+            shear,
+            self.fill,
+        )
 
 
-def affine(images: torch.Tensor, angle: torch.Tensor, shift_x: torch.Tensor, shift_y: torch.Tensor, scale: torch.Tensor,
-           shear: torch.Tensor, fill: float = 0.0) -> torch.Tensor:
+def affine(
+    images: torch.Tensor,
+    angle: torch.Tensor,
+    shift_x: torch.Tensor,
+    shift_y: torch.Tensor,
+    scale: torch.Tensor,
+    shear: torch.Tensor,
+    fill: float = 0.0,
+) -> torch.Tensor:
     """Move each image by its own affine map: angles [N] in radians, shifts [N] in pixels, factors [N].
 
     ``grid_sample`` asks where each output pixel comes from, so the inverse map is built: first shift back, then undo
     rotation, shear and scale (their joint matrix has determinant scale²). ``affine_grid`` is far slower.
     """
     height, width = images.shape[-2:]
-    angle, shift_x, shift_y, scale, shear = (each.view(-1, 1, 1) for each in (angle, shift_x, shift_y, scale, shear))
+    angle, shift_x, shift_y, scale, shear = (
+        each.view(-1, 1, 1) for each in (angle, shift_x, shift_y, scale, shear)
+    )
     cos, sin, tan = angle.cos(), angle.sin(), shear.tan()
     xx, xy = (cos - sin * tan) / scale, (cos * tan + sin) / scale
     yx, yy = -sin / scale, cos / scale
     # places count from -1 to 1, in half widths and half heights: a step in y is height/width as long as one in x
-    x, y = (torch.linspace(-1, 1, size, dtype=images.dtype, device=images.device) * (size - 1) / size
-            for size in (width, height))
-    from_x = xx * x + xy * (height / width) * y[:, None] - (xx * shift_x + xy * shift_y) * (2 / width)
-    from_y = yx * (width / height) * x + yy * y[:, None] - (yx * shift_x + yy * shift_y) * (2 / height)
+    x, y = (
+        torch.linspace(-1, 1, size, dtype=images.dtype, device=images.device) * (size - 1) / size
+        for size in (width, height)
+    )
+    from_x = (
+        xx * x + xy * (height / width) * y[:, None] - (xx * shift_x + xy * shift_y) * (2 / width)
+    )
+    from_y = (
+        yx * (width / height) * x + yy * y[:, None] - (yx * shift_x + yy * shift_y) * (2 / height)
+    )
     grid = torch.stack([from_x, from_y], dim=1).permute(0, 2, 3, 1)
     return F.grid_sample(images - fill, grid, align_corners=False) + fill
 
@@ -86,9 +137,13 @@ class ColorJitter:
     def __init__(self, brightness: float = 0.0, contrast: float = 0.0) -> None:
         self.brightness, self.contrast = brightness, contrast
 
-    def __call__(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-        brightness, contrast = (_uniform(max(0.0, 1 - amount), 1 + amount, images, generator).view(-1, 1, 1, 1)
-                                for amount in (self.brightness, self.contrast))
+    def __call__(
+        self, images: torch.Tensor, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        brightness, contrast = (
+            _uniform(max(0.0, 1 - amount), 1 + amount, images, generator).view(-1, 1, 1, 1)
+            for amount in (self.brightness, self.contrast)
+        )
         images = (images * brightness).clamp(0, 1)
         mean = images.mean(dim=(1, 2, 3), keepdim=True)
         return (mean + (images - mean) * contrast).clamp(0, 1)
@@ -100,11 +155,21 @@ class RandomCrop:
     def __init__(self, padding: int = 4, mode: str = "constant") -> None:
         self.padding, self.mode = padding, mode
 
-    def __call__(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+    def __call__(
+        self, images: torch.Tensor, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
         height, width = images.shape[-2:]
-        windows = F.pad(images, [self.padding] * 4, mode=self.mode).unfold(2, height, 1).unfold(3, width, 1)
-        row, column = (_beside(images, torch.randint(2 * self.padding + 1, (len(images),), generator=generator))
-                       for _ in "yx")
+        windows = (
+            F.pad(images, [self.padding] * 4, mode=self.mode)
+            .unfold(2, height, 1)
+            .unfold(3, width, 1)
+        )
+        row, column = (
+            _beside(
+                images, torch.randint(2 * self.padding + 1, (len(images),), generator=generator)
+            )
+            for _ in "yx"
+        )
         return windows[torch.arange(len(images), device=images.device), :, row, column]
 
 
@@ -114,7 +179,9 @@ class RandomHorizontalFlip:
     def __init__(self, p: float = 0.5) -> None:
         self.p = p
 
-    def __call__(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+    def __call__(
+        self, images: torch.Tensor, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
         flipped = _beside(images, torch.rand(len(images), generator=generator) < self.p)
         return torch.where(flipped.view(-1, 1, 1, 1), images.flip(-1), images)
 
@@ -129,7 +196,9 @@ class Cutout:
     def __init__(self, size: int = 8, fill: float | Sequence[float] = 0.0) -> None:
         self.size, self.fill = size, fill
 
-    def __call__(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+    def __call__(
+        self, images: torch.Tensor, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
         def inside(length: int) -> torch.Tensor:
             start = torch.randint(length - self.size + 1, (len(images), 1), generator=generator)
             places = torch.arange(length)
@@ -138,12 +207,19 @@ class Cutout:
         channels, height, width = images.shape[1:]
         fill = _beside(images, torch.as_tensor(self.fill, dtype=images.dtype).view(1, -1, 1, 1))
         if self.size > min(height, width) or fill.numel() not in (1, channels):
-            raise CourseError(f"Cutout: a square of {self.size} pixels and {fill.numel()} values of fill do not fit "
-                              f"into images of {channels}×{height}×{width}")
-        return torch.where(inside(height)[:, None, :, None] & inside(width)[:, None, None, :], fill, images)
+            raise CourseError(
+                f"Cutout: a square of {self.size} pixels and {fill.numel()} values of fill do not fit "
+                f"into images of {channels}×{height}×{width}"
+            )
+        return torch.where(
+            inside(height)[:, None, :, None] & inside(width)[:, None, None, :], fill, images
+        )
 
 
-TRANSFORMS = {kind.__name__: kind for kind in (RandomAffine, ColorJitter, RandomCrop, RandomHorizontalFlip, Cutout)}
+TRANSFORMS = {
+    kind.__name__: kind
+    for kind in (RandomAffine, ColorJitter, RandomCrop, RandomHorizontalFlip, Cutout)
+}
 
 
 def build(steps: Sequence[tuple[str, dict[str, Any]]]) -> Compose | None:
@@ -155,9 +231,11 @@ def build(steps: Sequence[tuple[str, dict[str, Any]]]) -> Compose | None:
 
 
 # Document 004's training transforms: rotation, affine map, brightness and contrast (its hue does nothing on grey).
-DOCUMENT_004 = (("RandomAffine", {"degrees": 7}),
-                ("RandomAffine", {"degrees": 7, "translate": [0.1, 0.1], "scale": [0.8, 1.2], "shear": 10}),
-                ("ColorJitter", {"brightness": 0.4, "contrast": 0.4}))
+DOCUMENT_004 = (
+    ("RandomAffine", {"degrees": 7}),
+    ("RandomAffine", {"degrees": 7, "translate": [0.1, 0.1], "scale": [0.8, 1.2], "shear": 10}),
+    ("ColorJitter", {"brightness": 0.4, "contrast": 0.4}),
+)
 
 
 def albumentations_pipeline(name: str) -> Any:
@@ -171,19 +249,42 @@ def albumentations_pipeline(name: str) -> Any:
 
     if name not in KNOWN:
         raise unknown("pipeline", name, KNOWN)
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks the network for a newer version
+    os.environ.setdefault(
+        "NO_ALBUMENTATIONS_UPDATE", "1"
+    )  # else its import asks the network for a newer version
     try:
         import albumentations as A
     except ImportError:
-        raise CourseError("albumentations is not installed: pip install 'albumentations>=2,<3'") from None
+        raise CourseError(
+            "albumentations is not installed: pip install 'albumentations>=2,<3'"
+        ) from None
     mean, std = KNOWN[name].mean, KNOWN[name].std
     if name == "mnist":
-        steps = [A.Rotate(7, p=1),
-                 A.Affine(rotate=(-7, 7), translate_percent=(-0.1, 0.1), scale=(0.8, 1.2), keep_ratio=True,
-                          shear={"x": (-10, 10), "y": 0}, p=1),
-                 A.ColorJitter(brightness=(0.6, 1.4), contrast=(0.6, 1.4), saturation=(1, 1), hue=(0, 0), p=1)]
+        steps = [
+            A.Rotate(7, p=1),
+            A.Affine(
+                rotate=(-7, 7),
+                translate_percent=(-0.1, 0.1),
+                scale=(0.8, 1.2),
+                keep_ratio=True,
+                shear={"x": (-10, 10), "y": 0},
+                p=1,
+            ),
+            A.ColorJitter(
+                brightness=(0.6, 1.4), contrast=(0.6, 1.4), saturation=(1, 1), hue=(0, 0), p=1
+            ),
+        ]
     else:
-        steps = [A.PadIfNeeded(40, 40, border_mode=0, fill=0), A.RandomCrop(32, 32), A.HorizontalFlip(p=0.5),
-                 A.CoarseDropout(num_holes_range=(1, 1), hole_height_range=(8, 8), hole_width_range=(8, 8),
-                                 fill=[255 * value for value in mean], p=1)]
+        steps = [
+            A.PadIfNeeded(40, 40, border_mode=0, fill=0),
+            A.RandomCrop(32, 32),
+            A.HorizontalFlip(p=0.5),
+            A.CoarseDropout(
+                num_holes_range=(1, 1),
+                hole_height_range=(8, 8),
+                hole_width_range=(8, 8),
+                fill=[255 * value for value in mean],
+                p=1,
+            ),
+        ]
     return A.Compose([*steps, A.Normalize(mean=mean, std=std, max_pixel_value=255)])

@@ -14,17 +14,31 @@ from helpers.environment import CourseError, replacing
 class State:
     """Everything a run needs to go on: weights, optimizer, schedule, average, loss scale, history and random states."""
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, scheduler: LRScheduler | None,
-                 average: AveragedModel | None, generator: torch.Generator | None,
-                 scaler: GradScaler | None = None) -> None:
-        self.parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "average": average,
-                      "scaler": scaler}
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        scheduler: LRScheduler | None,
+        average: AveragedModel | None,
+        generator: torch.Generator | None,
+        scaler: GradScaler | None = None,
+    ) -> None:
+        self.parts = {
+            "model": model,
+            "optimizer": optimizer,
+            "scheduler": scheduler,
+            "average": average,
+            "scaler": scaler,
+        }
         self.generator = generator
 
     def save(self, path: Path, epochs: list[dict[str, float]]) -> None:
         """Write the state to ``path`` under a temporary name and rename it."""
         state = {name: part.state_dict() for name, part in self.parts.items() if part is not None}
-        random = {"torch_random": torch.get_rng_state(), "cuda_random": torch.cuda.get_rng_state_all()}
+        random = {
+            "torch_random": torch.get_rng_state(),
+            "cuda_random": torch.cuda.get_rng_state_all(),
+        }
         state |= random | {"epochs": epochs}
         if self.generator is not None:
             state["generator"] = self.generator.get_state()
@@ -47,5 +61,7 @@ class State:
             return state["epochs"]
         except Exception as problem:  # a damaged pickle can raise anything
             reason = " ".join(f"{type(problem).__name__}: {problem}".split())[:160]
-            raise CourseError(f"the checkpoint {path} is damaged or of another run ({reason}); delete it, and start "
-                              "again with a new model") from None
+            raise CourseError(
+                f"the checkpoint {path} is damaged or of another run ({reason}); delete it, and start "
+                "again with a new model"
+            ) from None

@@ -7,17 +7,29 @@ import platform
 import random
 from importlib import metadata
 from pathlib import Path
-from typing import Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
-PACKAGES = ("torch", "torchvision", "numpy", "scipy", "matplotlib", "torchsummary", "albumentations", "tqdm", "nbval",
-            "nbconvert")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "matplotlib",
+    "torchsummary",
+    "albumentations",
+    "tqdm",
+    "nbval",
+    "nbconvert",
+)
 SWITCHES = ("COURSE_DATA", "COURSE_SMOKE", "COURSE_TRAIN", "COURSE_REPO", "COURSE_RUNS")
-DATA_PLACES = {"mnist": ("MNIST/raw", "mnist", "mnist-train.zip"),  # in the order in which data.load looks
-               "cifar10": ("cifar-10-batches-py", "cifar10", "cifar10-train.zip")}
+DATA_PLACES = {
+    "mnist": ("MNIST/raw", "mnist", "mnist-train.zip"),  # in the order in which data.load looks
+    "cifar10": ("cifar-10-batches-py", "cifar10", "cifar10-train.zip"),
+}
 
 
 class CourseError(Exception):
@@ -46,7 +58,11 @@ def runs_root() -> Path:
 
 def pick_device() -> torch.device:
     """The fastest device at hand: CUDA, then Apple's MPS, then the CPU."""
-    available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
+    available = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "cpu": lambda: True,
+    }
     return torch.device(next(kind for kind, there in available.items() if there()))
 
 
@@ -54,7 +70,9 @@ def half_precision(device: torch.device) -> torch.dtype | None:
     """The 16-bit numbers that a device calculates fast in: bfloat16, float16 on older GPUs, None on all but CUDA."""
     if device.type != "cuda":
         return None
-    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return (
+        torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    )
 
 
 def seed_everything(seed: int) -> torch.Generator:
@@ -76,7 +94,9 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{random.SystemRandom().getrandbits(32):08x}.tmp")
+    temporary = path.with_name(
+        f".{path.name}.{os.getpid()}.{random.SystemRandom().getrandbits(32):08x}.tmp"
+    )
     try:
         yield temporary
         os.replace(temporary, path)
@@ -104,31 +124,52 @@ def machine() -> dict[str, str | int]:
     """What a record says of the machine: device and its name, torch, Python, system and number of threads."""
     device = pick_device().type
     name = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
-    return {"device": device, "device_name": name, "torch": torch.__version__, "python": platform.python_version(),
-            "system": platform.system(), "threads": torch.get_num_threads()}
+    return {
+        "device": device,
+        "device_name": name,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "threads": torch.get_num_threads(),
+    }
 
 
 def data_sources() -> dict[str, str]:
     """For each data set the place in the data folder that ``data.load`` would read, found without reading it."""
     missing = "not in the data folder: python -m helpers data fetches it"
-    return {name: next((f"found: {place}" for place in places if os.path.exists(data_root() / place)), missing)
-            for name, places in DATA_PLACES.items()}
+    return {
+        name: next(
+            (f"found: {place}" for place in places if os.path.exists(data_root() / place)), missing
+        )
+        for name, places in DATA_PLACES.items()
+    }
 
 
 def known_problems(found: dict[str, str]) -> list[str]:
     """One line for each thing in ``versions()`` that is known to go wrong."""
     missing = [name for name in found if found[name] == "missing"]
-    problems = [f"not installed: {', '.join(missing)}; pip install -r requirements.txt"] * bool(missing)
+    problems = [f"not installed: {', '.join(missing)}; pip install -r requirements.txt"] * bool(
+        missing
+    )
     if found["albumentations"].startswith("1."):
-        problems.append("albumentations 1 has other argument names than the course: pip install 'albumentations>=2,<3'")
+        problems.append(
+            "albumentations 1 has other argument names than the course: pip install 'albumentations>=2,<3'"
+        )
     cpu_builds = {"+cpu" in found[name] for name in ("torch", "torchvision") if name not in missing}
     if len(cpu_builds) == 2 and platform.machine() == "x86_64":
-        problems.append("one of torch and torchvision is a CPU build, the other not, and may not import: reinstall")
+        problems.append(
+            "one of torch and torchvision is a CPU build, the other not, and may not import: reinstall"
+        )
     return problems
 
 
 def report() -> str:
     """Versions, device, threads, switches, data sources and known-bad combinations, as lines of text."""
     found, switches = versions(), {name: os.environ.get(name, "(not set)") for name in SWITCHES}
-    lines = [f"{name:15} {value}" for name, value in (found | machine() | switches | data_sources()).items()]
-    return "\n".join(lines + [f"{'problem':15} {problem}" for problem in known_problems(found) or ["none known"]])
+    lines = [
+        f"{name:15} {value}"
+        for name, value in (found | machine() | switches | data_sources()).items()
+    ]
+    return "\n".join(
+        lines + [f"{'problem':15} {problem}" for problem in known_problems(found) or ["none known"]]
+    )

@@ -23,13 +23,22 @@ class Predictions:
     def __init__(self, split: ImageSplit, logits: Any, predicted: Any = None) -> None:
         self.split, self.labels = split, split.labels.cpu()
         self.logits = None if logits is None else torch.as_tensor(logits).detach().float().cpu()
-        self.predicted = self.logits.argmax(-1) if predicted is None else torch.as_tensor(predicted).long().cpu()
+        self.predicted = (
+            self.logits.argmax(-1) if predicted is None else torch.as_tensor(predicted).long().cpu()
+        )
         classes = range(len(split.classes))
-        for given, wanted in ((self.logits, (len(split), len(classes))), (self.predicted, (len(split),))):
+        for given, wanted in (
+            (self.logits, (len(split), len(classes))),
+            (self.predicted, (len(split),)),
+        ):
             if given is not None and given.shape != wanted:
-                raise CourseError(f"predictions {tuple(given.shape)} do not fit a split of {wanted}: use their own")
+                raise CourseError(
+                    f"predictions {tuple(given.shape)} do not fit a split of {wanted}: use their own"
+                )
         if not set(self.predicted.tolist()) <= set(classes):
-            raise CourseError(f"predicted classes go beyond the split's, 0 to {len(classes) - 1}: use their own split")
+            raise CourseError(
+                f"predicted classes go beyond the split's, 0 to {len(classes) - 1}: use their own split"
+            )
         self.correct = self.predicted == self.labels
         self.mistakes = len(split) - int(self.correct.sum())
         self.accuracy = 100 * (len(split) - self.mistakes) / len(split) if len(split) else math.nan
@@ -45,11 +54,15 @@ class Predictions:
     @cached_property
     def losses(self) -> torch.Tensor:
         """Cross-entropy of each image in nats, [N]."""
-        return torch.nn.functional.cross_entropy(self._recorded_logits(), self.labels, reduction="none")
+        return torch.nn.functional.cross_entropy(
+            self._recorded_logits(), self.labels, reduction="none"
+        )
 
     def _recorded_logits(self) -> torch.Tensor:
         if self.logits is None:
-            raise CourseError("only classes were recorded, no probabilities or losses: use a record with logits")
+            raise CourseError(
+                "only classes were recorded, no probabilities or losses: use a record with logits"
+            )
         return self.logits
 
 
@@ -88,8 +101,12 @@ def per_class_accuracy(predictions: Predictions) -> list[ClassAccuracy]:
     """Accuracy of every class with its 95 % Wilson interval, in the order of the classes."""
     matrix = confusion_matrix(predictions)
     counts = zip(predictions.split.classes, matrix.diagonal().tolist(), matrix.sum(1).tolist())
-    return [ClassAccuracy(name, hits, count, 100 * hits / count if count else math.nan, *wilson(hits, count))
-            for name, hits, count in counts]
+    return [
+        ClassAccuracy(
+            name, hits, count, 100 * hits / count if count else math.nan, *wilson(hits, count)
+        )
+        for name, hits, count in counts
+    ]
 
 
 def per_class_table(predictions: Predictions) -> Table:
@@ -97,18 +114,27 @@ def per_class_table(predictions: Predictions) -> Table:
     rows = []
     for row in per_class_accuracy(predictions):
         interval = f"{row.low:.2f}–{row.high:.2f} %"
-        rows.append((row.name, f"{row.correct:,}", f"{row.count:,}", f"{row.accuracy:.2f} %", interval))
+        rows.append(
+            (row.name, f"{row.correct:,}", f"{row.count:,}", f"{row.accuracy:.2f} %", interval)
+        )
     return Table(("class", "correct", "of", "accuracy", "95 % interval"), rows)
 
 
 def confusion_matrix(predictions: Predictions) -> torch.Tensor:
     """Counts int64 [classes, classes]: row the true class, column the predicted one."""
     count = len(predictions.split.classes)
-    return (predictions.labels * count + predictions.predicted).bincount(minlength=count * count).view(count, count)
+    return (
+        (predictions.labels * count + predictions.predicted)
+        .bincount(minlength=count * count)
+        .view(count, count)
+    )
 
 
 def most_confused(predictions: Predictions, count: int = 5) -> list[tuple[str, str, int]]:
     """The ``count`` most frequent confusions as (true, predicted, how often); equal counts in the order of classes."""
     matrix, names = confusion_matrix(predictions).fill_diagonal_(0), predictions.split.classes
-    pairs = [(names[row], names[column], int(matrix[row, column])) for row, column in matrix.nonzero().tolist()]
+    pairs = [
+        (names[row], names[column], int(matrix[row, column]))
+        for row, column in matrix.nonzero().tolist()
+    ]
     return sorted(pairs, key=lambda pair: -pair[2])[:count]

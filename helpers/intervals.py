@@ -43,7 +43,9 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
     nothing is known: 0 to 100. Raises ``CourseError`` where the successes do not lie between 0 and the trials.
     """
     if not 0 <= successes <= trials:
-        raise CourseError(f"wilson: {successes} successes of {trials} trials: give 0 to {trials} successes")
+        raise CourseError(
+            f"wilson: {successes} successes of {trials} trials: give 0 to {trials} successes"
+        )
     if trials == 0:
         return 0.0, 100.0
 

@@ -31,8 +31,10 @@ def _printed(net: nn.Module, input_shape: Sequence[int]) -> str:
     except AttributeError as error:
         raise CourseError(f"torchsummary cannot show this net: {error}") from error
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
-        raise CourseError(f"the net does not accept input of shape {input_shape}: {error!r}; give the shape of one "
-                          "image without the batch, such as (1, 28, 28)") from error
+        raise CourseError(
+            f"the net does not accept input of shape {input_shape}: {error!r}; give the shape of one "
+            "image without the batch, such as (1, 28, 28)"
+        ) from error
     return output.getvalue().rstrip()
 
 
@@ -47,10 +49,12 @@ def summarize(model: nn.Module, input_shape: Sequence[int]) -> Summary:
     net = copy.deepcopy(model).cpu().float()
     # torchsummary gives no line to the net itself, so a single layer goes into a container.
     text = _printed(net if list(net.children()) else nn.Sequential(net), input_shape)
-    text = text[text.index("-" * 64):]  # without what the net itself prints
+    text = text[text.index("-" * 64) :]  # without what the net itself prints
     total = int(re.search("Total params: ([0-9,]+)", text)[1].replace(",", ""))
     exact = sum(parameter.numel() for parameter in net.parameters())
     if exact != total:
-        text += (f"\nExact count: {exact:,} parameters; torchsummary counts a layer once per use and overlooks bare "
-                 "nn.Parameters.")
+        text += (
+            f"\nExact count: {exact:,} parameters; torchsummary counts a layer once per use and overlooks bare "
+            "nn.Parameters."
+        )
     return Summary(text)

@@ -5,7 +5,8 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Iterable
+from typing import Any
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
@@ -57,13 +58,29 @@ def progress(iterable: Iterable | None, label: str, show: bool = True, **options
     """A bar that disappears when it is done; on standard output, so that a notebook keeps no trace of it."""
     from tqdm import tqdm
 
-    return tqdm(iterable, label, disable=not show, file=sys.stdout, leave=False, ncols=80, mininterval=0.5, **options)
+    return tqdm(
+        iterable,
+        label,
+        disable=not show,
+        file=sys.stdout,
+        leave=False,
+        ncols=80,
+        mininterval=0.5,
+        **options,
+    )
 
 
-def train_one_epoch(model: nn.Module, batches: Iterable, optimizer: Optimizer, loss_fn: Loss = F.cross_entropy,
-                    scheduler: LRScheduler | None = None, average: AveragedModel | None = None,
-                    show: bool = False, label: str = "training", scaler: GradScaler | None = None
-                    ) -> tuple[float, float]:
+def train_one_epoch(
+    model: nn.Module,
+    batches: Iterable,
+    optimizer: Optimizer,
+    loss_fn: Loss = F.cross_entropy,
+    scheduler: LRScheduler | None = None,
+    average: AveragedModel | None = None,
+    show: bool = False,
+    label: str = "training",
+    scaler: GradScaler | None = None,
+) -> tuple[float, float]:
     """Go once over ``batches`` of (images [B, C, H, W], targets [B]); ``scheduler`` steps after every batch.
 
     Returns the mean loss and the accuracy in percent, as met on the way. Moves batches to the model's device. With a
@@ -72,7 +89,10 @@ def train_one_epoch(model: nn.Module, batches: Iterable, optimizer: Optimizer, l
     """
     model.train()
     device, met, steps = next(model.parameters()).device, Average(), []
-    half, scaler = half_precision(device) if scaler else None, scaler or GradScaler(device.type, enabled=False)
+    half, scaler = (
+        half_precision(device) if scaler else None,
+        scaler or GradScaler(device.type, enabled=False),
+    )
     for images, targets in progress(batches, label, show):
         images, targets = images.to(device), targets.to(device)
         optimizer.zero_grad()
@@ -98,8 +118,10 @@ def _check_finite(steps: list[tuple[float, torch.Tensor]], label: str) -> None:
     """Look at the (rate, loss) of all steps together, and seldom, because each look waits for the device."""
     if steps and not (finite := torch.stack([loss for _, loss in steps]).isfinite()).all():
         step = int(finite.int().argmin())  # the first
-        raise CourseError(f"{label}, step {step + 1}: the loss is {float(steps[step][1])} at a learning rate of "
-                          f"{steps[step][0]:.3g}: take a lower one; a checkpoint of the epoch before is kept")
+        raise CourseError(
+            f"{label}, step {step + 1}: the loss is {float(steps[step][1])} at a learning rate of "
+            f"{steps[step][0]:.3g}: take a lower one; a checkpoint of the epoch before is kept"
+        )
 
 
 def loss_scaler(device: torch.device) -> GradScaler:
@@ -107,11 +129,15 @@ def loss_scaler(device: torch.device) -> GradScaler:
 
     Micikevicius and others, "Mixed Precision Training", 2018. It begins at 1,024, so that the first step is taken.
     """
-    return GradScaler(device.type, init_scale=1024.0, enabled=half_precision(device) == torch.float16)
+    return GradScaler(
+        device.type, init_scale=1024.0, enabled=half_precision(device) == torch.float16
+    )
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, batches: Iterable, loss_fn: Loss = F.cross_entropy) -> tuple[float, float]:
+def evaluate(
+    model: nn.Module, batches: Iterable, loss_fn: Loss = F.cross_entropy
+) -> tuple[float, float]:
     """Mean loss and accuracy in percent over ``batches``, in evaluation mode; leaves the model in the mode it found."""
     modes = [(module, module.training) for module in model.modules()]
     device, met = next(model.parameters()).device, Average()
@@ -127,10 +153,22 @@ def evaluate(model: nn.Module, batches: Iterable, loss_fn: Loss = F.cross_entrop
     return met.result()
 
 
-def fit(model: nn.Module, train_batches: Iterable, test_batches: Iterable, epochs: int, optimizer: Optimizer,
-        scheduler: LRScheduler | None = None, *, step_every: str = "batch", loss_fn: Loss = F.cross_entropy,
-        average: AveragedModel | None = None, checkpoint: Path | None = None, show: bool = True,
-        on_epoch: Callable[[dict[str, float]], None] | None = None, mixed: bool = False) -> History:
+def fit(
+    model: nn.Module,
+    train_batches: Iterable,
+    test_batches: Iterable,
+    epochs: int,
+    optimizer: Optimizer,
+    scheduler: LRScheduler | None = None,
+    *,
+    step_every: str = "batch",
+    loss_fn: Loss = F.cross_entropy,
+    average: AveragedModel | None = None,
+    checkpoint: Path | None = None,
+    show: bool = True,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
+    mixed: bool = False,
+) -> History:
     """Train for ``epochs`` passes over ``train_batches``, measuring on ``test_batches`` after each.
 
     ``scheduler`` steps every ``"batch"`` or every ``"epoch"``. With ``average`` (see ``moving_average``) the averaged
@@ -144,20 +182,41 @@ def fit(model: nn.Module, train_batches: Iterable, test_batches: Iterable, epoch
         raise CourseError(f"fit: step_every is 'batch' or 'epoch', not {step_every!r}")
     each_batch = scheduler if step_every == "batch" else None
     scaler, taken = loss_scaler(next(model.parameters()).device) if mixed else None, {}
-    state = State(model, optimizer, scheduler, average, getattr(train_batches, "generator", None), scaler)
+    state = State(
+        model, optimizer, scheduler, average, getattr(train_batches, "generator", None), scaler
+    )
     history = History(state.load(checkpoint) if checkpoint else [])
     # asked at the step itself: afterwards a scheduler has moved the rate on to that of the next step
-    with optimizer.register_step_pre_hook(lambda *_: taken.update(rate=float(optimizer.param_groups[0]["lr"]))):
+    with optimizer.register_step_pre_hook(
+        lambda *_: taken.update(rate=float(optimizer.param_groups[0]["lr"]))
+    ):
         for epoch in range(len(history.epochs) + 1, epochs + 1):
             start = time.perf_counter()
             train_loss, train_accuracy = train_one_epoch(
-                model, train_batches, optimizer, loss_fn, each_batch, average, show, f"epoch {epoch}/{epochs}", scaler)
+                model,
+                train_batches,
+                optimizer,
+                loss_fn,
+                each_batch,
+                average,
+                show,
+                f"epoch {epoch}/{epochs}",
+                scaler,
+            )
             if scheduler is not None and step_every == "epoch":
                 scheduler.step()
             test_loss, test_accuracy = evaluate(average or model, test_batches)
-            history.epochs.append({"epoch": epoch, "learning_rate": taken["rate"], "train_loss": train_loss,
-                                   "train_accuracy": train_accuracy, "test_loss": test_loss,
-                                   "test_accuracy": test_accuracy, "seconds": time.perf_counter() - start})
+            history.epochs.append(
+                {
+                    "epoch": epoch,
+                    "learning_rate": taken["rate"],
+                    "train_loss": train_loss,
+                    "train_accuracy": train_accuracy,
+                    "test_loss": test_loss,
+                    "test_accuracy": test_accuracy,
+                    "seconds": time.perf_counter() - start,
+                }
+            )
             if checkpoint:
                 state.save(checkpoint, history.epochs)
             if show:
@@ -169,9 +228,11 @@ def fit(model: nn.Module, train_batches: Iterable, test_batches: Iterable, epoch
 
 def line(row: dict[str, float], epochs: int) -> str:
     """The printed line of an epoch."""
-    return (f"epoch {row['epoch']:2d}/{epochs}  lr {row['learning_rate']:.5f}  train {row['train_loss']:.4f} "
-            f"{row['train_accuracy']:6.2f} %  test {row['test_loss']:.4f} {row['test_accuracy']:6.2f} %  "
-            f"{row['seconds']:.0f} s")
+    return (
+        f"epoch {row['epoch']:2d}/{epochs}  lr {row['learning_rate']:.5f}  train {row['train_loss']:.4f} "
+        f"{row['train_accuracy']:6.2f} %  test {row['test_loss']:.4f} {row['test_accuracy']:6.2f} %  "
+        f"{row['seconds']:.0f} s"
+    )
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
@@ -180,14 +241,25 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
     At step n the decay is at most (1 + n) / (10 + n), so that the first steps are soon forgotten. Polyak and Juditsky,
     "Acceleration of Stochastic Approximation by Averaging", 1992; torch's ``AveragedModel`` does the work.
     """
-    def update(averaged: list[torch.Tensor], current: list[torch.Tensor], n: torch.Tensor | int) -> None:
+
+    def update(
+        averaged: list[torch.Tensor], current: list[torch.Tensor], n: torch.Tensor | int
+    ) -> None:
         get_ema_multi_avg_fn(min(decay, (1 + int(n)) / (10 + int(n))))(averaged, current, n)
 
     return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
 
 
-def one_cycle(optimizer: Optimizer, max_lr: float, epochs: int, steps_per_epoch: int, peak_epoch: float,
-              min_lr: float | None = None, annihilate: bool = False, anneal: str = "linear") -> LambdaLR:
+def one_cycle(
+    optimizer: Optimizer,
+    max_lr: float,
+    epochs: int,
+    steps_per_epoch: int,
+    peak_epoch: float,
+    min_lr: float | None = None,
+    annihilate: bool = False,
+    anneal: str = "linear",
+) -> LambdaLR:
     """The one-cycle schedule: up from ``min_lr`` to ``max_lr`` at the last step of ``peak_epoch``, and down again.
 
     It ends at ``min_lr`` (``max_lr / 25`` unless given), or with ``annihilate`` at ``min_lr / 10,000``. ``anneal`` is
@@ -199,15 +271,22 @@ def one_cycle(optimizer: Optimizer, max_lr: float, epochs: int, steps_per_epoch:
     low = max_lr / 25 if min_lr is None else min_lr
     final = low / 10_000 if annihilate else low
     if not 0 < peak < last:
-        raise CourseError(f"one_cycle: the peak (epoch {peak_epoch}) has to lie inside the {epochs} epochs")
+        raise CourseError(
+            f"one_cycle: the peak (epoch {peak_epoch}) has to lie inside the {epochs} epochs"
+        )
     if not 0 < low < max_lr:
-        raise CourseError(f"one_cycle: min_lr has to lie between 0 and max_lr = {max_lr}, not {low}")
+        raise CourseError(
+            f"one_cycle: min_lr has to lie between 0 and max_lr = {max_lr}, not {low}"
+        )
     if anneal not in ("linear", "cos"):
         raise CourseError(f"one_cycle: anneal is 'linear' or 'cos', not {anneal!r}")
 
     def share_of_highest(step: int) -> float:
-        start, stop, share = ((low, max_lr, step / peak) if step <= peak else
-                              (max_lr, final, (min(step, last) - peak) / (last - peak)))
+        start, stop, share = (
+            (low, max_lr, step / peak)
+            if step <= peak
+            else (max_lr, final, (min(step, last) - peak) / (last - peak))
+        )
         if anneal == "cos":
             share = (1 - math.cos(math.pi * share)) / 2
         return (start + (stop - start) * share) / max_lr

@@ -16,7 +16,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator
+from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from gpu_benchmarks import Row, gpu_rows  # noqa: E402
+from gpu_benchmarks import Row, gpu_rows
 
 from helpers import augment, data, training
 from helpers.data import Batches, ImageData, ImageSplit
@@ -64,10 +65,15 @@ class Pictures(Dataset):
         from torchvision import transforms
 
         self.images, self.labels = split.images[:, 0].numpy(), split.labels
-        self.transform = transforms.Compose([
-            transforms.RandomRotation(7), transforms.RandomAffine(7, translate=(0.1, 0.1), scale=(0.8, 1.2), shear=10),
-            transforms.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1), transforms.ToTensor(),
-            transforms.Normalize(split.mean, split.std)])
+        self.transform = transforms.Compose(
+            [
+                transforms.RandomRotation(7),
+                transforms.RandomAffine(7, translate=(0.1, 0.1), scale=(0.8, 1.2), shear=10),
+                transforms.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1),
+                transforms.ToTensor(),
+                transforms.Normalize(split.mean, split.std),
+            ]
+        )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -82,7 +88,10 @@ class Albums(Dataset):
     """The taught way: one image at a time through Albumentations' crop, flip and cutout."""
 
     def __init__(self, split: ImageSplit) -> None:
-        self.images, self.labels = split.images.permute(0, 2, 3, 1).contiguous().numpy(), split.labels
+        self.images, self.labels = (
+            split.images.permute(0, 2, 3, 1).contiguous().numpy(),
+            split.labels,
+        )
         self.pipeline = augment.albumentations_pipeline("cifar10")
 
     def __len__(self) -> int:
@@ -122,36 +131,64 @@ def images_per_second(batches: Iterable, seconds: float = 2.0) -> float:
     return count / spent
 
 
-def transforms_rows(split: ImageSplit, what: str, steps: Steps, slow: type[Dataset], library: str,
-                    target: int) -> list[Row]:
+def transforms_rows(
+    split: ImageSplit, what: str, steps: Steps, slow: type[Dataset], library: str, target: int
+) -> list[Row]:
     """Batched tensors against a DataLoader over single images, the same transforms: the best round of each."""
     split = split.subset(slice(BATCH * 20))
     ways = {"Batches": Batches(split, BATCH, augment.build(steps), shuffle=True)}
-    ways |= {f"DataLoader over {library}, {workers} workers":
-             DataLoader(slow(split), BATCH, shuffle=True, num_workers=workers) for workers in (0, 2)}
+    ways |= {
+        f"DataLoader over {library}, {workers} workers": DataLoader(
+            slow(split), BATCH, shuffle=True, num_workers=workers
+        )
+        for workers in (0, 2)
+    }
     speeds = dict.fromkeys(ways, 0.0)
     for name in [*ways] * ROUNDS:
         speeds[name] = max(speeds[name], images_per_second(ways[name]))
     ours, *theirs = speeds.values()
     ratio, n = ours / max(theirs), f"{len(split):,} images"
-    rows = [Row(f"{what}: {name}", f"{speed:,.0f} images/s", n=n,
-                threads="1 each" if "2 workers" in name else str(torch.get_num_threads()))
-            for name, speed in speeds.items()]
-    return rows + [Row("… Batches against the better of the two", f"{ratio:.1f} ×", f"≥ {target} ×", ratio >= target)]
+    rows = [
+        Row(
+            f"{what}: {name}",
+            f"{speed:,.0f} images/s",
+            n=n,
+            threads="1 each" if "2 workers" in name else str(torch.get_num_threads()),
+        )
+        for name, speed in speeds.items()
+    ]
+    return rows + [
+        Row(
+            "… Batches against the better of the two",
+            f"{ratio:.1f} ×",
+            f"≥ {target} ×",
+            ratio >= target,
+        )
+    ]
 
 
-def share_row(split: ImageSplit, name: str, transform: Callable[..., torch.Tensor], steps: int = 20) -> Row:
+def share_row(
+    split: ImageSplit, name: str, transform: Callable[..., torch.Tensor], steps: int = 20
+) -> Row:
     """Share of a training step of the 6,084-parameter net that is spent on data and augmentation."""
     model = compact_net().to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, nesterov=True)
-    training.train_one_epoch(model, Batches(split.subset(slice(BATCH * 2)), BATCH, transform), optimizer)  # warm
+    training.train_one_epoch(
+        model, Batches(split.subset(slice(BATCH * 2)), BATCH, transform), optimizer
+    )  # warm
     batches = Timed(Batches(split.subset(slice(BATCH * steps)), BATCH, transform, shuffle=True))
     start = time.perf_counter()
     for _ in range(ROUNDS):
         training.train_one_epoch(model, batches, optimizer)
     share = 100 * batches.seconds / (time.perf_counter() - start)
-    return Row(f"share of data in a step, 6,084 net, {name}", f"{share:.1f} %", "≤ 15 %", share <= 15,
-               f"{steps * ROUNDS} steps of {BATCH}", str(torch.get_num_threads()))
+    return Row(
+        f"share of data in a step, 6,084 net, {name}",
+        f"{share:.1f} %",
+        "≤ 15 %",
+        share <= 15,
+        f"{steps * ROUNDS} steps of {BATCH}",
+        str(torch.get_num_threads()),
+    )
 
 
 def range_test_row(split: ImageSplit, steps: int = 100) -> Row:
@@ -159,16 +196,26 @@ def range_test_row(split: ImageSplit, steps: int = 100) -> Row:
     model = ResidualNet().to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, nesterov=True)
     batches = Batches(split.subset(slice(BATCH * steps)), BATCH, shuffle=True)
-    ways = {"training": lambda: training.train_one_epoch(model, batches, optimizer),
-            "range test": lambda: lr_range_test(model, batches, F.cross_entropy, optimizer, end_lr=0.01, steps=steps)}
+    ways = {
+        "training": lambda: training.train_one_epoch(model, batches, optimizer),
+        "range test": lambda: lr_range_test(
+            model, batches, F.cross_entropy, optimizer, end_lr=0.01, steps=steps
+        ),
+    }
     seconds = dict.fromkeys(ways, float("inf"))
     for name in [*ways] * ROUNDS:
         start = time.perf_counter()
         ways[name]()
         seconds[name] = min(seconds[name], time.perf_counter() - start)
     ratio = seconds["range test"] / seconds["training"]
-    return Row(f"range test against training, 19,074 net ({seconds['training']:.1f} s)", f"{ratio:.3f} ×", "≤ 1.05 ×",
-               ratio <= 1.05, f"{steps} steps of {BATCH}", str(torch.get_num_threads()))
+    return Row(
+        f"range test against training, 19,074 net ({seconds['training']:.1f} s)",
+        f"{ratio:.3f} ×",
+        "≤ 1.05 ×",
+        ratio <= 1.05,
+        f"{steps} steps of {BATCH}",
+        str(torch.get_num_threads()),
+    )
 
 
 def load_rows(root: Path) -> tuple[ImageData, list[Row]]:
@@ -179,8 +226,10 @@ def load_rows(root: Path) -> tuple[ImageData, list[Row]]:
         mnist = data.load("mnist", root, validation=0)
         seconds.append(time.perf_counter() - start)
     n = f"{len(mnist.train) + len(mnist.test):,} images"
-    return mnist, [Row("first load", f"{seconds[0]:.1f} s", n=n, threads="1"),
-                   Row("second load, from the cache", f"{seconds[1]:.2f} s", "≤ 2 s", seconds[1] <= 2, n, "1")]
+    return mnist, [
+        Row("first load", f"{seconds[0]:.1f} s", n=n, threads="1"),
+        Row("second load, from the cache", f"{seconds[1]:.2f} s", "≤ 2 s", seconds[1] <= 2, n, "1"),
+    ]
 
 
 def memory_row(root: Path, steps: int = 200) -> Row:
@@ -189,17 +238,29 @@ def memory_row(root: Path, steps: int = 200) -> Row:
     if platform.system() == "Windows":
         return Row(what, "not measured on Windows", target)
     threads = str(torch.get_num_threads())
-    done = subprocess.run([sys.executable, "-c", TRAINING, str(root), str(steps), threads], cwd=ROOT, check=True,
-                          text=True, stdout=subprocess.PIPE)
+    done = subprocess.run(
+        [sys.executable, "-c", TRAINING, str(root), str(steps), threads],
+        cwd=ROOT,
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+    )
     unit = 1 if platform.system() == "Darwin" else 1024
     gigabytes = int(done.stdout.split()[-1]) * unit / 1e9
-    return Row(what, f"{gigabytes:.2f} GB", target, gigabytes <= 1.5, f"{steps} steps of {BATCH}", threads)
+    return Row(
+        what, f"{gigabytes:.2f} GB", target, gigabytes <= 1.5, f"{steps} steps of {BATCH}", threads
+    )
 
 
 def copy_of_mnist(folder: Path) -> None:
     """Put the real MNIST into ``folder``, if it is at hand: a copy of a new date, which no cache knows."""
     for place in (os.environ.get("COURSE_DATA"), ROOT.parent / "shared" / "data", ROOT / "data"):
-        if place and (raw := Path(place).expanduser() / "MNIST" / "raw").joinpath("train-images-idx3-ubyte").is_file():
+        if (
+            place
+            and (raw := Path(place).expanduser() / "MNIST" / "raw")
+            .joinpath("train-images-idx3-ubyte")
+            .is_file()
+        ):
             shutil.copytree(raw, folder / "MNIST" / "raw", copy_function=shutil.copyfile)
             return
 
@@ -217,17 +278,30 @@ def main() -> int:
         copy_of_mnist(folder)
         mnist, loads = load_rows(folder)
         cifar = data.load("cifar10", validation=0)
-        rows = [*transforms_rows(mnist.train, "document 004's transforms", augment.DOCUMENT_004, Pictures, "PIL", 8),
-                *transforms_rows(cifar.train, "crop, flip and cutout", CROP_FLIP_CUTOUT, Albums, "Albumentations", 6),
-                share_row(mnist.train, "the recipe's affine", RECIPE),
-                share_row(mnist.train, "document 004's", augment.build(augment.DOCUMENT_004)),
-                range_test_row(mnist.train), *loads, memory_row(folder), *gpu_rows(cifar, RESNET9)]
+        rows = [
+            *transforms_rows(
+                mnist.train, "document 004's transforms", augment.DOCUMENT_004, Pictures, "PIL", 8
+            ),
+            *transforms_rows(
+                cifar.train, "crop, flip and cutout", CROP_FLIP_CUTOUT, Albums, "Albumentations", 6
+            ),
+            share_row(mnist.train, "the recipe's affine", RECIPE),
+            share_row(mnist.train, "document 004's", augment.build(augment.DOCUMENT_004)),
+            range_test_row(mnist.train),
+            *loads,
+            memory_row(folder),
+            *gpu_rows(cifar, RESNET9),
+        ]
     kind = "practice data" if mnist.source == "practice" else "the real MNIST"
-    print(f"CPU ({platform.machine()}, {os.cpu_count()} cores), torch {torch.__version__}, {kind}\n")
+    print(
+        f"CPU ({platform.machine()}, {os.cpu_count()} cores), torch {torch.__version__}, {kind}\n"
+    )
     lines = [Row("what", "measured", "target", None, "n", "threads"), *rows]
     for line in lines:
         verdict = {True: "met", False: "MISSED", None: ""}[line.met]
-        print(f"{line.what:60} {line.measured:>18}  {line.target:8} {verdict:7} {line.n:20} {line.threads}")
+        print(
+            f"{line.what:60} {line.measured:>18}  {line.target:8} {verdict:7} {line.n:20} {line.threads}"
+        )
     return int(any(row.met is False for row in rows))
 
 

@@ -20,4 +20,6 @@ def real_data_root() -> Path:
     for place in [Path(place).resolve() for place in places if place]:
         if (place / "MNIST" / "raw" / "train-images-idx3-ubyte").is_file():
             return place
-    pytest.skip("the real MNIST is neither in COURSE_DATA nor in data/: run `python -m helpers data` to fetch it")
+    pytest.skip(
+        "the real MNIST is neither in COURSE_DATA nor in data/: run `python -m helpers data` to fetch it"
+    )

@@ -28,8 +28,13 @@ def apart(tmp_path, monkeypatch):
 
 def random_pools(name: str, train: int = 40, test: int = 20) -> dict:
     generator = torch.Generator().manual_seed(7)
-    return {split: (torch.randint(256, (count, *KNOWN[name].shape), generator=generator, dtype=torch.uint8),
-                    torch.arange(count) % 10) for split, count in (("train", train), ("test", test))}
+    return {
+        split: (
+            torch.randint(256, (count, *KNOWN[name].shape), generator=generator, dtype=torch.uint8),
+            torch.arange(count) % 10,
+        )
+        for split, count in (("train", train), ("test", test))
+    }
 
 
 def write_idx(root: Path, pools: dict, monkeypatch=None) -> Path:
@@ -38,12 +43,19 @@ def write_idx(root: Path, pools: dict, monkeypatch=None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for split, (images, labels) in pools.items():
         prefix = {"train": "train", "test": "t10k"}[split]
-        files = {f"{prefix}-images-idx3-ubyte": images.squeeze(1), f"{prefix}-labels-idx1-ubyte": labels}
+        files = {
+            f"{prefix}-images-idx3-ubyte": images.squeeze(1),
+            f"{prefix}-labels-idx1-ubyte": labels,
+        }
         for file, tensor in files.items():
-            header = bytes((0, 0, 8, tensor.dim())) + numpy.array(tensor.shape, dtype=">u4").tobytes()
+            header = (
+                bytes((0, 0, 8, tensor.dim())) + numpy.array(tensor.shape, dtype=">u4").tobytes()
+            )
             (folder / file).write_bytes(header + tensor.numpy().astype("u1").tobytes())
             if monkeypatch:
-                monkeypatch.setitem(KNOWN["mnist"].md5, file, hashlib.md5((folder / file).read_bytes()).hexdigest())
+                monkeypatch.setitem(
+                    KNOWN["mnist"].md5, file, hashlib.md5((folder / file).read_bytes()).hexdigest()
+                )
     return folder
 
 
@@ -53,11 +65,15 @@ def write_pickles(root: Path, pools: dict, monkeypatch) -> Path:
     folder.mkdir(parents=True)
     files = {"batches.meta": {"label_names": list(KNOWN["cifar10"].classes)}}
     chunks = [*zip(*(part.chunk(5) for part in pools["train"])), pools["test"]]
-    for file, (images, labels) in zip([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"], chunks):
+    for file, (images, labels) in zip(
+        [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"], chunks
+    ):
         files[file] = {"data": images.flatten(1).numpy(), "labels": labels.tolist()}
     for file, held in files.items():
         (folder / file).write_bytes(pickle.dumps(held))
-        monkeypatch.setitem(KNOWN["cifar10"].md5, file, hashlib.md5((folder / file).read_bytes()).hexdigest())
+        monkeypatch.setitem(
+            KNOWN["cifar10"].md5, file, hashlib.md5((folder / file).read_bytes()).hexdigest()
+        )
     sums = [[file, KNOWN["cifar10"].md5[file]] for file in files]
     monkeypatch.setattr(datasets.CIFAR10, "train_list", sums[1:6])
     monkeypatch.setattr(datasets.CIFAR10, "test_list", sums[6:])

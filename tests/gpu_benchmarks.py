@@ -6,7 +6,8 @@ Runs on a CPU too, with a narrow net, so that a machine without a GPU can test i
 from __future__ import annotations
 
 import time
-from typing import Any, Iterable, Iterator, NamedTuple
+from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -81,7 +82,11 @@ class Training:
         """Train over the batches once, without a scheduler."""
         marked, start = Marked(batches, self.device), mark(self.device)
         train_one_epoch(self.model, marked, self.optimizer, self.recipe.loss, scaler=self.scaler)
-        return Cost(between(start, mark(self.device)), sum(between(*each) for each in marked.marks), marked.images)
+        return Cost(
+            between(start, mark(self.device)),
+            sum(between(*each) for each in marked.marks),
+            marked.images,
+        )
 
 
 def matrix_rate(device: torch.device, size: int = 8192, rounds: int = 20) -> float:
@@ -102,8 +107,14 @@ def multiply_adds(recipe: Recipe, shape: tuple[int, ...]) -> float:
     return counter.get_total_flops() / 2 / len(images)
 
 
-def step_rows(data: ImageData, recipe: Recipe, device: torch.device, name: str, epochs: int = 3,
-              size: int = 8192) -> list[Row]:
+def step_rows(
+    data: ImageData,
+    recipe: Recipe,
+    device: torch.device,
+    name: str,
+    epochs: int = 3,
+    size: int = 8192,
+) -> list[Row]:
     """Speed of training against synthetic batches and against the device, share of the data, memory."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -114,19 +125,39 @@ def step_rows(data: ImageData, recipe: Recipe, device: torch.device, name: str, 
         training.cost(batches)
     ours, made = ([training.cost(batches) for _ in range(epochs)] for batches in (real, synthetic))
     seconds, share = sum(each.seconds for each in ours), 100 * sum(each.data for each in ours)
-    speed, best = (sum(each.images for each in costs) / sum(each.seconds for each in costs) for costs in (ours, made))
-    used = 100 * speed * multiply_adds(recipe, data.train.images.shape[1:]) / matrix_rate(device, size)
+    speed, best = (
+        sum(each.images for each in costs) / sum(each.seconds for each in costs)
+        for costs in (ours, made)
+    )
+    used = (
+        100 * speed * multiply_adds(recipe, data.train.images.shape[1:]) / matrix_rate(device, size)
+    )
     held = sum(split.images.nbytes for split in (data.train, data.test)) / 1e6
     n = f"{epochs} × {len(data.train):,} images"
-    rows = [Row(f"ResNet-9 training, {name}", f"{speed:,.0f} images/s", n=n),
-            Row("… of the speed on synthetic batches", f"{100 * speed / best:.0f} %", "≥ 60 %", speed >= 0.6 * best, n),
-            Row("… of the matrix rate in its precision", f"{used:.0f} %", n=n),
-            Row("… share of data and augmentation in a step", f"{share / seconds:.1f} %", "≤ 5 %",
-                share / seconds <= 5, n),
-            Row("CIFAR-10 on the device, as bytes", f"{held:.0f} MB", "≤ 200 MB", held <= 200)]
+    rows = [
+        Row(f"ResNet-9 training, {name}", f"{speed:,.0f} images/s", n=n),
+        Row(
+            "… of the speed on synthetic batches",
+            f"{100 * speed / best:.0f} %",
+            "≥ 60 %",
+            speed >= 0.6 * best,
+            n,
+        ),
+        Row("… of the matrix rate in its precision", f"{used:.0f} %", n=n),
+        Row(
+            "… share of data and augmentation in a step",
+            f"{share / seconds:.1f} %",
+            "≤ 5 %",
+            share / seconds <= 5,
+            n,
+        ),
+        Row("CIFAR-10 on the device, as bytes", f"{held:.0f} MB", "≤ 200 MB", held <= 200),
+    ]
     if device.type == "cuda":
         peak = torch.cuda.max_memory_reserved() / 1e9
-        rows.append(Row("peak memory of that training", f"{peak:.2f} GB", "≤ 3.5 GB", peak <= 3.5, n))
+        rows.append(
+            Row("peak memory of that training", f"{peak:.2f} GB", "≤ 3.5 GB", peak <= 3.5, n)
+        )
     return rows
 
 

@@ -13,11 +13,16 @@ import nbformat
 
 from helpers.upkeep import publish
 
-MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(home|root|work|tmp|usr|opt|mnt|private|Users)\b|\b[A-Z]:\\+Users", re.ASCII)
-LINK = re.compile(r"""\]\(\s*<?([^)\s>]*)[^)]*\)  # [text](target "title")
+MACHINE_PATH = re.compile(
+    r"(?<![\w.:/-])/(home|root|work|tmp|usr|opt|mnt|private|Users)\b|\b[A-Z]:\\+Users", re.ASCII
+)
+LINK = re.compile(
+    r"""\]\(\s*<?([^)\s>]*)[^)]*\)  # [text](target "title")
                       |(?:href|src)=["\']([^"\']*)["\']  # HTML
                       |^\[[^\]]+\]:\s*(\S+)  # [text]: target
-                      |\b(http://[^\s)>]*)  # bare, and not https""", re.MULTILINE | re.VERBOSE)
+                      |\b(http://[^\s)>]*)  # bare, and not https""",
+    re.MULTILINE | re.VERBOSE,
+)
 NOT_PROSE = re.compile(r"```.*?```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]+\$", re.DOTALL)
 SLIDES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
 IMAGES = ("image/png", "image/jpeg", "application/vnd")
@@ -26,7 +31,11 @@ IMAGES = ("image/png", "image/jpeg", "application/vnd")
 def link_problems(text: str, place: Path, root: Path, attachments=()) -> list[str]:
     """Dead links and images of a Markdown text that stands in the folder ``place`` of the repository ``root``."""
     targets = ["".join(groups) for groups in LINK.findall(NOT_PROSE.sub("", text))]
-    return [f"dead link {target!r}" for target in targets if not resolves(target, place, root, attachments)]
+    return [
+        f"dead link {target!r}"
+        for target in targets
+        if not resolves(target, place, root, attachments)
+    ]
 
 
 def resolves(target: str, place: Path, root: Path, attachments=()) -> bool:
@@ -34,11 +43,19 @@ def resolves(target: str, place: Path, root: Path, attachments=()) -> bool:
     if url.scheme == "attachment":
         return url.path in attachments
     if url.scheme:
-        return url.scheme == "https" and re.fullmatch(r"[a-z\d-]+(\.[a-z\d-]+)+", url.netloc) is not None
+        return (
+            url.scheme == "https"
+            and re.fullmatch(r"[a-z\d-]+(\.[a-z\d-]+)+", url.netloc) is not None
+        )
     if target.startswith("#"):
         return len(target) > 1
     file = (place / unquote(url.path)).resolve()
-    return bool(url.path) and not url.path.startswith("/") and file.exists() and file.is_relative_to(root.resolve())
+    return (
+        bool(url.path)
+        and not url.path.startswith("/")
+        and file.exists()
+        and file.is_relative_to(root.resolve())
+    )
 
 
 def execution(path, notebook, code):
@@ -49,7 +66,11 @@ def execution(path, notebook, code):
 def outputs(path, notebook, code):
     for number, cell in enumerate(code, 1):
         for output in cell.outputs:
-            shown = {kind: data for kind, data in output.get("data", {}).items() if not kind.startswith(IMAGES)}
+            shown = {
+                kind: data
+                for kind, data in output.get("data", {}).items()
+                if not kind.startswith(IMAGES)
+            }
             text = output.get("text", "") + json.dumps(shown, ensure_ascii=False)
             if output.output_type == "error":
                 yield f"cell {number} ends in an error"
@@ -79,7 +100,9 @@ def size(path, notebook, code):
 
 
 def setup(path, notebook, code):
-    tagged = [number for number, cell in enumerate(code) if "setup" in cell.metadata.get("tags", [])]
+    tagged = [
+        number for number, cell in enumerate(code) if "setup" in cell.metadata.get("tags", [])
+    ]
     if tagged != [0] or code[0].source != publish.setup_cell(publish.published()):
         yield "the first code cell is not the setup cell of helpers.publish"
 
@@ -88,7 +111,9 @@ def imports(path, notebook, code):
     places = []
     for number, cell in enumerate(code):
         try:
-            nodes = list(ast.walk(ast.parse(re.sub(r"^[%!].*", "", cell.source, flags=re.MULTILINE))))
+            nodes = list(
+                ast.walk(ast.parse(re.sub(r"^[%!].*", "", cell.source, flags=re.MULTILINE)))
+            )
         except SyntaxError as error:
             yield f"cell {number + 1} does not parse: {error.msg}"
             continue
@@ -110,7 +135,11 @@ def rhythm(path, notebook, code):
         yield f"the median cell has {median(lengths)} lines"
     if "ccc" in "".join(cell.cell_type[0] for cell in notebook.cells):
         yield "more than two code cells in a row"
-    prose = [publish.BLOCK.sub("", cell.source) for cell in notebook.cells if cell.cell_type == "markdown"]
+    prose = [
+        publish.BLOCK.sub("", cell.source)
+        for cell in notebook.cells
+        if cell.cell_type == "markdown"
+    ]
     words = sum(len(text.split()) for text in prose)
     if not 3 <= words / sum(lengths) <= 8:
         yield f"{words / sum(lengths):.1f} words of prose a line of code"
@@ -119,7 +148,9 @@ def rhythm(path, notebook, code):
 def links(path, notebook, code):
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            yield from link_problems(cell.source, path.parent, path.parent.parent, cell.get("attachments", {}))
+            yield from link_problems(
+                cell.source, path.parent, path.parent.parent, cell.get("attachments", {})
+            )
 
 
 def metadata(path, notebook, code):
@@ -129,9 +160,14 @@ def metadata(path, notebook, code):
             yield f"cell {number} keeps the times it ran at"
         if cell.metadata.get("slideshow", {}).get("slide_type") not in SLIDES:
             yield f"cell {number} has no slideshow metadata"
-        if tags & {"nbval-skip", "raises-exception"} or re.search("NBVAL_SKIP|NBVAL_RAISES", cell.source):
+        if tags & {"nbval-skip", "raises-exception"} or re.search(
+            "NBVAL_SKIP|NBVAL_RAISES", cell.source
+        ):
             yield f"cell {number} is kept from the tests"
-        folded = cell.metadata.get("jupyter", {}).get("source_hidden") and cell.metadata.get("cellView") == "form"
+        folded = (
+            cell.metadata.get("jupyter", {}).get("source_hidden")
+            and cell.metadata.get("cellView") == "form"
+        )
         if "solution" in tags and not folded:
             yield f"solution in cell {number} is not folded"
     if not any("nbval-check-output" in cell.metadata.get("tags", []) for cell in code):

@@ -26,9 +26,16 @@ from helpers.data import Batches, ImageSplit
 from helpers.data.known import KNOWN
 from helpers.environment import CourseError
 
-EVERY = (RandomAffine(10, (0.1, 0.1), (0.8, 1.2), 5), ColorJitter(0.4, 0.4), RandomCrop(4), RandomCrop(4, "reflect"),
-         RandomHorizontalFlip(), Cutout(8), augment.build(augment.DOCUMENT_004),
-         Compose(RandomCrop(4), RandomHorizontalFlip(), Cutout(8, [0.5])))
+EVERY = (
+    RandomAffine(10, (0.1, 0.1), (0.8, 1.2), 5),
+    ColorJitter(0.4, 0.4),
+    RandomCrop(4),
+    RandomCrop(4, "reflect"),
+    RandomHorizontalFlip(),
+    Cutout(8),
+    augment.build(augment.DOCUMENT_004),
+    Compose(RandomCrop(4), RandomHorizontalFlip(), Cutout(8, [0.5])),
+)
 NAMES = ["affine", "jitter", "crop", "reflect", "flip", "cutout", "document_004", "compose"]
 
 
@@ -51,25 +58,44 @@ def chi_square(counts: torch.Tensor) -> float:
 def maps(count: int, seed: int = 1) -> dict[str, torch.Tensor]:
     """Random affine parameters, one an image, far beyond what the recipes use."""
     draw = torch.rand(5, count, generator=seeded(seed)) * 2 - 1
-    return {"angle": draw[0] * 0.8, "shift_x": draw[1] * 6, "shift_y": draw[2] * 6, "scale": 1.05 + draw[3] * 0.4,
-            "shear": draw[4] * 0.5}
+    return {
+        "angle": draw[0] * 0.8,
+        "shift_x": draw[1] * 6,
+        "shift_y": draw[2] * 6,
+        "scale": 1.05 + draw[3] * 0.4,
+        "shear": draw[4] * 0.5,
+    }
 
 
 def by_torchvision(images: torch.Tensor, parameters: dict[str, torch.Tensor]) -> torch.Tensor:
     """Each image through torchvision's affine, one by one."""
     rows = zip(images, *(values.tolist() for values in parameters.values()))
-    return torch.stack([
-        V.affine(image, math.degrees(angle), [x, y], scale, [math.degrees(shear), 0.0], InterpolationMode.BILINEAR)
-        for image, angle, x, y, scale, shear in rows])
+    return torch.stack(
+        [
+            V.affine(
+                image,
+                math.degrees(angle),
+                [x, y],
+                scale,
+                [math.degrees(shear), 0.0],
+                InterpolationMode.BILINEAR,
+            )
+            for image, angle, x, y, scale, shear in rows
+        ]
+    )
 
 
 # Affine
 
 
-@pytest.mark.parametrize("shape", [(6, 1, 28, 28), (6, 3, 32, 32), (5, 1, 20, 33), (5, 3, 31, 18), (1, 1, 28, 28)])
+@pytest.mark.parametrize(
+    "shape", [(6, 1, 28, 28), (6, 3, 32, 32), (5, 1, 20, 33), (5, 3, 31, 18), (1, 1, 28, 28)]
+)
 def test_affine_equals_torchvision_image_by_image(shape):
     images, parameters = pictures(*shape), maps(shape[0])
-    torch.testing.assert_close(affine(images, **parameters), by_torchvision(images, parameters), atol=2e-5, rtol=0)
+    torch.testing.assert_close(
+        affine(images, **parameters), by_torchvision(images, parameters), atol=2e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize("shape", [(6, 1, 28, 28), (4, 3, 20, 33)])
@@ -81,7 +107,9 @@ def test_fill_equals_a_wide_frame_of_that_brightness(shape):
 
 def test_a_shift_by_whole_pixels_is_a_shifted_copy():
     images, zero, one = pictures(3, 1, 28, 24), torch.zeros(3), torch.ones(3)
-    moved = affine(images, zero, torch.tensor([3.0, 0.0, -2.0]), torch.tensor([0.0, -5.0, 4.0]), one, zero)
+    moved = affine(
+        images, zero, torch.tensor([3.0, 0.0, -2.0]), torch.tensor([0.0, -5.0, 4.0]), one, zero
+    )
     wanted = torch.zeros_like(images)
     wanted[0, :, :, 3:] = images[0, :, :, :-3]
     wanted[1, :, :-5] = images[1, :, 5:]
@@ -104,8 +132,13 @@ def test_random_affine_draws_in_the_ranges_it_names(monkeypatch):
     monkeypatch.setattr(augment, "affine", remember)
     transform = RandomAffine(degrees=7, translate=(0.1, 0.2), scale=(0.8, 1.3), shear=10, fill=0.25)
     transform(torch.zeros(4000, 1, 20, 40), seeded())
-    ranges = {"angle": (-math.radians(7), math.radians(7)), "shear": (-math.radians(10), math.radians(10)),
-              "shift_x": (-4, 4), "shift_y": (-4, 4), "scale": (0.8, 1.3)}
+    ranges = {
+        "angle": (-math.radians(7), math.radians(7)),
+        "shear": (-math.radians(10), math.radians(10)),
+        "shift_x": (-4, 4),
+        "shift_y": (-4, 4),
+        "scale": (0.8, 1.3),
+    }
     for name, (low, high) in ranges.items():
         share = (drawn[name] - low) / (high - low)
         assert 0 <= share.min() < 0.01 and 0.99 < share.max() <= 1, name
@@ -117,14 +150,28 @@ def test_random_affine_draws_in_the_ranges_it_names(monkeypatch):
 # Colour
 
 
-@pytest.mark.parametrize(("amounts", "which"), [((0.4, 0.0), V.adjust_brightness), ((0.0, 0.4), V.adjust_contrast),
-                                                ((0.4, 0.4), None), ((1.5, 1.5), None)])
+@pytest.mark.parametrize(
+    ("amounts", "which"),
+    [
+        ((0.4, 0.0), V.adjust_brightness),
+        ((0.0, 0.4), V.adjust_contrast),
+        ((0.4, 0.4), None),
+        ((1.5, 1.5), None),
+    ],
+)
 def test_jitter_equals_torchvision_on_grey_images(amounts, which):
     images, jitter = pictures(8, 1, 28, 28), ColorJitter(*amounts)
-    factors = [torch.rand(8, generator=generator) * (1 + amount - max(0, 1 - amount)) + max(0, 1 - amount)
-               for generator in [seeded(3)] for amount in amounts]
-    wanted = torch.stack([V.adjust_contrast(V.adjust_brightness(image, brightness), contrast)
-                          for image, brightness, contrast in zip(images, *(factor.tolist() for factor in factors))])
+    factors = [
+        torch.rand(8, generator=generator) * (1 + amount - max(0, 1 - amount)) + max(0, 1 - amount)
+        for generator in [seeded(3)]
+        for amount in amounts
+    ]
+    wanted = torch.stack(
+        [
+            V.adjust_contrast(V.adjust_brightness(image, brightness), contrast)
+            for image, brightness, contrast in zip(images, *(factor.tolist() for factor in factors))
+        ]
+    )
     torch.testing.assert_close(jitter(images, seeded(3)), wanted, atol=1e-6, rtol=0)
     if which is not None:  # one alone leaves the other at exactly 1
         alone = (factors[0] if amounts[0] else factors[1]).tolist()
@@ -136,11 +183,21 @@ def test_contrast_in_colour_is_about_the_plain_mean_of_all_channels():
     images = pictures(8, 3, 16, 16) * 0.4 + 0.3
     factors = torch.rand(16, generator=seeded(3))[8:] * 0.8 + 0.6
     mean = images.sum(dim=(1, 2, 3)) / (3 * 16 * 16)
-    wanted = torch.stack([image * factor + m * (1 - factor) for image, factor, m in zip(images, factors, mean)])
-    torch.testing.assert_close(ColorJitter(contrast=0.4)(images, seeded(3)), wanted, atol=1e-6, rtol=0)
-    grey = images.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)  # where the channels agree, so do we and torchvision
-    wanted = torch.stack([V.adjust_contrast(image, factor) for image, factor in zip(grey, factors.tolist())])
-    torch.testing.assert_close(ColorJitter(contrast=0.4)(grey, seeded(3)), wanted, atol=1e-4, rtol=0)
+    wanted = torch.stack(
+        [image * factor + m * (1 - factor) for image, factor, m in zip(images, factors, mean)]
+    )
+    torch.testing.assert_close(
+        ColorJitter(contrast=0.4)(images, seeded(3)), wanted, atol=1e-6, rtol=0
+    )
+    grey = images.mean(dim=1, keepdim=True).expand(
+        -1, 3, -1, -1
+    )  # where the channels agree, so do we and torchvision
+    wanted = torch.stack(
+        [V.adjust_contrast(image, factor) for image, factor in zip(grey, factors.tolist())]
+    )
+    torch.testing.assert_close(
+        ColorJitter(contrast=0.4)(grey, seeded(3)), wanted, atol=1e-4, rtol=0
+    )
 
 
 # Crop, flip, cutout
@@ -149,10 +206,15 @@ def test_contrast_in_colour_is_about_the_plain_mean_of_all_channels():
 def found_in(crop: torch.Tensor, padded: torch.Tensor) -> list[tuple[int, int]]:
     """Every place at which ``crop`` [C, h, w] lies in ``padded`` [C, H, W]."""
     windows = padded.unfold(1, crop.shape[1], 1).unfold(2, crop.shape[2], 1)
-    return [tuple(place) for place in (windows.permute(1, 2, 0, 3, 4) == crop).flatten(2).all(2).nonzero().tolist()]
+    return [
+        tuple(place)
+        for place in (windows.permute(1, 2, 0, 3, 4) == crop).flatten(2).all(2).nonzero().tolist()
+    ]
 
 
-@pytest.mark.parametrize(("mode", "oracle"), [("constant", {}), ("reflect", {"padding_mode": "reflect"})])
+@pytest.mark.parametrize(
+    ("mode", "oracle"), [("constant", {}), ("reflect", {"padding_mode": "reflect"})]
+)
 @pytest.mark.parametrize("shape", [(40, 3, 32, 32), (40, 1, 18, 25)])
 def test_every_crop_is_a_window_of_the_padded_image(mode, oracle, shape):
     images = torch.rand(shape, generator=seeded())
@@ -165,7 +227,9 @@ def test_every_crop_is_a_window_of_the_padded_image(mode, oracle, shape):
 def test_crop_offsets_are_uniform_over_all_81_places():
     rows, columns = torch.meshgrid(torch.arange(1.0, 33), torch.arange(1.0, 33), indexing="ij")
     images = torch.stack([rows, columns]).expand(8100, 2, 32, 32)
-    middle = RandomCrop(4)(images, seeded())[:, :, 16, 16].long() - 13  # at offset (0, 0) the middle shows pixel 13
+    middle = (
+        RandomCrop(4)(images, seeded())[:, :, 16, 16].long() - 13
+    )  # at offset (0, 0) the middle shows pixel 13
     counts = torch.bincount(middle[:, 0] * 9 + middle[:, 1], minlength=81)
     assert len(counts) == 81 and counts.min() > 0 and abs(chi_square(counts.float())) < 4
 
@@ -181,11 +245,19 @@ def test_half_of_the_images_are_mirrored_each_wholly_or_not_at_all():
 @pytest.mark.parametrize(("p", "share"), [(0.0, 0.0), (1.0, 1.0), (0.2, 0.2)])
 def test_the_share_of_mirrored_images_is_p(p, share):
     images = torch.rand(4000, 1, 2, 4, generator=seeded())
-    mirrored = (RandomHorizontalFlip(p)(images, seeded(1)) == images.flip(-1)).flatten(1).all(1).float().mean()
+    mirrored = (
+        (RandomHorizontalFlip(p)(images, seeded(1)) == images.flip(-1))
+        .flatten(1)
+        .all(1)
+        .float()
+        .mean()
+    )
     assert abs(mirrored - share) <= 4 * math.sqrt(p * (1 - p) / 4000)
 
 
-@pytest.mark.parametrize(("size", "height", "width"), [(8, 32, 32), (3, 6, 9), (1, 4, 4), (5, 5, 7)])
+@pytest.mark.parametrize(
+    ("size", "height", "width"), [(8, 32, 32), (3, 6, 9), (1, 4, 4), (5, 5, 7)]
+)
 def test_cutout_makes_one_square_hole_wholly_inside_at_every_place(size, height, width):
     places = (height - size + 1) * (width - size + 1)
     images = torch.rand(20 * places, 1, height, width, generator=seeded()) + 1
@@ -193,7 +265,11 @@ def test_cutout_makes_one_square_hole_wholly_inside_at_every_place(size, height,
     hole = (covered == 0)[:, 0]
     assert torch.equal(covered[~hole[:, None]], images[~hole[:, None]])
     rows, columns = hole.any(2), hole.any(1)
-    assert (rows.sum(1) == size).all() and (columns.sum(1) == size).all() and (hole.sum((1, 2)) == size * size).all()
+    assert (
+        (rows.sum(1) == size).all()
+        and (columns.sum(1) == size).all()
+        and (hole.sum((1, 2)) == size * size).all()
+    )
     top, left = rows.int().argmax(1), columns.int().argmax(1)
     bottom, right = height - rows.flip(1).int().argmax(1), width - columns.flip(1).int().argmax(1)
     assert (bottom - top == size).all() and (right - left == size).all()
@@ -219,7 +295,9 @@ def test_the_same_seed_gives_the_same_images_and_another_does_not(transform):
     before = images.clone()
     first, again, other = (transform(images, seeded(seed)) for seed in (5, 5, 6))
     assert torch.equal(first, again) and not torch.equal(first, other)
-    assert torch.equal(images, before) and first.shape == images.shape and first.dtype == images.dtype
+    assert (
+        torch.equal(images, before) and first.shape == images.shape and first.dtype == images.dtype
+    )
 
 
 @pytest.mark.parametrize("transform", EVERY, ids=NAMES)
@@ -235,7 +313,9 @@ def test_a_generator_is_drawn_from_alone_and_without_one_torchs_own_state(transf
     torch.manual_seed(0)
     before, own = torch.get_rng_state(), generator.get_state()
     given = transform(images, generator)
-    assert torch.equal(torch.get_rng_state(), before) and not torch.equal(generator.get_state(), own)
+    assert torch.equal(torch.get_rng_state(), before) and not torch.equal(
+        generator.get_state(), own
+    )
     torch.manual_seed(5)
     assert torch.equal(transform(images), given) and not torch.equal(torch.get_rng_state(), before)
 
@@ -267,15 +347,31 @@ def test_document_004_equals_its_torchvision_transforms_one_after_the_other():
         return torch.rand(8, generator=drawn) * (high - low) + low
 
     angle, nothing, still = draw(-7, 7), draw(0, 0), (draw(0, 0), draw(0, 0), draw(1, 1))
-    turn, shear, x, y, scale = draw(-7, 7), draw(-10, 10), draw(-2.8, 2.8), draw(-2.8, 2.8), draw(0.8, 1.2)
+    turn, shear, x, y, scale = (
+        draw(-7, 7),
+        draw(-10, 10),
+        draw(-2.8, 2.8),
+        draw(-2.8, 2.8),
+        draw(0.8, 1.2),
+    )
     bright, contrast = draw(0.6, 1.4), draw(0.6, 1.4)
     assert not nothing.any() and not still[0].any()
     wanted = []
     for i, image in enumerate(images):
-        image = V.rotate(image, -angle[i].item(), InterpolationMode.BILINEAR)  # rotate turns the other way
-        image = V.affine(image, turn[i].item(), [x[i].item(), y[i].item()], scale[i].item(), [shear[i].item(), 0.0],
-                         InterpolationMode.BILINEAR)
-        wanted.append(V.adjust_contrast(V.adjust_brightness(image, bright[i].item()), contrast[i].item()))
+        image = V.rotate(
+            image, -angle[i].item(), InterpolationMode.BILINEAR
+        )  # rotate turns the other way
+        image = V.affine(
+            image,
+            turn[i].item(),
+            [x[i].item(), y[i].item()],
+            scale[i].item(),
+            [shear[i].item(), 0.0],
+            InterpolationMode.BILINEAR,
+        )
+        wanted.append(
+            V.adjust_contrast(V.adjust_brightness(image, bright[i].item()), contrast[i].item())
+        )
     transform = augment.build(augment.DOCUMENT_004)
     torch.testing.assert_close(transform(images, seeded(4)), torch.stack(wanted), atol=2e-5, rtol=0)
 
@@ -289,14 +385,18 @@ def test_a_scale_that_is_no_range_is_refused(scale):
         RandomAffine(scale=scale)
 
 
-@pytest.mark.parametrize(("cutout", "words"), [(Cutout(29), "29 pixels"), (Cutout(8, [0.1, 0.2, 0.3]), "3 values")])
+@pytest.mark.parametrize(
+    ("cutout", "words"), [(Cutout(29), "29 pixels"), (Cutout(8, [0.1, 0.2, 0.3]), "3 values")]
+)
 def test_a_cutout_that_does_not_fit_is_refused(cutout, words):
     with pytest.raises(CourseError, match=f"{words}.*1×28×28"):
         cutout(torch.rand(2, 1, 28, 28))
 
 
 def test_unknown_names_are_answered_with_the_near_ones():
-    with pytest.raises(CourseError, match="unknown transform 'RandomAfine'; there is: RandomAffine"):
+    with pytest.raises(
+        CourseError, match="unknown transform 'RandomAfine'; there is: RandomAffine"
+    ):
         augment.build([("RandomAfine", {})])
     with pytest.raises(CourseError, match="unknown pipeline 'mnits'; there is: mnist"):
         augment.albumentations_pipeline("mnits")
@@ -318,9 +418,20 @@ def both(name: str, image: torch.Tensor, transform, count: int) -> list[torch.Te
         pipeline = augment.albumentations_pipeline(name)
         pipeline.set_random_seed(0)
         array = image.permute(1, 2, 0).numpy()
-        drawn = torch.stack([torch.from_numpy(pipeline(image=array)["image"]).permute(2, 0, 1) for _ in range(count)])
+        drawn = torch.stack(
+            [
+                torch.from_numpy(pipeline(image=array)["image"]).permute(2, 0, 1)
+                for _ in range(count)
+            ]
+        )
     known = KNOWN[name]
-    split = ImageSplit(image.expand(count, -1, -1, -1), torch.zeros(count).long(), known.classes, known.mean, known.std)
+    split = ImageSplit(
+        image.expand(count, -1, -1, -1),
+        torch.zeros(count).long(),
+        known.classes,
+        known.mean,
+        known.std,
+    )
     batch = next(iter(Batches(split, count, transform, generator=seeded())))[0]
     mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (known.mean, known.std))
     return [images * std + mean for images in (drawn, batch)]
@@ -340,12 +451,21 @@ def placement(image: torch.Tensor) -> tuple[torch.Tensor, bool, int, int]:
     """What was done to the card below: the hole [32, 32], whether it is mirrored, and the offsets down and right."""
     rows, columns = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
     hole = (image[2] - KNOWN["cifar10"].mean[2]).abs() < 0.01
-    row, column = (image[:2] * 255 / 7).round().long() - 1  # red counts rows and green columns; the frame is -1
+    row, column = (
+        image[:2] * 255 / 7
+    ).round().long() - 1  # red counts rows and green columns; the frame is -1
     shown = (row >= 0) & ~hole
-    down, right, left = ((place[shown]).unique() for place in (row - rows, column - columns, column + columns - 31))
+    down, right, left = (
+        (place[shown]).unique() for place in (row - rows, column - columns, column + columns - 31)
+    )
     mirrored = len(right) > 1
     right = left if mirrored else right
-    return hole, mirrored, down.item(), right.item()  # .item() fails where the card is anything but a shifted copy
+    return (
+        hole,
+        mirrored,
+        down.item(),
+        right.item(),
+    )  # .item() fails where the card is anything but a shifted copy
 
 
 def test_the_cifar10_pipeline_draws_from_the_same_distribution():
@@ -355,7 +475,11 @@ def test_the_cifar10_pipeline_draws_from_the_same_distribution():
     for images in both("cifar10", card, recipe, 800):
         holes, mirrored, down, right = zip(*map(placement, images))
         hole = torch.stack(holes)
-        assert (hole.sum((1, 2)) == 64).all() and (hole.any(1).sum(1) == 8).all() and (hole.any(2).sum(1) == 8).all()
+        assert (
+            (hole.sum((1, 2)) == 64).all()
+            and (hole.any(1).sum(1) == 8).all()
+            and (hole.any(2).sum(1) == 8).all()
+        )
         starts = [hole.any(axis).int().argmax(1) for axis in (1, 2)]
         offsets = [torch.tensor(values) + 4 for values in (down, right)]
         for values, places in zip(starts + offsets, (25, 25, 9, 9)):
@@ -370,31 +494,46 @@ def moments(images: torch.Tensor) -> torch.Tensor:
     weights = (images[:, 0] - 0.1).clamp(min=0)  # the ground is rounded away in uint8
     mass = weights.sum((1, 2))
     mx, my = ((weights * place).sum((1, 2)) / mass for place in (x, y))
-    second = [(weights * one * other).sum((1, 2)) / mass - a * b
-              for one, other, a, b in ((x, x, mx, mx), (y, y, my, my), (x, y, mx, my))]
+    second = [
+        (weights * one * other).sum((1, 2)) / mass - a * b
+        for one, other, a, b in ((x, x, mx, mx), (y, y, my, my), (x, y, mx, my))
+    ]
     return torch.stack([mass, mx, my, *second], dim=1)
 
 
 def test_the_mnist_pipeline_draws_from_the_same_distribution():
     card = torch.zeros(1, 28, 28, dtype=torch.uint8)
-    card[:, 7:21, 9:13], card[:, 17:21, 9:19] = 130, 130  # an L: its moments tell turn, shear, shift and scale
-    theirs, ours = (moments(images) for images in both("mnist", card, augment.build(augment.DOCUMENT_004), 2000))
-    assert ((ours.mean(0) - theirs.mean(0)).abs() / ((ours.var(0) + theirs.var(0)) / 2000).sqrt()).max() < 5
+    card[:, 7:21, 9:13], card[:, 17:21, 9:19] = (
+        130,
+        130,
+    )  # an L: its moments tell turn, shear, shift and scale
+    theirs, ours = (
+        moments(images) for images in both("mnist", card, augment.build(augment.DOCUMENT_004), 2000)
+    )
+    assert (
+        (ours.mean(0) - theirs.mean(0)).abs() / ((ours.var(0) + theirs.var(0)) / 2000).sqrt()
+    ).max() < 5
     spread = ours.var(0)
-    spread[1:3] -= 2.8 ** 2 / 3 - (2 * 1 + 1.6 * 4) / 5.6  # Albumentations cuts a shift of up to 2.8 to 0, ±1 or ±2
+    spread[1:3] -= (
+        2.8**2 / 3 - (2 * 1 + 1.6 * 4) / 5.6
+    )  # Albumentations cuts a shift of up to 2.8 to 0, ±1 or ±2
     assert (spread.sqrt() / theirs.std(0) - 1).abs().max() < 0.1
 
 
 def test_the_mnist_pipelines_affine_scales_alike_along_both_axes_and_shears_along_x_alone():
     affine_step = augment.albumentations_pipeline("mnist").transforms[1]
     affine_step.set_random_seed(0)
-    drawn = [affine_step.get_params_dependent_on_data({"shape": (28, 28, 1)}, {}) for _ in range(1000)]
+    drawn = [
+        affine_step.get_params_dependent_on_data({"shape": (28, 28, 1)}, {}) for _ in range(1000)
+    ]
     matrix = torch.stack([torch.from_numpy(draw["matrix"])[:2, :2] for draw in drawn])
     scale = torch.tensor([draw["scale"]["x"] for draw in drawn], dtype=torch.float64)
-    torch.testing.assert_close(matrix.det(), scale ** 2)
-    torch.testing.assert_close(matrix[:, 1].norm(dim=1), scale)  # a shear along y would stretch the second row
+    torch.testing.assert_close(matrix.det(), scale**2)
+    torch.testing.assert_close(
+        matrix[:, 1].norm(dim=1), scale
+    )  # a shear along y would stretch the second row
     angle = torch.atan2(matrix[:, 1, 0], matrix[:, 1, 1]).rad2deg()
-    shear = ((matrix[:, 0] * matrix[:, 1]).sum(1) / scale ** 2).atan().rad2deg()
+    shear = ((matrix[:, 0] * matrix[:, 1]).sum(1) / scale**2).atan().rad2deg()
     for values, low, high in ((scale, 0.8, 1.2), (angle, -7, 7), (shear, -10, 10)):
         assert low <= values.min() and values.max() <= high
         assert abs(chi_square(torch.histc(values, 10, low, high))) < 4

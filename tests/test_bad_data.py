@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from data_sets import apart, random_pools, write_folders, write_idx, write_pickles, write_zips  # noqa: F401
+from data_sets import apart, random_pools, write_folders, write_idx, write_pickles, write_zips
 from PIL import Image
 from torchvision import datasets
 
@@ -46,14 +46,21 @@ def test_an_idx_file_that_is_too_long(tmp_path, monkeypatch):
 
 
 def test_sound_idx_files_of_another_data_set_of_other_image_sizes(tmp_path):
-    pools = {split: (torch.zeros(10, 1, 32, 30, dtype=torch.uint8), torch.arange(10)) for split in ("train", "test")}
+    pools = {
+        split: (torch.zeros(10, 1, 32, 30, dtype=torch.uint8), torch.arange(10))
+        for split in ("train", "test")
+    }
     path = write_idx(tmp_path, pools)
-    error_of("mnist", tmp_path, str(path / "train-images-idx3-ubyte"), "corrupted", "published md5 sum")
+    error_of(
+        "mnist", tmp_path, str(path / "train-images-idx3-ubyte"), "corrupted", "published md5 sum"
+    )
 
 
 def test_an_idx_file_of_labels_where_images_belong(tmp_path, monkeypatch):
     folder = write_idx(tmp_path, random_pools("mnist"), monkeypatch)
-    (folder / "train-images-idx3-ubyte").write_bytes((folder / "train-labels-idx1-ubyte").read_bytes())
+    (folder / "train-images-idx3-ubyte").write_bytes(
+        (folder / "train-labels-idx1-ubyte").read_bytes()
+    )
     error_of("mnist", tmp_path, f"{folder / 'train-images-idx3-ubyte'} is corrupted")
 
 
@@ -71,7 +78,9 @@ def test_a_label_out_of_range(tmp_path, monkeypatch):
     error_of("mnist", tmp_path, f"{path} is corrupted", "put a good copy there")
 
 
-@pytest.mark.parametrize("name, file", [("mnist", "t10k-labels-idx1-ubyte"), ("cifar10", "data_batch_3")])
+@pytest.mark.parametrize(
+    "name, file", [("mnist", "t10k-labels-idx1-ubyte"), ("cifar10", "data_batch_3")]
+)
 def test_a_file_missing_beside_the_others(tmp_path, monkeypatch, name, file):
     write = {"mnist": write_idx, "cifar10": write_pickles}[name]
     folder = write(tmp_path, random_pools(name), monkeypatch)
@@ -87,13 +96,25 @@ def test_a_corrupted_pickle_is_never_opened(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
 def test_a_zip_cut_short(tmp_path, kept):
-    path = write_zips(tmp_path / "data", "cifar10", random_pools("cifar10"), tmp_path) / "cifar10-train.zip"
-    path.write_bytes(path.read_bytes()[:int(path.stat().st_size * kept)])
-    error_of("cifar10", tmp_path / "data", str(path), "cannot be unpacked", "move the whole data set away")
+    path = (
+        write_zips(tmp_path / "data", "cifar10", random_pools("cifar10"), tmp_path)
+        / "cifar10-train.zip"
+    )
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    error_of(
+        "cifar10",
+        tmp_path / "data",
+        str(path),
+        "cannot be unpacked",
+        "move the whole data set away",
+    )
 
 
 def test_a_zip_with_a_changed_byte(tmp_path):
-    path = write_zips(tmp_path / "data", "cifar10", random_pools("cifar10"), tmp_path) / "cifar10-test.zip"
+    path = (
+        write_zips(tmp_path / "data", "cifar10", random_pools("cifar10"), tmp_path)
+        / "cifar10-test.zip"
+    )
     raw = bytearray(path.read_bytes())
     raw[len(raw) // 4] ^= 255
     path.write_bytes(raw)
@@ -127,7 +148,9 @@ def test_a_class_folder_of_another_name(tmp_path):
 def test_class_folders_of_one_split_alone(tmp_path):
     pools = random_pools("mnist")
     write_folders(tmp_path, "mnist", {"train": pools["train"]})
-    error_of("mnist", tmp_path, f"{tmp_path / 'mnist' / 'test'} is missing", "put a good copy there")
+    error_of(
+        "mnist", tmp_path, f"{tmp_path / 'mnist' / 'test'} is missing", "put a good copy there"
+    )
 
 
 def test_an_image_of_another_size(tmp_path):
@@ -143,7 +166,9 @@ def test_an_image_that_cannot_be_decoded(tmp_path, content):
     error_of("mnist", tmp_path, f"{path} cannot be decoded", "move the whole data set away")
 
 
-@pytest.mark.parametrize("name, near", [("minst", "mnist"), ("cifar", "cifar10"), ("x", "mnist, cifar10")])
+@pytest.mark.parametrize(
+    "name, near", [("minst", "mnist"), ("cifar", "cifar10"), ("x", "mnist, cifar10")]
+)
 def test_an_unknown_name_says_the_near_ones(name, near):
     with pytest.raises(DataError, match=f"unknown data set '{name}'; there is: {near}$"):
         data.load(name)
@@ -151,7 +176,9 @@ def test_an_unknown_name_says_the_near_ones(name, near):
 
 def test_a_root_that_is_a_file(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    error_of("mnist", tmp_path / "file", str(tmp_path / "file"), "Not a directory", "name another folder")
+    error_of(
+        "mnist", tmp_path / "file", str(tmp_path / "file"), "Not a directory", "name another folder"
+    )
 
 
 @pytest.mark.parametrize("function", ["listdir", "open"])
@@ -161,7 +188,13 @@ def test_a_folder_or_file_that_cannot_be_read(tmp_path, monkeypatch, function):
     def refuse(path, *rest, **named):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(*{"listdir": (os, "listdir"), "open": (datasets.utils, "calculate_md5")}[function], refuse)
-    with pytest.raises(DataError, match="cannot be read .Permission denied.: make it readable") as raised:
+    monkeypatch.setattr(
+        *{"listdir": (os, "listdir"), "open": (datasets.utils, "calculate_md5")}[function], refuse
+    )
+    with pytest.raises(
+        DataError, match="cannot be read .Permission denied.: make it readable"
+    ) as raised:
         data.load("mnist", tmp_path)
-    assert str(folder if function == "listdir" else folder / "train-images-idx3-ubyte") in str(raised.value)
+    assert str(folder if function == "listdir" else folder / "train-images-idx3-ubyte") in str(
+        raised.value
+    )

@@ -12,7 +12,7 @@ import time
 
 import pytest
 import torch
-from data_sets import apart, random_pools, same, write_folders, write_idx  # noqa: F401
+from data_sets import apart, random_pools, same, write_folders, write_idx
 from PIL import Image
 
 from helpers import data
@@ -38,7 +38,9 @@ def test_without_the_test_split_its_images_are_not_even_read(tmp_path, monkeypat
     assert (len(held.train), len(held.validation), len(held.test)) == (35, 5, 0)
 
 
-@pytest.mark.parametrize("harm", [lambda raw: raw[:-9], lambda raw: b"", lambda raw: pickle.dumps([1, 2], 2)])
+@pytest.mark.parametrize(
+    "harm", [lambda raw: raw[:-9], lambda raw: b"", lambda raw: pickle.dumps([1, 2], 2)]
+)
 def test_a_damaged_cache_is_made_again(tmp_path, monkeypatch, harm):
     write_idx(tmp_path, random_pools("mnist"), monkeypatch)
     first = data.load("mnist", tmp_path, validation=0)
@@ -66,7 +68,9 @@ def test_the_cache_of_a_read_only_folder_lies_in_the_repository(tmp_path, monkey
     assert len(list((tmp_path / "repository" / "data").glob("mnist-*.pt"))) == 2
 
 
-def test_a_full_size_data_set_is_sorted_within_seconds_and_loads_from_the_cache_in_two(tmp_path, monkeypatch):
+def test_a_full_size_data_set_is_sorted_within_seconds_and_loads_from_the_cache_in_two(
+    tmp_path, monkeypatch
+):
     write_idx(tmp_path, random_pools("mnist", 60_000, 10_000), monkeypatch)
     data.load("mnist", tmp_path)
     start = time.perf_counter()
@@ -92,10 +96,14 @@ def full_disk(request, monkeypatch):
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    monkeypatch.setattr(data.torch, "save", at_once if request.param == "said by the system" else midway)
+    monkeypatch.setattr(
+        data.torch, "save", at_once if request.param == "said by the system" else midway
+    )
 
 
-def test_a_full_disk_leaves_the_data_uncached_and_no_file_behind(tmp_path, monkeypatch, capsys, full_disk):
+def test_a_full_disk_leaves_the_data_uncached_and_no_file_behind(
+    tmp_path, monkeypatch, capsys, full_disk
+):
     write_idx(tmp_path, random_pools("mnist"), monkeypatch)
     held = [data.load("mnist", tmp_path, validation=0) for _ in range(2)]
     lines = capsys.readouterr().out.splitlines()
@@ -105,17 +113,23 @@ def test_a_full_disk_leaves_the_data_uncached_and_no_file_behind(tmp_path, monke
 
 
 def test_two_processes_caching_at_once_both_succeed(tmp_path):
-    command = [sys.executable, "-c", """
+    command = [
+        sys.executable,
+        "-c",
+        """
 import sys, torch
 from pathlib import Path
 root = Path(sys.argv[1])
 pool = torch.arange(600 * 784).view(600, 1, 28, 28).to(torch.uint8), torch.arange(600) % 10
 source = data.Source("folder", [Path(data.__file__)], lambda split: pool)
 print(data.hashlib.sha256(data._read("mnist", source, root, "train")[0].numpy()).hexdigest())
-"""]
+""",
+    ]
     (tmp_path / "root").mkdir()
-    running = [subprocess.Popen([*command, tmp_path / "root"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-               for _ in "ab"]
+    running = [
+        subprocess.Popen([*command, tmp_path / "root"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in "ab"
+    ]
     said = [process.communicate()[0].strip() for process in running]
     assert [process.returncode for process in running] == [0, 0] and said[0] == said[1]
     [path] = (tmp_path / "root").iterdir()

@@ -11,7 +11,7 @@ from urllib.error import URLError
 
 import pytest
 import torch
-from data_sets import apart, random_pools, same, write_folders, write_idx, write_pickles, write_zips  # noqa: F401
+from data_sets import apart, random_pools, same, write_folders, write_idx, write_pickles, write_zips
 from PIL import Image
 from torchvision import datasets
 
@@ -27,13 +27,21 @@ def test_idx_files_hold_what_torchvision_reads_in_the_order_of_sha1(tmp_path, mo
     held = data.load("mnist", tmp_path, validation=0)
     for split, train in ((held.train, True), (held.test, False)):
         oracle = datasets.MNIST(tmp_path, train=train)
-        pairs = sorted((hashlib.sha1(image.numpy().tobytes()).hexdigest(), int(label), image)
-                       for image, label in zip(oracle.data, oracle.targets))
+        pairs = sorted(
+            (hashlib.sha1(image.numpy().tobytes()).hexdigest(), int(label), image)
+            for image, label in zip(oracle.data, oracle.targets)
+        )
         assert torch.equal(split.images.squeeze(1), torch.stack([image for _, _, image in pairs]))
-        assert split.labels.tolist() == [label for _, label, _ in pairs] and split.labels.dtype == torch.int64
+        assert (
+            split.labels.tolist() == [label for _, label, _ in pairs]
+            and split.labels.dtype == torch.int64
+        )
     assert (held.source, held.classes) == ("torchvision", tuple("0123456789"))
     assert (held.mean, held.std) == ((0.1307,), (0.3081,))
-    assert held.digest == hashlib.sha256(held.test.labels.to(torch.uint8).numpy().tobytes()).hexdigest()
+    assert (
+        held.digest
+        == hashlib.sha256(held.test.labels.to(torch.uint8).numpy().tobytes()).hexdigest()
+    )
 
 
 def test_the_real_mnist_keeps_its_order_and_its_published_mean_and_deviation(real_data_root):
@@ -43,7 +51,10 @@ def test_the_real_mnist_keeps_its_order_and_its_published_mean_and_deviation(rea
     oracle = datasets.MNIST(real_data_root, train=True)
     assert torch.equal(held.train.labels.bincount(), oracle.targets.bincount())
     pixels = held.train.images.double() / 255
-    assert (round(pixels.mean().item(), 4), round(pixels.std().item(), 4)) == (held.mean[0], held.std[0])
+    assert (round(pixels.mean().item(), 4), round(pixels.std().item(), 4)) == (
+        held.mean[0],
+        held.std[0],
+    )
 
 
 def test_every_source_gives_the_same_images_in_the_same_order(tmp_path, monkeypatch):
@@ -51,14 +62,23 @@ def test_every_source_gives_the_same_images_in_the_same_order(tmp_path, monkeypa
     write_pickles(tmp_path / "pickles", pools, monkeypatch)
     write_folders(tmp_path / "folders", "cifar10", pools)
     write_zips(tmp_path / "zips", "cifar10", pools, tmp_path)
-    held = [data.load("cifar10", tmp_path / place, validation=10) for place in ("pickles", "folders", "zips")]
+    held = [
+        data.load("cifar10", tmp_path / place, validation=10)
+        for place in ("pickles", "folders", "zips")
+    ]
     assert [one.source for one in held] == ["torchvision", "folder", "folder"]
     for other in held[1:]:
-        assert all(same(getattr(held[0], split), getattr(other, split)) for split in ("train", "validation", "test"))
+        assert all(
+            same(getattr(held[0], split), getattr(other, split))
+            for split in ("train", "validation", "test")
+        )
     assert held[0].digest == held[2].digest
-    assert held[0].classes == tuple(datasets.ImageFolder(tmp_path / "folders" / "cifar10" / "train").classes)
+    assert held[0].classes == tuple(
+        datasets.ImageFolder(tmp_path / "folders" / "cifar10" / "train").classes
+    )
     assert {tuple(image.flatten().tolist()) for image in pools["test"][0]} == {
-        tuple(image.flatten().tolist()) for image in held[0].test.images}
+        tuple(image.flatten().tolist()) for image in held[0].test.images
+    }
 
 
 def test_a_grey_image_in_colour_mode_and_files_of_the_system_do_not_disturb_class_folders(tmp_path):
@@ -81,10 +101,14 @@ def test_what_a_mac_adds_to_a_zip_is_no_image(tmp_path):
 def test_validation_is_split_off_by_the_seed_and_the_rest_keeps_its_order(tmp_path, monkeypatch):
     write_idx(tmp_path, random_pools("mnist"), monkeypatch)
     whole = data.load("mnist", tmp_path, validation=0)
-    held, again, other = (data.load("mnist", tmp_path, validation=15, seed=seed) for seed in (0, 0, 1))
+    held, again, other = (
+        data.load("mnist", tmp_path, validation=15, seed=seed) for seed in (0, 0, 1)
+    )
     chosen = set(torch.randperm(40, generator=torch.Generator().manual_seed(0))[:15].tolist())
     assert same(held.validation, whole.train.subset(sorted(chosen)))
-    assert same(held.train, whole.train.subset([index for index in range(40) if index not in chosen]))
+    assert same(
+        held.train, whole.train.subset([index for index in range(40) if index not in chosen])
+    )
     assert same(held.validation, again.validation) and not same(held.validation, other.validation)
     assert same(held.test, whole.test) and len(whole.validation) == 0
 
@@ -111,20 +135,31 @@ def test_nothing_at_hand_gives_practice_data_with_a_banner(tmp_path, monkeypatch
     assert held.source == "practice" and "PRACTICE DATA" in capsys.readouterr().out
     assert (len(held.train), len(held.validation), len(held.test)) == (900, 300, 200)
     drawn = zip(*practice.draw("mnist", 200, 1))
-    expected = sorted((hashlib.sha1(image.numpy()).hexdigest(), label.item()) for image, label in drawn)
-    assert [hashlib.sha1(image.numpy()).hexdigest() for image in held.test.images] == [key for key, _ in expected]
+    expected = sorted(
+        (hashlib.sha1(image.numpy()).hexdigest(), label.item()) for image, label in drawn
+    )
+    assert [hashlib.sha1(image.numpy()).hexdigest() for image in held.test.images] == [
+        key for key, _ in expected
+    ]
     assert held.test.labels.tolist() == [label for _, label in expected]
     assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
-def test_the_smoke_profile_draws_a_small_set_and_touches_no_folder(tmp_path, monkeypatch, capsys, name):
+def test_the_smoke_profile_draws_a_small_set_and_touches_no_folder(
+    tmp_path, monkeypatch, capsys, name
+):
     monkeypatch.setenv("COURSE_SMOKE", "1")
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
     with monkeypatch.context() as patch:
         patch.setattr(os, "listdir", lambda *_: pytest.fail("looked into a folder"))
         held = data.load(name)
-    assert (held.source, len(held.train), len(held.validation), len(held.test)) == ("practice", 1500, 500, 500)
+    assert (held.source, len(held.train), len(held.validation), len(held.test)) == (
+        "practice",
+        1500,
+        500,
+        500,
+    )
     assert "PRACTICE DATA" in capsys.readouterr().out and not list(tmp_path.iterdir())
     assert held.train.images.shape[1:] == KNOWN[name].shape and held.classes == KNOWN[name].classes
 
@@ -155,8 +190,13 @@ def test_a_download_ends_up_in_the_folder_and_is_found_there_afterwards(tmp_path
 
     monkeypatch.setattr(datasets, "MNIST", fetch)
     monkeypatch.setattr(data, "download", sources.download)
-    assert [data.load("mnist", tmp_path / "new", validation=0).source for _ in range(2)] == ["download", "torchvision"]
-    assert sorted(path.name for path in (tmp_path / "new" / "MNIST" / "raw").iterdir()) == sorted(KNOWN["mnist"].md5)
+    assert [data.load("mnist", tmp_path / "new", validation=0).source for _ in range(2)] == [
+        "download",
+        "torchvision",
+    ]
+    assert sorted(path.name for path in (tmp_path / "new" / "MNIST" / "raw").iterdir()) == sorted(
+        KNOWN["mnist"].md5
+    )
     assert not list((tmp_path / "new").glob(".download*"))
 
 
@@ -170,5 +210,8 @@ def test_a_network_that_fails_leaves_practice_data_and_no_half_files(tmp_path, m
     monkeypatch.setattr(data, "download", sources.download)
     monkeypatch.setattr(data, "PRACTICE_SIZES", {"train": 200, "test": 100})
     assert data.load("mnist", tmp_path).source == "practice"
-    assert "could not be downloaded (URLError)" in capsys.readouterr().out and socket.getdefaulttimeout() is None
+    assert (
+        "could not be downloaded (URLError)" in capsys.readouterr().out
+        and socket.getdefaulttimeout() is None
+    )
     assert not list(tmp_path.iterdir())

@@ -20,7 +20,12 @@ from helpers.environment import ROOT, CourseError, replacing, unknown
 def test_a_seed_fixes_every_generator_and_another_changes_them():
     def draws(seed):
         generator = environment.seed_everything(seed)
-        return random.random(), numpy.random.rand(), float(torch.rand(())), float(torch.rand((), generator=generator))
+        return (
+            random.random(),
+            numpy.random.rand(),
+            float(torch.rand(())),
+            float(torch.rand((), generator=generator)),
+        )
 
     assert draws(3) == draws(3)
     assert all(one != other for one, other in zip(draws(3), draws(4)))
@@ -65,12 +70,18 @@ def test_a_writer_that_wrote_nothing_leaves_the_old_file(tmp_path):
 def test_a_process_killed_while_it_writes_leaves_the_old_file(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("old")
-    code = ("import os, signal, sys; from pathlib import Path; from helpers.environment import replacing\n"
-            "with replacing(Path(sys.argv[1])) as temporary:\n"
-            "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)")
-    assert subprocess.run([sys.executable, "-c", code, path], cwd=ROOT).returncode == -signal.SIGKILL
-    left, = (file for file in tmp_path.iterdir() if file != path)
-    assert path.read_text() == "old" and left.name.startswith(".file.txt.") and left.suffix == ".tmp"
+    code = (
+        "import os, signal, sys; from pathlib import Path; from helpers.environment import replacing\n"
+        "with replacing(Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code, path], cwd=ROOT).returncode == -signal.SIGKILL
+    )
+    (left,) = (file for file in tmp_path.iterdir() if file != path)
+    assert (
+        path.read_text() == "old" and left.name.startswith(".file.txt.") and left.suffix == ".tmp"
+    )
 
 
 def test_many_writers_at_once_leave_one_whole_file(tmp_path):
@@ -92,13 +103,20 @@ def test_many_writers_at_once_leave_one_whole_file(tmp_path):
 
 def test_an_unknown_name_brings_up_the_near_ones_or_all():
     names = ["budget", "budget-5", "first"]
-    assert str(unknown("experiment", "bugdet", names)) == "unknown experiment 'bugdet'; there is: budget, budget-5"
-    assert str(unknown("experiment", "xyz", iter(names))).endswith("there is: budget, budget-5, first")
+    assert (
+        str(unknown("experiment", "bugdet", names))
+        == "unknown experiment 'bugdet'; there is: budget, budget-5"
+    )
+    assert str(unknown("experiment", "xyz", iter(names))).endswith(
+        "there is: budget, budget-5, first"
+    )
     assert isinstance(unknown("session", "", names), CourseError)
 
 
-@pytest.mark.parametrize("cuda, mps, expected", [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"),
-                                                 (False, False, "cpu")])
+@pytest.mark.parametrize(
+    "cuda, mps, expected",
+    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
 def test_the_fastest_device_is_picked(monkeypatch, cuda, mps, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
@@ -107,17 +125,33 @@ def test_the_fastest_device_is_picked(monkeypatch, cuda, mps, expected):
 
 @pytest.mark.parametrize("value, expected", [(None, False), ("", False), ("0", False), ("1", True)])
 def test_switches_are_on_only_with_1(monkeypatch, value, expected):
-    for name, switch in (("COURSE_SMOKE", environment.smoke), ("COURSE_TRAIN", environment.train_live)):
-        monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
+    for name, switch in (
+        ("COURSE_SMOKE", environment.smoke),
+        ("COURSE_TRAIN", environment.train_live),
+    ):
+        monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(
+            name, value
+        )
         assert switch() is expected
 
 
-@pytest.mark.parametrize("name, folder, default", [("COURSE_DATA", environment.data_root, "data"),
-                                                   ("COURSE_RUNS", environment.runs_root, "runs")])
+@pytest.mark.parametrize(
+    "name, folder, default",
+    [
+        ("COURSE_DATA", environment.data_root, "data"),
+        ("COURSE_RUNS", environment.runs_root, "runs"),
+    ],
+)
 def test_folders_are_those_of_the_switches(monkeypatch, name, folder, default):
-    for value, expected in ((None, ROOT / default), ("", ROOT / default), ("some/where", Path("some/where")),
-                            ("~/mine", Path.home() / "mine")):
-        monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
+    for value, expected in (
+        (None, ROOT / default),
+        ("", ROOT / default),
+        ("some/where", Path("some/where")),
+        ("~/mine", Path.home() / "mine"),
+    ):
+        monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(
+            name, value
+        )
         assert folder() == expected
 
 
@@ -133,14 +167,25 @@ def test_the_report_names_versions_device_switches_and_data(monkeypatch, tmp_pat
     (tmp_path / "cifar10-train.zip").touch()
     told = report_of(monkeypatch)
     assert told["torch"] == torch.__version__ and told["python"] == sys.version.split()[0]
-    assert told["device"] == environment.pick_device().type and told["threads"] == str(torch.get_num_threads())
-    assert told["COURSE_DATA"] == str(tmp_path) and told["COURSE_RUNS"] == "(not set)" and told["COURSE_SMOKE"] == "1"
-    assert told["mnist"].startswith("not in the data folder") and told["cifar10"] == "found: cifar10-train.zip"
+    assert told["device"] == environment.pick_device().type and told["threads"] == str(
+        torch.get_num_threads()
+    )
+    assert (
+        told["COURSE_DATA"] == str(tmp_path)
+        and told["COURSE_RUNS"] == "(not set)"
+        and told["COURSE_SMOKE"] == "1"
+    )
+    assert (
+        told["mnist"].startswith("not in the data folder")
+        and told["cifar10"] == "found: cifar10-train.zip"
+    )
     assert told["problem"] == "none known"
 
 
 def test_the_places_of_the_report_are_those_that_loading_looks_at():
-    assert environment.DATA_PLACES == {name: (known.folder, name, f"{name}-train.zip") for name, known in KNOWN.items()}
+    assert {
+        name: (known.folder, name, f"{name}-train.zip") for name, known in KNOWN.items()
+    } == environment.DATA_PLACES
 
 
 def test_an_unreadable_data_folder_does_not_stop_the_report(monkeypatch, tmp_path):
@@ -150,19 +195,28 @@ def test_an_unreadable_data_folder_does_not_stop_the_report(monkeypatch, tmp_pat
     assert report_of(monkeypatch)["mnist"].startswith("not in the data folder")
 
 
-@pytest.mark.parametrize("versions, expected", [
-    ({"albumentations": "1.4.24"}, "albumentations 1"),
-    ({"albumentations": "missing", "nbval": "missing"}, "not installed: albumentations, nbval"),
-    ({"torch": "2.9.0+cpu", "torchvision": "0.24.0"}, "one of torch and torchvision"),
-    ({"torch": "2.9.0", "torchvision": "0.24.0+cpu"}, "one of torch and torchvision"),
-])
+@pytest.mark.parametrize(
+    "versions, expected",
+    [
+        ({"albumentations": "1.4.24"}, "albumentations 1"),
+        ({"albumentations": "missing", "nbval": "missing"}, "not installed: albumentations, nbval"),
+        ({"torch": "2.9.0+cpu", "torchvision": "0.24.0"}, "one of torch and torchvision"),
+        ({"torch": "2.9.0", "torchvision": "0.24.0+cpu"}, "one of torch and torchvision"),
+    ],
+)
 def test_known_bad_combinations_are_reported(monkeypatch, versions, expected):
     monkeypatch.setattr(environment.platform, "machine", lambda: "x86_64")
     assert report_of(monkeypatch, **versions)["problem"].startswith(expected)
 
 
-@pytest.mark.parametrize("versions", [{"torch": "2.9.0+cpu", "torchvision": "0.24.0+cpu"}, {"torch": "2.9.0+cu128"},
-                                      {"albumentations": "2.0.8"}])
+@pytest.mark.parametrize(
+    "versions",
+    [
+        {"torch": "2.9.0+cpu", "torchvision": "0.24.0+cpu"},
+        {"torch": "2.9.0+cu128"},
+        {"albumentations": "2.0.8"},
+    ],
+)
 def test_good_combinations_are_not(monkeypatch, versions):
     monkeypatch.setattr(environment.platform, "machine", lambda: "x86_64")
     good = dict.fromkeys(environment.PACKAGES, "2.0")

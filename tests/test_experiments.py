@@ -41,15 +41,34 @@ def start(runs, workers):
 
     One worker gets one processor: several threads wait for each other for long where others use the machine too.
     """
+
     def prepare():
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test in the background ignores it
         if workers == 1 and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
-    command = [sys.executable, "-m", "helpers", "experiment", NAME, "--seeds", "2", "--jobs", str(workers)]
+    command = [
+        sys.executable,
+        "-m",
+        "helpers",
+        "experiment",
+        NAME,
+        "--seeds",
+        "2",
+        "--jobs",
+        str(workers),
+    ]
     switches = {"COURSE_RUNS": str(runs), "COURSE_SMOKE": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=os.environ | switches, text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, start_new_session=True, preexec_fn=prepare)
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | switches,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=prepare,
+    )
 
 
 def read_until(process, wanted):
@@ -106,7 +125,10 @@ def uninterrupted(threads):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     recipe, images = find(NAME), data.load("mnist", validation=0)
-    trained = {seed: experiments.train(recipe, seed, images.train, images.test, show=False) for seed in SEEDS}
+    trained = {
+        seed: experiments.train(recipe, seed, images.train, images.test, show=False)
+        for seed in SEEDS
+    }
     result = experiments.assemble(recipe, images, trained)
     torch.set_num_threads(before)
     return result
@@ -114,7 +136,10 @@ def uninterrupted(threads):
 
 def numbers(record):
     """A record without what is allowed to differ between two runs."""
-    runs = [run | {"seconds": 0, "epochs": [row | {"seconds": 0} for row in run["epochs"]]} for run in record["runs"]]
+    runs = [
+        run | {"seconds": 0, "epochs": [row | {"seconds": 0} for row in run["epochs"]]}
+        for run in record["runs"]
+    ]
     return record | {"runs": runs, "recorded": "", "commit": ""}
 
 
@@ -123,12 +148,21 @@ def saw(*pairs):
 
 
 KILLS = {
-    1: [(lambda printed: True, "in the first epoch"), (saw((0, 1)), "Ctrl-C"), (saw((1, 1)), "the parent")],
-    2: [(lambda printed: printed, "a worker"), (lambda printed: printed[-1:] and printed[-1][1] == 2, "the parent")],
+    1: [
+        (lambda printed: True, "in the first epoch"),
+        (saw((0, 1)), "Ctrl-C"),
+        (saw((1, 1)), "the parent"),
+    ],
+    2: [
+        (lambda printed: printed, "a worker"),
+        (lambda printed: printed[-1:] and printed[-1][1] == 2, "the parent"),
+    ],
 }
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has neither SIGKILL nor process groups to signal")
+@pytest.mark.skipif(
+    os.name == "nt", reason="Windows has neither SIGKILL nor process groups to signal"
+)
 @pytest.mark.parametrize("workers", KILLS)
 def test_a_killed_experiment_goes_on_and_ends_with_the_same_numbers(workers, tmp_path, monkeypatch):
     met = []
@@ -140,8 +174,11 @@ def test_a_killed_experiment_goes_on_and_ends_with_the_same_numbers(workers, tmp
         if status > 0:
             assert error.count("\n") == 1 and "goes on from its last finished epoch" in error, error
 
-    folder, = (tmp_path / "experiments").iterdir()
-    for left in (folder / ".seed-0.checkpoint.1.0.tmp", tmp_path / "results" / f".{NAME}.npz.1.0.tmp"):
+    (folder,) = (tmp_path / "experiments").iterdir()
+    for left in (
+        folder / ".seed-0.checkpoint.1.0.tmp",
+        tmp_path / "results" / f".{NAME}.npz.1.0.tmp",
+    ):
         left.parent.mkdir(exist_ok=True)
         left.write_bytes(b"of a process killed while it wrote")
 
@@ -157,7 +194,9 @@ def test_a_killed_experiment_goes_on_and_ends_with_the_same_numbers(workers, tmp
     expected = uninterrupted(result.record["environment"]["threads"])
     assert numbers(result.record) == numbers(expected.record)
     assert result.arrays.keys() == expected.arrays.keys() > {"predictions", "logits"}
-    assert all(numpy.array_equal(result.arrays[name], expected.arrays[name]) for name in expected.arrays)
+    assert all(
+        numpy.array_equal(result.arrays[name], expected.arrays[name]) for name in expected.arrays
+    )
 
 
 # In this process, on few images.
@@ -183,18 +222,42 @@ def small(tmp_path, monkeypatch):
 def test_a_record_holds_what_is_needed_to_judge_and_repeat_it(small):
     experiments.run(NAME, SEEDS)
     record = json.loads((small / "results" / f"{NAME}.json").read_text(encoding="utf-8"))
-    assert list(record) == ["name", "recipe", "parameters", "train_images", "data", "environment", "commit", "recorded",
-                            "runs"]
+    assert list(record) == [
+        "name",
+        "recipe",
+        "parameters",
+        "train_images",
+        "data",
+        "environment",
+        "commit",
+        "recorded",
+        "runs",
+    ]
     assert (record["name"], record["parameters"], record["train_images"]) == (NAME, 9274, 800)
     assert record["recipe"] == json.loads(json.dumps(find(NAME).hyperparameters()))
-    assert record["data"] == {"name": "mnist", "source": "practice", "digest": data.load("mnist").digest}
+    assert record["data"] == {
+        "name": "mnist",
+        "source": "practice",
+        "digest": data.load("mnist").digest,
+    }
     assert record["environment"].keys() >= {"device", "device_name", "torch", "python", "threads"}
     assert [run["seed"] for run in record["runs"]] == SEEDS
     for run in record["runs"]:
-        assert [list(row) for row in run["epochs"]] == 2 * [[
-            "epoch", "learning_rate", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds"]]
+        assert [list(row) for row in run["epochs"]] == 2 * [
+            [
+                "epoch",
+                "learning_rate",
+                "train_loss",
+                "train_accuracy",
+                "test_loss",
+                "test_accuracy",
+                "seconds",
+            ]
+        ]
         assert [row["epoch"] for row in run["epochs"]] == [1, 2]
-        assert run["seconds"] == pytest.approx(sum(row["seconds"] for row in run["epochs"]), abs=0.06)
+        assert run["seconds"] == pytest.approx(
+            sum(row["seconds"] for row in run["epochs"]), abs=0.06
+        )
 
 
 def test_the_commit_is_marked_where_the_package_differs_from_it(tmp_path, monkeypatch):
@@ -227,15 +290,21 @@ def test_a_headline_keeps_logits_and_weights_that_give_its_accuracy(small):
     assert arrays["predictions"].shape == (2, 100) and arrays["predictions"].dtype == numpy.uint8
     assert arrays["logits"].shape == (2, 100, 10) and arrays["logits"].dtype == numpy.float16
     right = (arrays["predictions"] == images.test.labels.numpy()).mean(1) * 100
-    assert right.tolist() == pytest.approx([run["epochs"][-1]["test_accuracy"] for run in result.record["runs"]])
+    assert right.tolist() == pytest.approx(
+        [run["epochs"][-1]["test_accuracy"] for run in result.record["runs"]]
+    )
     model = find(NAME).build_model()
-    model.load_state_dict({name[8:]: torch.from_numpy(arrays[name]) for name in arrays if name.startswith("weights/")})
+    model.load_state_dict(
+        {name[8:]: torch.from_numpy(arrays[name]) for name in arrays if name.startswith("weights/")}
+    )
     assert numpy.array_equal(predict(model, images.test).predicted, arrays["predictions"][0])
 
 
 def test_other_nets_keep_predictions_alone_and_large_ones_no_weights(small, monkeypatch):
     assert experiments.run("first", [0]).arrays.keys() == {"predictions"}
-    monkeypatch.setattr(experiments, "WEIGHTS_LIMIT", 4 * 9274)  # batch normalisation's statistics are too much now
+    monkeypatch.setattr(
+        experiments, "WEIGHTS_LIMIT", 4 * 9274
+    )  # batch normalisation's statistics are too much now
     assert experiments.run(NAME, [0]).arrays.keys() == {"predictions", "logits"}
 
 
@@ -245,7 +314,9 @@ def test_predictions_are_those_of_the_full_logits_where_rounded_ones_tie(small):
             return torch.tensor([[1.0, 1.0001] + 8 * [0.0]]).expand(len(images), -1)
 
     images = data.load("mnist", validation=0)
-    arrays = experiments.assemble(find(NAME), images, {0: (Close(1, 1), experiments_history())}).arrays
+    arrays = experiments.assemble(
+        find(NAME), images, {0: (Close(1, 1), experiments_history())}
+    ).arrays
     assert (arrays["predictions"] == 1).all() and (arrays["logits"].argmax(2) == 0).all()
 
 
@@ -255,8 +326,10 @@ def experiments_history():
 
 def test_a_seed_repeats_its_numbers_and_another_gives_others(small):
     images = data.load("mnist", validation=0)
-    first, again, other = (experiments.train(find(NAME), seed, images.train, images.test, show=False)[1].epochs
-                           for seed in (3, 3, 4))
+    first, again, other = (
+        experiments.train(find(NAME), seed, images.train, images.test, show=False)[1].epochs
+        for seed in (3, 3, 4)
+    )
     assert [row | {"seconds": 0} for row in first] == [row | {"seconds": 0} for row in again]
     assert first[-1]["train_loss"] != other[-1]["train_loss"]
 
@@ -264,7 +337,9 @@ def test_a_seed_repeats_its_numbers_and_another_gives_others(small):
 def test_a_record_with_the_seeds_is_not_made_again_and_one_that_lacks_some_is(small, monkeypatch):
     first = experiments.run("first", [0, 1])
     trained = []
-    monkeypatch.setattr(jobs.training, "train_one_epoch", spy(trained, jobs.training.train_one_epoch))
+    monkeypatch.setattr(
+        jobs.training, "train_one_epoch", spy(trained, jobs.training.train_one_epoch)
+    )
     assert experiments.run("first", [0]).record == first.record and not trained
     more = experiments.run("first", [0, 1, 2])
     assert len(trained) == 2 and list(more.accuracies) == [0, 1, 2]  # two epochs of the third seed
@@ -279,6 +354,7 @@ def spy(calls, function):
     def called(*arguments, **options):
         calls.append((arguments, options))
         return function(*arguments, **options)
+
     return called
 
 
@@ -296,8 +372,12 @@ def folders(*recipe, seeds=(0,), workers=1, digest="abc"):
 
 def test_a_folder_belongs_to_all_that_numbers_depend_on(small, monkeypatch):
     recipe = FIRST
-    seen = [folders(recipe), folders(replace(recipe, momentum=0.8)), folders(recipe, digest="abd"),
-            folders(recipe, digest="")]
+    seen = [
+        folders(recipe),
+        folders(replace(recipe, momentum=0.8)),
+        folders(recipe, digest="abd"),
+        folders(recipe, digest=""),
+    ]
     processors(monkeypatch, 64)
     seen += [folders(recipe), folders(recipe, workers=16)]
     monkeypatch.setattr(jobs.inspect, "getsource", lambda _: "other code")
@@ -306,8 +386,16 @@ def test_a_folder_belongs_to_all_that_numbers_depend_on(small, monkeypatch):
     assert folders(replace(recipe, title="told otherwise"), seeds=(0, 1)) == seen[-1]
 
 
-@pytest.mark.parametrize("cores, seeds, workers, expected", [
-    (8, 5, None, (5, 1)), (8, 2, None, (2, 4)), (2, 5, None, (2, 1)), (2, 5, 1, (1, 2)), (2, 5, 4, (4, 1))])
+@pytest.mark.parametrize(
+    "cores, seeds, workers, expected",
+    [
+        (8, 5, None, (5, 1)),
+        (8, 2, None, (2, 4)),
+        (2, 5, None, (2, 1)),
+        (2, 5, 1, (1, 2)),
+        (2, 5, 4, (4, 1)),
+    ],
+)
 def test_processors_are_shared_out_among_the_workers(monkeypatch, cores, seeds, workers, expected):
     processors(monkeypatch, cores)
     todo, workers = jobs.plan([FIRST], range(seeds), workers, "abc")
@@ -326,11 +414,17 @@ def error_of(capsys, *command):
     """The one line that a failing command says."""
     assert main(command) == 2
     output = capsys.readouterr()
-    assert output.err.startswith("error: ") and output.err.count("\n") == 1 and "Traceback" not in output.out
+    assert (
+        output.err.startswith("error: ")
+        and output.err.count("\n") == 1
+        and "Traceback" not in output.out
+    )
     return output.err
 
 
-@pytest.mark.parametrize("numbers", [("--seeds", "0"), ("--jobs", "0"), ("--seeds", "-1"), ("--jobs", "-2")])
+@pytest.mark.parametrize(
+    "numbers", [("--seeds", "0"), ("--jobs", "0"), ("--seeds", "-1"), ("--jobs", "-2")]
+)
 def test_no_seeds_or_no_jobs_are_refused(small, capsys, numbers):
     assert "at least 1" in error_of(capsys, "experiment", NAME, *numbers)
 
@@ -348,13 +442,17 @@ def test_without_real_data_the_command_names_three_ways_out(small, capsys, monke
     monkeypatch.setattr(records, "NOTEBOOKS", tmp_path)
     for command in ("experiment", "search"):
         said = error_of(capsys, command, NAME)
-        assert str(tmp_path / "empty") in said and "COURSE_DATA" in said and "python -m helpers data" in said
+        assert (
+            str(tmp_path / "empty") in said
+            and "COURSE_DATA" in said
+            and "python -m helpers data" in said
+        )
     assert not (tmp_path / "results").exists()
 
 
 def checkpoint_of(name, seed=0):
     recipe = find(name)
-    job, = jobs.plan([recipe], [seed], 1, load_for(recipe, False).digest)[0]
+    (job,) = jobs.plan([recipe], [seed], 1, load_for(recipe, False).digest)[0]
     job.folder.mkdir(parents=True, exist_ok=True)
     return job, job.folder / f"seed-{seed}.checkpoint"
 
@@ -373,7 +471,7 @@ def test_a_checkpoint_cut_short_or_of_another_net_is_refused(small):
     job, path = checkpoint_of("first")
     job.train(images)
     whole = path.read_bytes()
-    path.write_bytes(whole[:len(whole) // 2])
+    path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(CourseError, match="damaged"):
         job.train(images)
     other, place = checkpoint_of(NAME)
@@ -397,6 +495,7 @@ def test_a_worker_that_just_ends_is_an_error(small, seed):
 
 def scarce(monkeypatch, limit):
     """A device whose memory holds ``limit`` images at once."""
+
     def build(recipe):
         def forward(module, images):
             if len(images[0]) > limit:
@@ -409,11 +508,23 @@ def scarce(monkeypatch, limit):
     monkeypatch.setattr(Recipe, "build_model", build)
 
 
-@pytest.mark.parametrize("limit, words", [(40, "those of 32 do"), (64, "those of 64 do"), (1, "those of 1 do"),
-                                          (0, "no smaller ones do")])
-def test_memory_that_is_too_small_is_told_with_the_batch_that_fits(small, monkeypatch, limit, words):
+@pytest.mark.parametrize(
+    "limit, words",
+    [
+        (40, "those of 32 do"),
+        (64, "those of 64 do"),
+        (1, "those of 1 do"),
+        (0, "no smaller ones do"),
+    ],
+)
+def test_memory_that_is_too_small_is_told_with_the_batch_that_fits(
+    small, monkeypatch, limit, words
+):
     scarce(monkeypatch, limit)
-    with pytest.raises(CourseError, match=f"first: batches of 128 do not fit into .* {words}: .*finished epochs are"):
+    with pytest.raises(
+        CourseError,
+        match=f"first: batches of 128 do not fit into .* {words}: .*finished epochs are",
+    ):
         checkpoint_of("first")[0].train(data.load("mnist", validation=0))
 
 
@@ -432,7 +543,9 @@ def fail():
 
 def test_a_compiled_net_keeps_the_names_of_its_weights(monkeypatch):
     compiled = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda net: compiled.append(list(net.state_dict())))
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda net: compiled.append(list(net.state_dict()))
+    )
     split = data.load("mnist", validation=0).train.subset(range(4))
     recipe = replace(find("first"), epochs=2, batch_size=2, compile=True)
     net, _ = train(recipe, 0, split, split, show=False)
@@ -449,7 +562,9 @@ def test_one_command_records_every_net_of_cifar_10(small, monkeypatch, capsys):
     assert sorted(path.stem for path in (small / "results").glob("*.json")) == sorted(names)
     for name in names:
         record = json.loads((small / "results" / f"{name}.json").read_text(encoding="utf-8"))
-        assert [run["seed"] for run in record["runs"]] == [0, 1, 2, 3, 4] and record["recipe"]["mixed"]
+        assert [run["seed"] for run in record["runs"]] == [0, 1, 2, 3, 4] and record["recipe"][
+            "mixed"
+        ]
         assert all(len(run["epochs"]) == 2 for run in record["runs"])
         with numpy.load(small / "results" / f"{name}.npz") as arrays:
             assert arrays["predictions"].shape == (5, 20)
@@ -461,8 +576,10 @@ def test_one_command_records_every_net_of_cifar_10(small, monkeypatch, capsys):
 @pytest.fixture
 def tiny(small, monkeypatch):
     """A search of two candidates, and a list of the options of every load."""
-    found = tuple(replace(find("first"), name=f"tiny/{rate}", learning_rate=rate, epochs=1, peak_epoch=0.5)
-                  for rate in (0.05, 0.1))
+    found = tuple(
+        replace(find("first"), name=f"tiny/{rate}", learning_rate=rate, epochs=1, peak_epoch=0.5)
+        for rate in (0.05, 0.1)
+    )
     monkeypatch.setitem(SEARCHES, "tiny", found)
     loads = []
     monkeypatch.setattr(jobs, "load", spy(loads, data.load))
@@ -481,14 +598,22 @@ def test_a_search_never_loads_the_test_images(tiny, monkeypatch):
 def test_every_trial_is_kept_and_none_is_done_again(tiny, small, monkeypatch):
     first = search("tiny", [0])
     trained = []
-    monkeypatch.setattr(jobs.training, "train_one_epoch", spy(trained, jobs.training.train_one_epoch))
+    monkeypatch.setattr(
+        jobs.training, "train_one_epoch", spy(trained, jobs.training.train_one_epoch)
+    )
     both = search("tiny", [0, 1])
     assert len(first) == 2 and both[:2] == first and len(trained) == 2
     kept = json.loads((small / "results" / "search" / "tiny.json").read_text(encoding="utf-8"))
     assert kept["trials"] == both and kept.keys() >= {"name", "environment", "commit"}
     assert [(trial["recipe"]["name"], trial["seed"]) for trial in both] == [
-        ("tiny/0.05", 0), ("tiny/0.1", 0), ("tiny/0.05", 1), ("tiny/0.1", 1)]
-    assert all(trial["validation_loss"] > 0 and 0 <= trial["validation_accuracy"] <= 100 for trial in both)
+        ("tiny/0.05", 0),
+        ("tiny/0.1", 0),
+        ("tiny/0.05", 1),
+        ("tiny/0.1", 1),
+    ]
+    assert all(
+        trial["validation_loss"] > 0 and 0 <= trial["validation_accuracy"] <= 100 for trial in both
+    )
     assert search("tiny", [1]) == both and len(trained) == 2
 
 
@@ -504,12 +629,22 @@ def test_candidates_are_ranked_by_mean_validation_loss():
         recipe = {"name": name, "learning_rate": rate}
         return {"recipe": recipe, "validation_loss": loss, "validation_accuracy": accuracy}
 
-    trials = [trial("b", 1, 0.3, 90), trial("a", 1, 0.1, 99), trial("a", 1, 0.4, 97), trial("b", 2, 0.2, 98)]
+    trials = [
+        trial("b", 1, 0.3, 90),
+        trial("a", 1, 0.1, 99),
+        trial("a", 1, 0.4, 97),
+        trial("b", 2, 0.2, 98),
+    ]
     assert ranking(trials).splitlines() == [
-        "0.20000  98.00 %  n = 1  b", "0.25000  98.00 %  n = 2  a", "0.30000  90.00 %  n = 1  b"]
+        "0.20000  98.00 %  n = 1  b",
+        "0.25000  98.00 %  n = 2  a",
+        "0.30000  90.00 %  n = 1  b",
+    ]
 
 
-def test_a_notebook_shows_the_record_on_real_data_and_trains_where_it_is_asked_to(small, monkeypatch, capsys):
+def test_a_notebook_shows_the_record_on_real_data_and_trains_where_it_is_asked_to(
+    small, monkeypatch, capsys
+):
     images = data.load("mnist", validation=0)
     real = replace(images, source="folder")
     monkeypatch.setattr(environment, "pick_device", lambda: torch.device("cpu"))
@@ -520,10 +655,15 @@ def test_a_notebook_shows_the_record_on_real_data_and_trains_where_it_is_asked_t
     recorded = experiments.run(NAME, SEEDS)
     capsys.readouterr()
     shown = experiments.show_or_train(NAME, real)
-    assert shown.record == recorded.record and capsys.readouterr().out == f"{recorded.provenance}: {recorded.command}\n"
+    assert (
+        shown.record == recorded.record
+        and capsys.readouterr().out == f"{recorded.provenance}: {recorded.command}\n"
+    )
     monkeypatch.setenv("COURSE_TRAIN", "1")
     live = experiments.show_or_train(NAME, real)
-    assert capsys.readouterr().out.count("epoch ") >= 2 and live.record["data"]["source"] == "folder"
+    assert (
+        capsys.readouterr().out.count("epoch ") >= 2 and live.record["data"]["source"] == "folder"
+    )
     assert numbers(live.record)["runs"] == numbers(recorded.record)["runs"][:1]
 
 

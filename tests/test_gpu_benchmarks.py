@@ -37,22 +37,37 @@ def test_slow_data_have_their_share_of_a_step(few):
 
 def test_the_arithmetic_of_a_convolution_is_that_of_the_formula():
     """The whole net forward: nine weights a position, and the linear layer; back it is twice that, less a first input."""
-    places = [(3, 64, 32), (64, 128, 32), (128, 128, 16), (128, 128, 16), (128, 256, 16), (256, 512, 8), (512, 512, 4),
-              (512, 512, 4)]
+    places = [
+        (3, 64, 32),
+        (64, 128, 32),
+        (128, 128, 16),
+        (128, 128, 16),
+        (128, 256, 16),
+        (256, 512, 8),
+        (512, 512, 4),
+        (512, 512, 4),
+    ]
     forward = sum(9 * c * d * side**2 for c, d, side in places) + 5120
-    assert gpu_benchmarks.multiply_adds(RESNET9, (3, 32, 32)) == pytest.approx(3 * forward - 9 * 3 * 64 * 32**2)
+    assert gpu_benchmarks.multiply_adds(RESNET9, (3, 32, 32)) == pytest.approx(
+        3 * forward - 9 * 3 * 64 * 32**2
+    )
 
 
 def test_rows_have_shares_between_0_and_100_and_judge_them(few):
     device = pick_device()
-    rows = {row.what: row for row in gpu_benchmarks.step_rows(few, NARROW, device, "here", epochs=1, size=64)}
+    rows = {
+        row.what: row
+        for row in gpu_benchmarks.step_rows(few, NARROW, device, "here", epochs=1, size=64)
+    }
     share = float(rows["… share of data and augmentation in a step"].measured.split()[0])
-    assert 0 < share < 100 and rows["… share of data and augmentation in a step"].met == (share <= 5)
+    assert 0 < share < 100 and rows["… share of data and augmentation in a step"].met == (
+        share <= 5
+    )
     assert rows["CIFAR-10 on the device, as bytes"].met and len(rows) == 5 + (device.type == "cuda")
     assert rows["ResNet-9 training, here"].measured.endswith("images/s")
 
 
 def test_without_a_gpu_one_row_says_so(few, monkeypatch):
     monkeypatch.setattr(gpu_benchmarks, "pick_device", lambda: CPU)
-    row, = gpu_benchmarks.gpu_rows(few, NARROW)
+    (row,) = gpu_benchmarks.gpu_rows(few, NARROW)
     assert row.measured == "on a GPU" and row.met is None

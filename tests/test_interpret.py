@@ -36,21 +36,35 @@ def make_split(count: int = 23, channels: int = 1, classes: tuple[str, ...] = NA
 
 def make_model(channels: int = 1) -> nn.Sequential:
     torch.manual_seed(3)
-    return nn.Sequential(nn.Conv2d(channels, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(),
-                         nn.Linear(80, 4))
+    return nn.Sequential(
+        nn.Conv2d(channels, 5, 3),
+        nn.BatchNorm2d(5),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Flatten(),
+        nn.Linear(80, 4),
+    )
 
 
-def with_classes(labels: list[int], predicted: list[int], names: tuple[str, ...] = NAMES) -> Predictions:
+def with_classes(
+    labels: list[int], predicted: list[int], names: tuple[str, ...] = NAMES
+) -> Predictions:
     images = torch.zeros(len(labels), 1, 2, 2, dtype=torch.uint8)
-    return Predictions(ImageSplit(images, torch.tensor(labels), names, (0.0,), (1.0,)), None, predicted)
+    return Predictions(
+        ImageSplit(images, torch.tensor(labels), names, (0.0,), (1.0,)), None, predicted
+    )
 
 
 def with_logits(logits: list[list[float]], labels: list[int]) -> Predictions:
     return Predictions(with_classes(labels, labels).split, torch.tensor(logits))
 
 
-@pytest.mark.parametrize(("count", "channels", "batch_size"), [(23, 1, 10), (20, 3, 10), (1, 1, 500), (7, 3, 1)])
-def test_predict_agrees_with_one_image_at_a_time(count: int, channels: int, batch_size: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "channels", "batch_size"), [(23, 1, 10), (20, 3, 10), (1, 1, 500), (7, 3, 1)]
+)
+def test_predict_agrees_with_one_image_at_a_time(
+    count: int, channels: int, batch_size: int
+) -> None:
     split, model = make_split(count, channels), make_model(channels)
     predictions = predict(model, split, batch_size)
     model.eval()
@@ -59,9 +73,13 @@ def test_predict_agrees_with_one_image_at_a_time(count: int, channels: int, batc
     for index, logits in enumerate(single):
         label = int(split.labels[index])
         assert torch.allclose(predictions.logits[index], logits, atol=1e-5)
-        assert float(predictions.losses[index]) == pytest.approx(-math.log(logits.softmax(0)[label]), abs=1e-4)
+        assert float(predictions.losses[index]) == pytest.approx(
+            -math.log(logits.softmax(0)[label]), abs=1e-4
+        )
         assert bool(predictions.correct[index]) == (int(logits.argmax()) == label)
-        assert predictions.probabilities[index].tolist() == pytest.approx(logits.softmax(0).tolist(), abs=1e-5)
+        assert predictions.probabilities[index].tolist() == pytest.approx(
+            logits.softmax(0).tolist(), abs=1e-5
+        )
     right = sum(int(logits.argmax()) == int(label) for logits, label in zip(single, split.labels))
     assert predictions.accuracy == pytest.approx(100 * right / count)
     assert predictions.mistakes == count - right
@@ -77,7 +95,10 @@ def test_predict_leaves_modes_statistics_gradients_and_random_state() -> None:
     expected = torch.rand(3), random.random(), np.random.rand()
     seed_everything(1)
     predictions = predict(model, make_split(), 5)
-    assert torch.equal(torch.rand(3), expected[0]) and (random.random(), np.random.rand()) == expected[1:]
+    assert (
+        torch.equal(torch.rand(3), expected[0])
+        and (random.random(), np.random.rand()) == expected[1:]
+    )
     assert [module.training for module in model.modules()] == modes
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert not predictions.logits.requires_grad
@@ -92,12 +113,17 @@ def test_predict_puts_modes_back_after_an_error() -> None:
     assert model.training and not model[1].training and model[3].training
 
 
-@pytest.mark.parametrize(("model", "split", "words"), [
-    (nn.Sequential(nn.Conv2d(1, 4, 6)), make_split(), r"\(23, 4, 1, 1\).*\(23, 4\)"),
-    (nn.Sequential(nn.Flatten(), nn.Linear(36, 9)), make_split(), r"\(23, 9\).*\(23, 4\)"),
-    (make_model(), make_split().subset(slice(0)), "no images"),
-])
-def test_predict_says_in_one_line_what_does_not_fit(model: nn.Module, split: ImageSplit, words: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "split", "words"),
+    [
+        (nn.Sequential(nn.Conv2d(1, 4, 6)), make_split(), r"\(23, 4, 1, 1\).*\(23, 4\)"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(36, 9)), make_split(), r"\(23, 9\).*\(23, 4\)"),
+        (make_model(), make_split().subset(slice(0)), "no images"),
+    ],
+)
+def test_predict_says_in_one_line_what_does_not_fit(
+    model: nn.Module, split: ImageSplit, words: str
+) -> None:
     with pytest.raises(CourseError, match=words) as error:
         predict(model, split)
     assert "\n" not in str(error.value)
@@ -120,14 +146,18 @@ def test_recorded_half_precision_arrays_give_float32_predictions() -> None:
     split = make_split(9)
     logits = torch.randn(9, 4).to(torch.float16)
     predictions = Predictions(split, logits.numpy())
-    assert predictions.logits.dtype == torch.float32 and torch.equal(predictions.logits, logits.float())
+    assert predictions.logits.dtype == torch.float32 and torch.equal(
+        predictions.logits, logits.float()
+    )
     assert torch.equal(predictions.predicted, logits.argmax(1))
 
 
 def test_recorded_classes_go_before_the_highest_logit_which_rounding_may_have_moved() -> None:
     split = make_split(9)
     predictions = Predictions(split, torch.zeros(9, 4), split.labels.numpy().astype(np.uint8))
-    assert predictions.accuracy == 100 and predictions.losses.tolist() == pytest.approx([math.log(4)] * 9)
+    assert predictions.accuracy == 100 and predictions.losses.tolist() == pytest.approx(
+        [math.log(4)] * 9
+    )
 
 
 def test_recorded_classes_give_accuracy_but_no_losses() -> None:
@@ -135,29 +165,40 @@ def test_recorded_classes_give_accuracy_but_no_losses() -> None:
     recorded = split.labels.numpy().astype(np.uint8)
     recorded[[2, 5]] = (recorded[[2, 5]] + 1) % 4
     predictions = Predictions(split, None, recorded)
-    assert predictions.mistakes == 2 and predictions.correct.tolist() == [index not in (2, 5) for index in range(9)]
-    for ask in (lambda: predictions.losses, lambda: predictions.probabilities, lambda: misclassified(predictions)):
+    assert predictions.mistakes == 2 and predictions.correct.tolist() == [
+        index not in (2, 5) for index in range(9)
+    ]
+    for ask in (
+        lambda: predictions.losses,
+        lambda: predictions.probabilities,
+        lambda: misclassified(predictions),
+    ):
         with pytest.raises(CourseError, match="only classes were recorded"):
             ask()
 
 
-@pytest.mark.parametrize("make", [
-    lambda split: Predictions(split, torch.zeros(8, 4)),
-    lambda split: Predictions(split, torch.zeros(9, 5)),
-    lambda split: Predictions(split, torch.zeros(9)),
-    lambda split: Predictions(split, None, [0] * 8),
-    lambda split: Predictions(split, torch.zeros(9, 4), [0] * 8),
-    lambda split: Predictions(split, torch.zeros(9, 5), [0] * 9),
-    lambda split: Predictions(split, None, [0] * 8 + [4]),
-    lambda split: Predictions(split, None, [-1] + [0] * 8),
-])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda split: Predictions(split, torch.zeros(8, 4)),
+        lambda split: Predictions(split, torch.zeros(9, 5)),
+        lambda split: Predictions(split, torch.zeros(9)),
+        lambda split: Predictions(split, None, [0] * 8),
+        lambda split: Predictions(split, torch.zeros(9, 4), [0] * 8),
+        lambda split: Predictions(split, torch.zeros(9, 5), [0] * 9),
+        lambda split: Predictions(split, None, [0] * 8 + [4]),
+        lambda split: Predictions(split, None, [-1] + [0] * 8),
+    ],
+)
 def test_records_that_do_not_fit_the_split_are_refused(make: object) -> None:
     with pytest.raises(CourseError, match="split"):
         make(make_split(9))
 
 
 def test_misclassified_ranks_by_loss_and_keeps_order_in_ties() -> None:
-    predictions = with_logits([[2, 0, 0, 0], [9, 0, 0, 0], [1, 0, 0, 0], [2, 0, 0, 0], [0, 5, 0, 0]], [1, 1, 0, 2, 3])
+    predictions = with_logits(
+        [[2, 0, 0, 0], [9, 0, 0, 0], [1, 0, 0, 0], [2, 0, 0, 0], [0, 5, 0, 0]], [1, 1, 0, 2, 3]
+    )
     assert misclassified(predictions).tolist() == [1, 4, 0, 3]
     assert misclassified(predictions, 2).tolist() == [1, 4]
     assert misclassified(predictions, 99).tolist() == [1, 4, 0, 3]
@@ -172,7 +213,9 @@ def roots(successes: int, trials: int, z: float) -> list[float]:
 
 
 @pytest.mark.parametrize("z", [1.0, 1.96, 2.576])
-@pytest.mark.parametrize(("successes", "trials"), [(0, 1), (1, 1), (1, 2), (0, 9), (9, 9), (9940, 10_000), (37, 980)])
+@pytest.mark.parametrize(
+    ("successes", "trials"), [(0, 1), (1, 1), (1, 2), (0, 9), (9, 9), (9940, 10_000), (37, 980)]
+)
 def test_wilson_interval_solves_its_equation(successes: int, trials: int, z: float) -> None:
     low, high = wilson(successes, trials, z)
     assert (low, high) == pytest.approx(roots(successes, trials, z), abs=1e-6)
@@ -181,7 +224,9 @@ def test_wilson_interval_solves_its_equation(successes: int, trials: int, z: flo
 
 
 def test_wilson_interval_equals_published_values() -> None:
-    assert wilson(81, 263) == pytest.approx((25.53, 36.62), abs=0.01)  # Newcombe 1998, table I, method 3
+    assert wilson(81, 263) == pytest.approx(
+        (25.53, 36.62), abs=0.01
+    )  # Newcombe 1998, table I, method 3
     assert wilson(15, 148) == pytest.approx((6.24, 16.05), abs=0.01)
     assert wilson(0, 20) == pytest.approx((0.0, 16.11), abs=0.01)
     assert wilson(1, 29) == pytest.approx((0.61, 17.18), abs=0.01)
@@ -196,12 +241,18 @@ def test_per_class_accuracy_counts_like_a_loop_and_knows_an_empty_class() -> Non
         mine = [guess == index for label, guess in zip(labels, predicted) if label == index]
         assert (row.name, row.correct, row.count) == (NAMES[index], sum(mine), len(mine))
         assert (row.low, row.high) == wilson(sum(mine), len(mine))
-        assert math.isnan(row.accuracy) if not mine else row.accuracy == pytest.approx(100 * sum(mine) / len(mine))
+        assert (
+            math.isnan(row.accuracy)
+            if not mine
+            else row.accuracy == pytest.approx(100 * sum(mine) / len(mine))
+        )
     assert (rows[2].count, rows[2].low, rows[2].high) == (0, 0, 100)
 
 
 def test_markdown_table_has_a_line_for_every_class() -> None:
-    lines = per_class_table(per_class_accuracy(with_classes([0, 0, 0, 1, 1, 3], [0, 2, 0, 1, 1, 0]))).splitlines()
+    lines = per_class_table(
+        per_class_accuracy(with_classes([0, 0, 0, 1, 1, 3], [0, 2, 0, 1, 1, 0]))
+    ).splitlines()
     assert len(lines) == 2 + len(NAMES) and {line.count("|") for line in lines} == {6}
     assert lines[2] == "| ant | 2 | 3 | 66.67 % | 20.77–93.85 % |"
     assert lines[4] == "| cow | 0 | 0 | nan % | 0.00–100.00 % |"
@@ -209,7 +260,9 @@ def test_markdown_table_has_a_line_for_every_class() -> None:
 
 def test_confusion_matrix_equals_a_double_loop() -> None:
     split = make_split(200)
-    predictions = Predictions(split, torch.randn(200, 4, generator=torch.Generator().manual_seed(0)))
+    predictions = Predictions(
+        split, torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+    )
     matrix = confusion_matrix(predictions)
     assert matrix.dtype == torch.int64 and tuple(matrix.shape) == (4, 4)
     pairs = list(zip(split.labels.tolist(), predictions.predicted.tolist()))

@@ -28,27 +28,46 @@ adam = partial(torch.optim.Adam, amsgrad=True)
 
 def small_net() -> nn.Sequential:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.2), nn.Flatten(), nn.Linear(64, 4))
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.2), nn.Flatten(), nn.Linear(64, 4)
+    )
 
 
 def batches_of(kind: str = "Batches", note: str = "") -> Iterable:
     """5 batches of 10 images, fewer than any range test has steps."""
-    images = torch.randint(0, 256, (50, 1, 6, 6), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    images = torch.randint(
+        0, 256, (50, 1, 6, 6), generator=torch.Generator().manual_seed(1), dtype=torch.uint8
+    )
     split = ImageSplit(images, images[:, 0, 2, 2].long() // 64, tuple("abcd"), (0.5,), (0.3,), note)
     generator = torch.Generator().manual_seed(7)
     if kind == "Batches":
-        return Batches(split, 10, lambda images, drawn: images + 0.1 * torch.rand(images.shape, generator=drawn),
-                       shuffle=True, generator=generator)
+        return Batches(
+            split,
+            10,
+            lambda images, drawn: images + 0.1 * torch.rand(images.shape, generator=drawn),
+            shuffle=True,
+            generator=generator,
+        )
     dataset = TensorDataset(*next(iter(Batches(split, 50))))
     sampler = RandomSampler(dataset, generator=generator)
-    return {"list": lambda: list(DataLoader(dataset, 10)),
-            "loader": lambda: DataLoader(dataset, 10, shuffle=True, generator=generator),
-            "no generator": lambda: DataLoader(dataset, 10, shuffle=True),
-            "sampler": lambda: DataLoader(dataset, 10, sampler=sampler),
-            "batch sampler": lambda: DataLoader(dataset, batch_sampler=BatchSampler(sampler, 10, False))}[kind]()
+    return {
+        "list": lambda: list(DataLoader(dataset, 10)),
+        "loader": lambda: DataLoader(dataset, 10, shuffle=True, generator=generator),
+        "no generator": lambda: DataLoader(dataset, 10, shuffle=True),
+        "sampler": lambda: DataLoader(dataset, 10, sampler=sampler),
+        "batch sampler": lambda: DataLoader(
+            dataset, batch_sampler=BatchSampler(sampler, 10, False)
+        ),
+    }[kind]()
 
 
-def train(model: nn.Module, batches: Iterable, optimizer: torch.optim.Optimizer, steps: int, scheduler=None) -> list:
+def train(
+    model: nn.Module,
+    batches: Iterable,
+    optimizer: torch.optim.Optimizer,
+    steps: int,
+    scheduler=None,
+) -> list:
     losses, endless = [], (batch for _ in range(steps) for batch in batches)
     model.train()
     for _, (images, targets) in zip(range(steps), endless):
@@ -61,13 +80,25 @@ def train(model: nn.Module, batches: Iterable, optimizer: torch.optim.Optimizer,
     return [loss.item() for loss in losses]
 
 
-def sweep(model: nn.Module, optimizer: torch.optim.Optimizer | None = None, batches: Iterable | None = None,
-          loss_fn: Callable = F.cross_entropy, end_lr: float = 0.1, steps: int = 10, **options) -> LRRangeTest:
-    optimizer, batches = optimizer or sgd(model.parameters()), batches_of() if batches is None else batches
+def sweep(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer | None = None,
+    batches: Iterable | None = None,
+    loss_fn: Callable = F.cross_entropy,
+    end_lr: float = 0.1,
+    steps: int = 10,
+    **options,
+) -> LRRangeTest:
+    optimizer, batches = (
+        optimizer or sgd(model.parameters()),
+        batches_of() if batches is None else batches,
+    )
     return lr_range_test(model, batches, loss_fn, optimizer, end_lr=end_lr, steps=steps, **options)
 
 
-@pytest.mark.parametrize(("make", "trained", "smoothing"), [(sgd, 3, 0.98), (sgd, 0, 0), (adam, 3, 0), (adam, 0, 0.5)])
+@pytest.mark.parametrize(
+    ("make", "trained", "smoothing"), [(sgd, 3, 0.98), (sgd, 0, 0), (adam, 3, 0), (adam, 0, 0.5)]
+)
 def test_the_curve_is_that_of_a_loop_that_sets_the_rate_and_steps(make, trained, smoothing):
     torch.manual_seed(0)
     model, batches, expected = nn.Sequential(nn.Flatten(), nn.Linear(36, 4)), batches_of("list"), []
@@ -78,34 +109,61 @@ def test_the_curve_is_that_of_a_loop_that_sets_the_rate_and_steps(make, trained,
         plain_optimizer.param_groups[0]["lr"] = rate
         expected += train(plain, [batches[step % 5]], plain_optimizer, 1)
     test = sweep(model, optimizer, batches, start_lr=1e-4, steps=12, smoothing=smoothing)
-    assert test.losses.tolist() == expected and test.lrs.tolist() == np.geomspace(1e-4, 0.1, 12).tolist()
+    assert (
+        test.losses.tolist() == expected
+        and test.lrs.tolist() == np.geomspace(1e-4, 0.1, 12).tolist()
+    )
     for step in range(12):
         weights = [smoothing ** (step - earlier) for earlier in range(step + 1)]
-        assert test.smoothed[step] == pytest.approx(np.average(expected[:step + 1], weights=weights), rel=1e-9)
+        assert test.smoothed[step] == pytest.approx(
+            np.average(expected[: step + 1], weights=weights), rel=1e-9
+        )
 
 
 def test_the_form_of_document_002_is_the_same_function():
     model, end = small_net(), 1e-4 * 1.069**97
-    test = sweep(model, adam(model.parameters()), None, start_lr=1e-4, end_lr=end, steps=98, smoothing=0, divergence=99)
+    test = sweep(
+        model,
+        adam(model.parameters()),
+        None,
+        start_lr=1e-4,
+        end_lr=end,
+        steps=98,
+        smoothing=0,
+        divergence=99,
+    )
     assert test.lrs == pytest.approx([1e-4 * 1.069**step for step in range(98)], rel=1e-12)
     assert np.array_equal(test.smoothed, test.losses)
 
 
-@pytest.mark.parametrize(("given", "ratios"), [((0.01, 0.04, 0), (0.25, 1, 0)), ((0, 0, 0), (1, 1, 1))])
+@pytest.mark.parametrize(
+    ("given", "ratios"), [((0.01, 0.04, 0), (0.25, 1, 0)), ((0, 0, 0), (1, 1, 1))]
+)
 def test_groups_keep_the_ratio_of_their_rates_and_the_fastest_is_recorded(given, ratios):
     model, seen = small_net(), []
-    optimizer = sgd([{"params": model[at].parameters(), "lr": rate} for at, rate in zip((0, 1, 4), given)])
-    optimizer.register_step_pre_hook(lambda *_: seen.append([group["lr"] for group in optimizer.param_groups]))
+    optimizer = sgd(
+        [{"params": model[at].parameters(), "lr": rate} for at, rate in zip((0, 1, 4), given)]
+    )
+    optimizer.register_step_pre_hook(
+        lambda *_: seen.append([group["lr"] for group in optimizer.param_groups])
+    )
     assert np.outer(sweep(model, optimizer).lrs, ratios) == pytest.approx(np.array(seen), rel=1e-12)
 
 
 def test_a_loss_that_rises_stops_the_test_above_the_limit_and_one_that_is_no_number_is_not_kept():
     test = sweep(small_net(), end_lr=1e4, steps=60, divergence=3)
     above = test.smoothed > 3 * np.minimum.accumulate(test.smoothed)
-    assert above.tolist() == [False] * (len(above) - 1) + [True] and len(test.lrs) == len(test.losses) < 60
+    assert (
+        above.tolist() == [False] * (len(above) - 1) + [True]
+        and len(test.lrs) == len(test.losses) < 60
+    )
     for value in (math.nan, math.inf):
         added = iter([0] * 20 + [value] + [0] * 9)
-        test = sweep(small_net(), steps=30, loss_fn=lambda *given, added=added: F.cross_entropy(*given) + next(added))
+        test = sweep(
+            small_net(),
+            steps=30,
+            loss_fn=lambda *given, added=added: F.cross_entropy(*given) + next(added),
+        )
         assert len(test.losses) == 20 and np.isfinite(test.curves).all() and len(list(added)) == 9
 
 
@@ -113,29 +171,60 @@ def test_a_loss_that_rises_stops_the_test_above_the_limit_and_one_that_is_no_num
 def test_orders_are_other_orders_from_the_same_state_and_can_be_repeated(kind):
     model, batches = small_net().eval(), batches_of(kind)
     model[2].p = 0.0
-    test, again, one = (sweep(model, None, batches, steps=12, orders=orders) for orders in (3, 3, 1))
+    test, again, one = (
+        sweep(model, None, batches, steps=12, orders=orders) for orders in (3, 3, 1)
+    )
     curves = np.stack(test.curves)
     assert np.array_equal(curves, again.curves) and np.array_equal(curves[:1], one.curves)
-    assert curves.shape == (3, 2, 12) and len(set(curves[:, 0, 0])) == 3 and np.ptp(curves[:, 0, 0]) < 1
-    assert np.array_equal(test.losses, curves[:, 0].mean(0)) and np.array_equal(test.smoothed, curves[:, 1].mean(0))
+    assert (
+        curves.shape == (3, 2, 12)
+        and len(set(curves[:, 0, 0])) == 3
+        and np.ptp(curves[:, 0, 0]) < 1
+    )
+    assert np.array_equal(test.losses, curves[:, 0].mean(0)) and np.array_equal(
+        test.smoothed, curves[:, 1].mean(0)
+    )
     assert np.array_equal(test.band, [curves[:, 1].min(0), curves[:, 1].max(0)])
 
 
 def test_orders_of_unequal_length_have_their_mean_where_all_are():
-    test = LRRangeTest(np.geomspace(1, 1e3, 4), [np.array([[4.0, 2, 9], [4, 3, 5]]), np.array([[2.0, 4], [2, 3]])])
-    assert (test.lrs.tolist(), test.losses.tolist(), test.smoothed.tolist()) == ([1, 10], [3, 3], [3, 3])
+    test = LRRangeTest(
+        np.geomspace(1, 1e3, 4), [np.array([[4.0, 2, 9], [4, 3, 5]]), np.array([[2.0, 4], [2, 3]])]
+    )
+    assert (test.lrs.tolist(), test.losses.tolist(), test.smoothed.tolist()) == (
+        [1, 10],
+        [3, 3],
+        [3, 3],
+    )
 
 
 def picture(model: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable) -> dict:
     """All that the test has to put back, as plain values."""
-    own, samplers = list(model.parameters()), [getattr(batches, name, None) for name in ("sampler", "batch_sampler")]
-    drawn = [getattr(one, "generator", None) for one in (batches, samplers[0], getattr(samplers[1], "sampler", None))]
-    return {"weights": [(name, value.tolist()) for name, value in model.state_dict().items()],
-            "optimizer": repr(optimizer.state_dict()), "modes": [module.training for module in model.modules()],
-            "gradients": [None if one.grad is None else (id(one.grad), one.grad.tolist()) for one in own],
-            "objects": [*map(id, (*optimizer.state, *optimizer.param_groups, *own, *model.buffers()))],
-            "random": (random.getstate(), str(np.random.get_state()), repr(torch.cuda.get_rng_state_all())),
-            "generators": [one and one.get_state().tolist() for one in (torch.default_generator, *drawn)]}
+    own, samplers = (
+        list(model.parameters()),
+        [getattr(batches, name, None) for name in ("sampler", "batch_sampler")],
+    )
+    drawn = [
+        getattr(one, "generator", None)
+        for one in (batches, samplers[0], getattr(samplers[1], "sampler", None))
+    ]
+    return {
+        "weights": [(name, value.tolist()) for name, value in model.state_dict().items()],
+        "optimizer": repr(optimizer.state_dict()),
+        "modes": [module.training for module in model.modules()],
+        "gradients": [
+            None if one.grad is None else (id(one.grad), one.grad.tolist()) for one in own
+        ],
+        "objects": [*map(id, (*optimizer.state, *optimizer.param_groups, *own, *model.buffers()))],
+        "random": (
+            random.getstate(),
+            str(np.random.get_state()),
+            repr(torch.cuda.get_rng_state_all()),
+        ),
+        "generators": [
+            one and one.get_state().tolist() for one in (torch.default_generator, *drawn)
+        ],
+    }
 
 
 @pytest.mark.parametrize("problem", [None, ValueError, KeyboardInterrupt])
@@ -150,7 +239,9 @@ def test_everything_is_put_back_also_after_an_exception_and_an_interruption(prob
 
     model, batches, calls = small_net(), batches_of(kind), iter(range(1, 100))
     optimizer = adam(model.parameters())
-    train(model, batches, optimizer, 2 * trained, StepLR(optimizer, 1, 0.5))  # which also sets initial_lr
+    train(
+        model, batches, optimizer, 2 * trained, StepLR(optimizer, 1, 0.5)
+    )  # which also sets initial_lr
     model[4].bias.grad = None
     model[1].eval()  # frozen inside a model in training
     model[1].weight.requires_grad_(trained)
@@ -171,15 +262,29 @@ def test_twenty_steps_after_a_range_test_equal_twenty_without_it(kind, make, tra
         losses = train(model, batches, optimizer, trained, scheduler)
         if tested:
             sweep(model, optimizer, batches, end_lr=10, steps=15, orders=2)
-        runs.append((losses + train(model, batches, optimizer, 20, scheduler), repr(scheduler.state_dict()),
-                     picture(model, optimizer, [])["weights"], repr(optimizer.state_dict())))
+        runs.append(
+            (
+                losses + train(model, batches, optimizer, 20, scheduler),
+                repr(scheduler.state_dict()),
+                picture(model, optimizer, [])["weights"],
+                repr(optimizer.state_dict()),
+            )
+        )
     assert runs[0] == runs[1] and len(set(runs[0][0])) == 20 + trained
 
 
-def test_it_trains_in_training_mode_on_the_device_of_the_model_and_writes_no_file(tmp_path, monkeypatch, capsys):
+def test_it_trains_in_training_mode_on_the_device_of_the_model_and_writes_no_file(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
-    model, modes, batches = small_net().to(pick_device()).eval(), [], batches_of(note="practice data")
-    model.register_forward_hook(lambda *_: modes.append({module.training for module in model.modules()}))
+    model, modes, batches = (
+        small_net().to(pick_device()).eval(),
+        [],
+        batches_of(note="practice data"),
+    )
+    model.register_forward_hook(
+        lambda *_: modes.append({module.training for module in model.modules()})
+    )
     assert sweep(model, None, batches).note == "practice data" and capsys.readouterr() == ("", "")
     assert modes == [{True}] * 10 and not model.training and not list(tmp_path.iterdir())
     sweep(model, show=True)
@@ -191,13 +296,16 @@ def defined(rule: str, lrs: list[float], losses: list[float]) -> float:
     if rule == "minimum":
         return lrs[losses.index(min(losses))] / 10
     if rule == "steep":
-        steps = [(losses[at + 1] - losses[at]) / math.log(lrs[at + 1] / lrs[at]) for at in range(len(lrs) - 1)]
+        steps = [
+            (losses[at + 1] - losses[at]) / math.log(lrs[at + 1] / lrs[at])
+            for at in range(len(lrs) - 1)
+        ]
         return lrs[steps.index(min(steps))]
     if rule == "valley":
         lowest, lengths = [], []  # by patience sorting
         for loss in losses:
             lengths.append(bisect_left(lowest, -loss) + 1)
-            lowest[lengths[-1] - 1:lengths[-1]] = [-loss]
+            lowest[lengths[-1] - 1 : lengths[-1]] = [-loss]
         third = max(lengths) / 3
         return lrs[lengths.index(max(lengths)) - max(lengths) + int(third) + int(third / 2)]
     slopes, left, found = np.gradient(losses), len(losses) - 16, len(losses) - 16
@@ -211,12 +319,16 @@ def made(losses: np.ndarray, steps: int = 100) -> LRRangeTest:
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize(("steps", "count", "first", "last"), [(100, 60, 10, 55), (50, 26, 5, 21), (50, 25, 0, 25)])
+@pytest.mark.parametrize(
+    ("steps", "count", "first", "last"), [(100, 60, 10, 55), (50, 26, 5, 21), (50, 25, 0, 25)]
+)
 def test_a_rule_equals_its_definition_on_the_part_that_is_kept(rule, steps, count, first, last):
     generator = np.random.default_rng(count)
     for wild in (0.003, 0.03, 0.3):
         losses = 2 + np.linspace(-1, 0.8, count) ** 2 + wild * generator.normal(size=count)
-        found = defined(rule, np.geomspace(1e-6, 1, steps).tolist()[first:last], losses.tolist()[first:last])
+        found = defined(
+            rule, np.geomspace(1e-6, 1, steps).tolist()[first:last], losses.tolist()[first:last]
+        )
         assert made(losses, steps).suggest(rule) == pytest.approx(found, rel=1e-12)
 
 
@@ -225,15 +337,21 @@ def test_rules_find_what_a_curve_was_made_for_between_what_is_left_out():
     losses[60:] -= 0.5
     losses[3], losses[97] = -5, -9  # in the first tenth and the last five
     test = made(losses)
-    assert test.suggest() == test.suggest("valley") == test.lrs[39 + 10 + 5]  # 31 points that fall, the last at 70
+    assert (
+        test.suggest() == test.suggest("valley") == test.lrs[39 + 10 + 5]
+    )  # 31 points that fall, the last at 70
     assert (test.suggest("steep"), test.suggest("minimum")) == (test.lrs[59], test.lrs[70] / 10)
     bend = made(np.array([2.0] * 12 + [1] * 48 + [1 + 0.001 * step**2 for step in range(40)]))
-    assert bend.suggest("slide") == bend.lrs[63 - 15]  # the slope, 0.002 a step, is above 0.005 from 63 on
+    assert (
+        bend.suggest("slide") == bend.lrs[63 - 15]
+    )  # the slope, 0.002 a step, is above 0.005 from 63 on
 
 
 def test_no_rate_is_suggested_where_the_loss_does_not_fall_nor_by_a_rule_that_cannot_be():
     for losses in (np.linspace(1, 2, 60), np.ones(60), np.array([1.0])):
-        with pytest.raises(CourseError, match="no rate to suggest: from .* the loss never falls below the first, 1"):
+        with pytest.raises(
+            CourseError, match="no rate to suggest: from .* the loss never falls below the first, 1"
+        ):
             made(losses).suggest()
     with pytest.raises(CourseError, match="'slide' needs 16 points of the curve, not 12"):
         made(np.linspace(2, 1, 12), 12).suggest("slide")
@@ -241,15 +359,37 @@ def test_no_rate_is_suggested_where_the_loss_does_not_fall_nor_by_a_rule_that_ca
         made(losses).suggest("valey")
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    ({"steps": 9}, "steps is .* at least 10, not 9"), ({"steps": 20.0}, "not 20"), ({"orders": 0}, "least 1, not 0"),
-    ({"start_lr": 0.1}, "end_lr = 0.1, not 0.1"), ({"start_lr": 0}, "not 0$"), ({"start_lr": math.nan}, "not nan"),
-    ({"loss_fn": lambda *given: F.cross_entropy(*given) * math.nan}, "the loss is nan at the first step"),
-    ({"loss_fn": lambda *given: F.cross_entropy(*given) + math.inf}, "the loss is inf at the first step"),
-    ({"batches": []}, "empty after 0 of 10"), ({"batches": iter(batches_of())}, "empty after 5 of 10"),
-    ({"model": nn.Sequential(nn.Conv2d(1, 4, 1), nn.MaxPool2d(2, return_indices=True))}, "returns a tuple: .* logits"),
-    ({"optimizer": sgd(small_net().parameters())}, "6 of them not the model's, and lacks 6 of 6"),
-    ({"optimizer": sgd([nn.Parameter(torch.zeros(1))])}, "1 of them not"), ({"lacking": True}, "0 of .* lacks 4 of 6")])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"steps": 9}, "steps is .* at least 10, not 9"),
+        ({"steps": 20.0}, "not 20"),
+        ({"orders": 0}, "least 1, not 0"),
+        ({"start_lr": 0.1}, "end_lr = 0.1, not 0.1"),
+        ({"start_lr": 0}, "not 0$"),
+        ({"start_lr": math.nan}, "not nan"),
+        (
+            {"loss_fn": lambda *given: F.cross_entropy(*given) * math.nan},
+            "the loss is nan at the first step",
+        ),
+        (
+            {"loss_fn": lambda *given: F.cross_entropy(*given) + math.inf},
+            "the loss is inf at the first step",
+        ),
+        ({"batches": []}, "empty after 0 of 10"),
+        ({"batches": iter(batches_of())}, "empty after 5 of 10"),
+        (
+            {"model": nn.Sequential(nn.Conv2d(1, 4, 1), nn.MaxPool2d(2, return_indices=True))},
+            "returns a tuple: .* logits",
+        ),
+        (
+            {"optimizer": sgd(small_net().parameters())},
+            "6 of them not the model's, and lacks 6 of 6",
+        ),
+        ({"optimizer": sgd([nn.Parameter(torch.zeros(1))])}, "1 of them not"),
+        ({"lacking": True}, "0 of .* lacks 4 of 6"),
+    ],
+)
 def test_bad_input_is_one_line_and_changes_nothing(options, words):
     model = options.get("model", small_net())
     optimizer = sgd(model[4].parameters() if options.pop("lacking", False) else model.parameters())

@@ -17,8 +17,17 @@ from helpers.experiments import tables
 from helpers.experiments.catalogue import GROUPS
 from helpers.upkeep import pictures, sessions
 
-GOOD = ["run 01", "run 2 --train --save", "experiment budget", "experiment budget --seeds 3 --jobs 1 --fresh",
-        "search budget --seeds 1 --jobs 2", "results", "data", "report", "publish owner/name"]
+GOOD = [
+    "run 01",
+    "run 2 --train --save",
+    "experiment budget",
+    "experiment budget --seeds 3 --jobs 1 --fresh",
+    "search budget --seeds 1 --jobs 2",
+    "results",
+    "data",
+    "report",
+    "publish owner/name",
+]
 
 
 def error_of(capsys, *command):
@@ -43,17 +52,35 @@ def test_the_help_lists_every_command(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     text = capsys.readouterr().out
-    assert ended.value.code == 0 and {line.split()[0] for line in GOOD} == {handle.__name__ for handle in commands.COMMANDS}
-    assert all(handle.__name__ in text and handle.__doc__.split()[0] in text for handle in commands.COMMANDS)
+    assert ended.value.code == 0 and {line.split()[0] for line in GOOD} == {
+        handle.__name__ for handle in commands.COMMANDS
+    }
+    assert all(
+        handle.__name__ in text and handle.__doc__.split()[0] in text
+        for handle in commands.COMMANDS
+    )
 
 
-@pytest.mark.parametrize("line", ["", "fly", "run", "experiment", "experiment budget --seeds many", "publish",
-                                  "data now", "run 01 --fast"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "fly",
+        "run",
+        "experiment",
+        "experiment budget --seeds many",
+        "publish",
+        "data now",
+        "run 01 --fast",
+    ],
+)
 def test_a_wrong_command_line_is_one_line(capsys, line):
     assert "--help" in error_of(capsys, *shlex.split(line))
 
 
-@pytest.mark.parametrize("problem", [CourseError("the file is gone: fetch it"), OSError(28, "No space left", "x.pt")])
+@pytest.mark.parametrize(
+    "problem", [CourseError("the file is gone: fetch it"), OSError(28, "No space left", "x.pt")]
+)
 def test_an_error_is_one_line(capsys, monkeypatch, problem):
     monkeypatch.setattr(commands.environment, "report", lambda: (_ for _ in ()).throw(problem))
     assert error_of(capsys, "report") == f"error: {problem}\n"
@@ -68,13 +95,20 @@ def test_a_defect_is_not_hidden(monkeypatch):
 def test_ctrl_c_is_told(capsys, monkeypatch):
     monkeypatch.setattr(experiments, "run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     assert main(["experiment", "budget"]) == 130
-    assert capsys.readouterr().err == "stopped; an experiment goes on from its last finished epoch\n"
+    assert (
+        capsys.readouterr().err == "stopped; an experiment goes on from its last finished epoch\n"
+    )
 
 
 def test_as_a_process_the_command_returns_status_and_text():
-    done = subprocess.run([sys.executable, "-m", "helpers", "run", "99"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "helpers", "run", "99"], cwd=ROOT, capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("error: unknown session '99'; there is: ") and "01_first_network" in done.stderr
+    assert (
+        done.stderr.startswith("error: unknown session '99'; there is: ")
+        and "01_first_network" in done.stderr
+    )
 
 
 def test_an_experiment_prints_its_accuracy_and_its_claim(capsys, monkeypatch):
@@ -89,18 +123,32 @@ def test_an_experiment_prints_its_accuracy_and_its_claim(capsys, monkeypatch):
     assert main(["experiment", "budget", "--seeds", "2"]) == main(["experiment", "budget-5"]) == 0
     assert called == [("budget", range(2), None, False), ("budget-5", range(5), None, False)]
     assert capsys.readouterr().out.splitlines() == [
-        "budget: 99.50 % (n = 1)", "judged by 99.4", "budget-5: 99.50 % (n = 1)"]
+        "budget: 99.50 % (n = 1)",
+        "judged by 99.4",
+        "budget-5: 99.50 % (n = 1)",
+    ]
     called.clear()
     assert main(["experiment", "cifar", "--seeds", "5"]) == 0
-    assert called == [(name, range(5), None, False) for name in GROUPS["cifar"]] and len(called) == 10
-    assert capsys.readouterr().out.startswith("cifar-resnet9: 99.50 % (n = 1)\njudged by 94.0\ncifar-resnet9-annihilate")
+    assert (
+        called == [(name, range(5), None, False) for name in GROUPS["cifar"]] and len(called) == 10
+    )
+    assert capsys.readouterr().out.startswith(
+        "cifar-resnet9: 99.50 % (n = 1)\njudged by 94.0\ncifar-resnet9-annihilate"
+    )
 
 
 def test_data_tells_what_was_found(capsys, monkeypatch):
     monkeypatch.setattr(data, "SMOKE_SIZES", {"train": 30, "test": 20})
     assert main(["data"]) == 0
-    lines = [line.split() for line in capsys.readouterr().out.splitlines() if not line.startswith("PRACTICE")]
-    assert [line[:3] for line in lines] == [["mnist", "practice", "30"], ["cifar10", "practice", "30"]]
+    lines = [
+        line.split()
+        for line in capsys.readouterr().out.splitlines()
+        if not line.startswith("PRACTICE")
+    ]
+    assert [line[:3] for line in lines] == [
+        ["mnist", "practice", "30"],
+        ["cifar10", "practice", "30"],
+    ]
 
 
 def test_report_prints_the_report(capsys):
@@ -111,11 +159,17 @@ def test_report_prints_the_report(capsys):
 def test_results_and_publish_name_what_they_wrote(capsys, monkeypatch):
     monkeypatch.setattr(tables, "write_results", lambda: [ROOT / "README.md"])
     monkeypatch.setattr(pictures, "draw", lambda images: [ROOT / "images" / f"{images.name}.png"])
-    monkeypatch.setattr(commands, "load", lambda name, validation: type("Images", (), {"name": name}))
+    monkeypatch.setattr(
+        commands, "load", lambda name, validation: type("Images", (), {"name": name})
+    )
     assert main(["results"]) == 0
     monkeypatch.setattr("helpers.publish.publish", lambda address: [])
     assert main(["publish", "a/b"]) == 0
-    assert capsys.readouterr().out.splitlines() == ["rewritten: README.md", "rewritten: mnist.png", "nothing to change"]
+    assert capsys.readouterr().out.splitlines() == [
+        "rewritten: README.md",
+        "rewritten: mnist.png",
+        "nothing to change",
+    ]
 
 
 # Sessions.
@@ -148,7 +202,12 @@ def test_a_session_becomes_a_page_and_the_notebook_stays_as_it_was(session, capf
     output, page = capfd.readouterr(), tmp_path / "runs" / "08_tiny.html"
     assert str(page) in output.out and output.err == ""  # nor does the kernel warn
     text = page.read_text(encoding="utf-8")
-    assert "<em>tiny</em>" in text and "<pre>42</pre>" in text and "after the bar" in text and "None notebooks" in text
+    assert (
+        "<em>tiny</em>" in text
+        and "<pre>42</pre>" in text
+        and "after the bar" in text
+        and "None notebooks" in text
+    )
     assert sys.executable in text and "| 0/3" not in text
     assert path.read_bytes() == before and os.environ.get("COURSE_TRAIN") is None
 
@@ -163,9 +222,13 @@ def test_save_keeps_the_outputs_without_the_bars(session):
     assert os.environ.get("COURSE_TRAIN") is None
 
 
-@pytest.mark.parametrize("source, reason", [("{}['gone']", "KeyError: 'gone'"),
-                                            ("import os; os._exit(3)", "Kernel died")])
-def test_a_cell_that_fails_is_one_line_and_the_notebook_stays_as_it_was(session, capsys, tmp_path, source, reason):
+@pytest.mark.parametrize(
+    "source, reason",
+    [("{}['gone']", "KeyError: 'gone'"), ("import os; os._exit(3)", "Kernel died")],
+)
+def test_a_cell_that_fails_is_one_line_and_the_notebook_stays_as_it_was(
+    session, capsys, tmp_path, source, reason
+):
     path = session("6 * 7", source, "6 * 8")
     before = path.read_bytes()
     page = tmp_path / "runs" / "08_tiny.html"

@@ -20,10 +20,24 @@ from helpers.models.small import (
     wide_net,
 )
 
-NETS = (starter_net, first_net, budget_net, wide_net, compact_net, basic_net,
-        early_pool_net, PointwiseNet)
-LAYERS = {"conv": "Conv2d", "relu": "ReLU", "norm": "BatchNorm2d", "drop": "Dropout", "max": "MaxPool2d",
-          "avg": "AvgPool2d"}
+NETS = (
+    starter_net,
+    first_net,
+    budget_net,
+    wide_net,
+    compact_net,
+    basic_net,
+    early_pool_net,
+    PointwiseNet,
+)
+LAYERS = {
+    "conv": "Conv2d",
+    "relu": "ReLU",
+    "norm": "BatchNorm2d",
+    "drop": "Dropout",
+    "max": "MaxPool2d",
+    "avg": "AvgPool2d",
+}
 
 # Each entry: layer, channels, side of the square output, parameters; as the document's torchsummary table has them.
 DOCUMENT_001 = """conv 4 28 40, relu 4 28 0, norm 4 28 8, conv 4 28 148, relu 4 28 0, norm 4 28 8,
@@ -53,18 +67,30 @@ def layer_rows(net: nn.Module) -> list[tuple[str, tuple[int, ...], int]]:
     """Type, output shape and parameters of each layer, in the order in which one image meets them."""
     rows = []
     for layer in [each for each in net.eval().modules() if not list(each.children())]:
-        layer.register_forward_hook(lambda layer, _, output: rows.append(
-            (type(layer).__name__, (-1, *output.shape[1:]), sum(value.numel() for value in layer.parameters()))))
+        layer.register_forward_hook(
+            lambda layer, _, output: rows.append(
+                (
+                    type(layer).__name__,
+                    (-1, *output.shape[1:]),
+                    sum(value.numel() for value in layer.parameters()),
+                )
+            )
+        )
     net(torch.rand(1, 1, 28, 28))
     return rows
 
 
-@pytest.mark.parametrize(("net", "table", "total"), [(budget_net, DOCUMENT_001, 9274),
-                                                     (compact_net, DOCUMENT_003, 6084)])
+@pytest.mark.parametrize(
+    ("net", "table", "total"), [(budget_net, DOCUMENT_001, 9274), (compact_net, DOCUMENT_003, 6084)]
+)
 def test_every_row_of_the_documents_table_is_rebuilt(net, table, total):
     *rows, flatten = layer_rows(net())
     assert rows == document_rows(table) and sum(count for _, _, count in rows) == total
-    assert flatten == ("Flatten", (-1, 10), 0)  # the documents reshape in forward(), where no table shows it
+    assert flatten == (
+        "Flatten",
+        (-1, 10),
+        0,
+    )  # the documents reshape in forward(), where no table shows it
 
 
 def test_every_row_of_document_004_is_rebuilt():
@@ -90,12 +116,14 @@ def test_document_004_orders_relu_and_normalisation_as_its_code_does():
 @pytest.mark.parametrize("net, before", [(basic_net, 3), (early_pool_net, 2), (compact_net, 2)])
 def test_the_ladder_pools_after_a_field_of_seven_or_five(net, before):
     kinds = [type(layer) for layer in net()]
-    convs = [layer for layer in net()[:kinds.index(nn.MaxPool2d)] if isinstance(layer, nn.Conv2d)]
+    convs = [layer for layer in net()[: kinds.index(nn.MaxPool2d)] if isinstance(layer, nn.Conv2d)]
     assert [layer.kernel_size for layer in convs] == [(3, 3)] * before
     assert count_parameters(net()) < 8000
 
 
-@pytest.mark.parametrize("options", [{}, {"channels": 6, "uses": (1, 3)}, {"channels": 8, "separable": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"channels": 6, "uses": (1, 3)}, {"channels": 8, "separable": True}]
+)
 def test_the_shared_net_is_one_convolution_used_again_with_its_own_norms_and_shortcuts(options):
     torch.manual_seed(0)
     net, x = SharedNet(**options).eval(), torch.rand(2, 1, 28, 28)
@@ -112,22 +140,38 @@ def test_the_shared_net_is_one_convolution_used_again_with_its_own_norms_and_sho
 
 
 def test_the_field_nets_differ_in_their_pooling_alone():
-    nets = [[layer for layer in field_net(pools) if not isinstance(layer, nn.MaxPool2d)]
-            for pools in ((), (3,), (2, 4), (1, 2), (1, 2, 3))]
+    nets = [
+        [layer for layer in field_net(pools) if not isinstance(layer, nn.MaxPool2d)]
+        for pools in ((), (3,), (2, 4), (1, 2), (1, 2, 3))
+    ]
     assert {str(net) for net in nets} == {str(nets[0])}
 
 
-@pytest.mark.parametrize(("net", "count"), [
-    (starter_net, 6_379_786), (budget_net, 9_274), (lambda: budget_net(batch_norm=False), 9_122),
-    (compact_net, 6_084), (first_net, 5_958), (wide_net, 9_292), (basic_net, 7_964),
-    (early_pool_net, 7_824), (PointwiseNet, 7_640), (SharedNet, 4_270), (field_net, 4_874)])
+@pytest.mark.parametrize(
+    ("net", "count"),
+    [
+        (starter_net, 6_379_786),
+        (budget_net, 9_274),
+        (lambda: budget_net(batch_norm=False), 9_122),
+        (compact_net, 6_084),
+        (first_net, 5_958),
+        (wide_net, 9_292),
+        (basic_net, 7_964),
+        (early_pool_net, 7_824),
+        (PointwiseNet, 7_640),
+        (SharedNet, 4_270),
+        (field_net, 4_874),
+    ],
+)
 def test_counts_are_exact(net, count):
     assert count_parameters(net()) == count
 
 
 def test_the_starters_count_is_that_of_seven_convolutions_with_biases():
     channels = [1, 32, 64, 128, 256, 512, 1024, 10]
-    assert sum(9 * i * o + o for i, o in zip(channels, channels[1:])) == count_parameters(starter_net())
+    assert sum(9 * i * o + o for i, o in zip(channels, channels[1:])) == count_parameters(
+        starter_net()
+    )
     assert not [layer for layer in starter_net() if isinstance(layer, (nn.Linear, nn.BatchNorm2d))]
 
 
@@ -172,7 +216,9 @@ def test_a_shared_tensor_counts_once():
     tied.weight = nn.Parameter(torch.zeros(5, 5))
     also = nn.Linear(5, 5, bias=False)
     also.weight = tied.weight
-    assert count_parameters(nn.Sequential(shared, nn.ReLU(), shared, tied, also)) == 4 * 4 * 9 + 4 + 25
+    assert (
+        count_parameters(nn.Sequential(shared, nn.ReLU(), shared, tied, also)) == 4 * 4 * 9 + 4 + 25
+    )
 
 
 def test_frozen_parameters_and_buffers_do_not_count():

@@ -19,9 +19,23 @@ COUNT = "9,274"
 def run_pytest(folder) -> str:
     """Run the notebooks of a folder as plain pytest runs the course's; returns its report, a line a cell."""
     shutil.copy(ROOT / "notebooks" / "conftest.py", folder)
-    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml", folder]
-    environment = {name: value for name, value in os.environ.items() if name != "COURSE_SMOKE"} | {"COURSE_TRAIN": "1"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-v",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        ROOT / "pyproject.toml",
+        folder,
+    ]
+    environment = {name: value for name, value in os.environ.items() if name != "COURSE_SMOKE"} | {
+        "COURSE_TRAIN": "1"
+    }
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False
+    ).stdout
 
 
 def outcomes(report: str, name: str) -> list[str]:
@@ -44,8 +58,15 @@ def test_an_altered_parameter_count_fails_and_the_true_one_passes(tmp_path):
     compared = {"tags": ["nbval-check-output"]}
     switches = "import os\nprint(os.environ['COURSE_SMOKE'], 'COURSE_TRAIN' in os.environ)"
     texts = {switches: "1 False\n", "print(f'{9274:,} parameters')": f"{COUNT} parameters\n"}
-    cells = [new_code_cell(source, execution_count=number, metadata=compared, outputs=[new_output("stream", text=text)])
-             for number, (source, text) in enumerate(texts.items(), 1)]
+    cells = [
+        new_code_cell(
+            source,
+            execution_count=number,
+            metadata=compared,
+            outputs=[new_output("stream", text=text)],
+        )
+        for number, (source, text) in enumerate(texts.items(), 1)
+    ]
     write_pair(new_notebook(cells=cells), tmp_path)
     report = run_pytest(tmp_path)
     assert outcomes(report, "right") == ["PASSED", "PASSED"], report
@@ -55,9 +76,12 @@ def test_an_altered_parameter_count_fails_and_the_true_one_passes(tmp_path):
 def test_it_does_so_in_the_session_on_the_parameter_budget(tmp_path):
     notebook = nbformat.read(SESSION, as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    count = next(number for number, cell in enumerate(cells)
-                 if "nbval-check-output" in cell.metadata.get("tags", []) and COUNT in str(cell.outputs))
-    notebook.cells = cells[:count + 1]
+    count = next(
+        number
+        for number, cell in enumerate(cells)
+        if "nbval-check-output" in cell.metadata.get("tags", []) and COUNT in str(cell.outputs)
+    )
+    notebook.cells = cells[: count + 1]
     write_pair(notebook, tmp_path)
     report = run_pytest(tmp_path)
     assert outcomes(report, "right") == ["PASSED"] * (count + 1), report

@@ -11,8 +11,15 @@ from helpers.environment import ROOT
 from helpers.upkeep import publish
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-SESSIONS = ("01_first_network", "02_parameter_budget", "03_receptive_field", "04_under_8000", "05_reading_mistakes",
-            "06_residual_mnist", "07_cifar_resnet_onecycle")
+SESSIONS = (
+    "01_first_network",
+    "02_parameter_budget",
+    "03_receptive_field",
+    "04_under_8000",
+    "05_reading_mistakes",
+    "06_residual_mnist",
+    "07_cifar_resnet_onecycle",
+)
 
 
 @pytest.mark.parametrize("name", [path.name for path in NOTEBOOKS])
@@ -27,9 +34,14 @@ def test_every_session_has_its_notebook():
 
 def test_badges_are_those_of_the_published_address():
     address = publish.published()
-    assert publish.colab_block([path.stem for path in NOTEBOOKS], address) in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert publish.colab_block([path.stem for path in NOTEBOOKS], address) in (
+        ROOT / "README.md"
+    ).read_text(encoding="utf-8")
     for path in NOTEBOOKS:
-        assert publish.colab_block([path.stem], address) in nbformat.read(path, as_version=4).cells[0].source
+        assert (
+            publish.colab_block([path.stem], address)
+            in nbformat.read(path, as_version=4).cells[0].source
+        )
 
 
 def test_links_and_images_of_the_readme_resolve():
@@ -43,19 +55,36 @@ def test_links_and_images_of_the_readme_resolve():
 
 def good():
     """A small notebook that keeps every rule."""
-    words = "It says in words what the next cell shows and asks what will come out. " * 8 + "[here](01.ipynb#part)"
+    words = (
+        "It says in words what the next cell shows and asks what will come out. " * 8
+        + "[here](01.ipynb#part)"
+    )
     image = "![it](../images/a%20b.png)"
     slide = {"slideshow": {"slide_type": "slide"}}
     form = slide | {"tags": ["solution"], "jupyter": {"source_hidden": True}, "cellView": "form"}
-    result = new_output("execute_result", {"text/plain": "1/home stretch, train/test, 3e-05"}, execution_count=4)
-    return new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}, cells=[
-        new_markdown_cell(f"# Title\n\n{words} [there](https://example.org/home/x) {image}"),
-        new_code_cell(publish.setup_cell(publish.published()), metadata=slide | {"tags": ["setup"]}, execution_count=1),
-        new_code_cell("import os\n\n%matplotlib inline", metadata=slide, execution_count=2),
-        new_markdown_cell("Now `f[a](b)` and $a[i](x)$."),
-        new_code_cell("x = 1\nx / 2", metadata=slide | {"tags": ["nbval-check-output"]}, execution_count=3,
-                      outputs=[new_output("stream", text="fine\n")]),
-        new_code_cell("x", metadata=form, execution_count=4, outputs=[result])])
+    result = new_output(
+        "execute_result", {"text/plain": "1/home stretch, train/test, 3e-05"}, execution_count=4
+    )
+    return new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        cells=[
+            new_markdown_cell(f"# Title\n\n{words} [there](https://example.org/home/x) {image}"),
+            new_code_cell(
+                publish.setup_cell(publish.published()),
+                metadata=slide | {"tags": ["setup"]},
+                execution_count=1,
+            ),
+            new_code_cell("import os\n\n%matplotlib inline", metadata=slide, execution_count=2),
+            new_markdown_cell("Now `f[a](b)` and $a[i](x)$."),
+            new_code_cell(
+                "x = 1\nx / 2",
+                metadata=slide | {"tags": ["nbval-check-output"]},
+                execution_count=3,
+                outputs=[new_output("stream", text="fine\n")],
+            ),
+            new_code_cell("x", metadata=form, execution_count=4, outputs=[result]),
+        ],
+    )
 
 
 @pytest.fixture

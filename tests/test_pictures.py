@@ -16,26 +16,44 @@ IMAGES = sorted((ROOT / "images").iterdir())
 
 
 def test_every_picture_is_small_and_shown_with_a_text():
-    shown = dict(re.findall(r"!\[([^\]]*)\]\(images/([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    shown = dict(
+        re.findall(
+            r"!\[([^\]]*)\]\(images/([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")
+        )
+    )
     assert sorted(shown.values()) == [path.name for path in IMAGES] and len(IMAGES) >= 5
     assert all(len(text.split()) >= 4 for text in shown)
-    assert {path.name: path.stat().st_size for path in IMAGES if path.stat().st_size > 200_000} == {}
+    assert {
+        path.name: path.stat().st_size for path in IMAGES if path.stat().st_size > 200_000
+    } == {}
 
 
 def test_the_frontier_shows_the_records():
     ax = pictures.frontier()
     drawn = {tuple(container.lines[0].get_xydata()[0]) for container in ax.containers}
     results = [load_result(name) for name in pictures.FRONTIER]
-    assert drawn == {(result.record["parameters"], numpy.mean(list(result.accuracies.values()))) for result in results}
+    assert drawn == {
+        (result.record["parameters"], numpy.mean(list(result.accuracies.values())))
+        for result in results
+    }
 
 
 def test_the_residual_net_is_drawn_with_its_maps_and_shortcuts():
     ax = residual_net()
     texts = [text.get_text() for text in ax.texts]
-    assert ax.get_title() == "19,074 parameters" and len(ax.patches) == 8  # seven convolutions and the linear layer
+    assert (
+        ax.get_title() == "19,074 parameters" and len(ax.patches) == 8
+    )  # seven convolutions and the linear layer
     assert [text.split("\n")[-1] for text in texts if "×" in text] == [
-        *["8×28×28"] * 3, *["16×14×14"] * 2, *["32×7×7"] * 2, "10×1×1"]
-    assert [text for text in texts if text and "×" not in text] == ["as it is", *["every second pixel,\nzero channels"] * 2]
+        *["8×28×28"] * 3,
+        *["16×14×14"] * 2,
+        *["32×7×7"] * 2,
+        "10×1×1",
+    ]
+    assert [text for text in texts if text and "×" not in text] == [
+        "as it is",
+        *["every second pixel,\nzero channels"] * 2,
+    ]
     plt.close(ax.figure)
 
 

@@ -22,8 +22,12 @@ matplotlib.use("Agg")
 
 
 def make_split(channels: int = 1, note: str = "") -> ImageSplit:
-    images = torch.randint(0, 256, (3, channels, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    return ImageSplit(images, torch.arange(3), ("a", "b", "c"), (0.3,) * channels, (0.2,) * channels, note)
+    images = torch.randint(
+        0, 256, (3, channels, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+    )
+    return ImageSplit(
+        images, torch.arange(3), ("a", "b", "c"), (0.3,) * channels, (0.2,) * channels, note
+    )
 
 
 def make_field(box: tuple | None, largest: float = 4, layer: str = "") -> EffectiveReceptiveField:
@@ -38,54 +42,100 @@ def check(axes: np.ndarray, *expected: tuple[str, list[tuple[float, ...]]]) -> N
     for ax, (title, squares) in zip(axes, expected, strict=True):
         drawn = [(*patch.get_xy(), patch.get_width(), patch.get_height()) for patch in ax.patches]
         assert (ax.get_title(), drawn) == (title, squares)
-        assert (ax.get_xlim(), ax.get_ylim()) == ((left, right), (bottom, top)) and ax.get_aspect() == 1
+        assert (ax.get_xlim(), ax.get_ylim()) == (
+            (left, right),
+            (bottom, top),
+        ) and ax.get_aspect() == 1
         assert all(patch.get_linewidth() >= 2 and not patch.get_fill() for patch in ax.patches)
         for x, y, width, height in [*squares, (-0.5, -0.5, 28, 28)]:
             assert left < x < x + width < right and top < y < y + height < bottom
     axes[0].figure.canvas.draw()
-    assert min(text.get_fontsize() for text in axes[0].figure.findobj(Text) if text.get_text()) >= 11
+    assert (
+        min(text.get_fontsize() for text in axes[0].figure.findobj(Text) if text.get_text()) >= 11
+    )
     plt.close("all")
 
 
 def test_squares_are_where_the_hand_puts_them_and_only_where_the_field_grows() -> None:
-    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 1), nn.MaxPool2d(2), nn.Conv2d(2, 2, 3))
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 1), nn.MaxPool2d(2), nn.Conv2d(2, 2, 3)
+    )
     split, given = make_split(note="practice data"), plt.figure().subplots(2, 2)
     axes = plot_receptive_field(receptive_field_table(net, (1, 28, 28)), split, 2, given)
     assert list(axes) == list(given.flat)[:3] and len(plt.get_fignums()) == 1
     assert np.array_equal(axes[0].get_images()[0].get_array().squeeze(), split.images[2, 0].numpy())
-    assert axes[0].get_images()[0].get_interpolation() == "nearest" and axes[0].get_images()[0].get_clim() == (0, 255)
-    assert axes[0].figure.get_suptitle() == "Seen by the middle position, layer by layer · practice data"
-    check(axes, ("Conv2d 0\n3×3 px", [(12.5, 12.5, 3, 3)]), ("MaxPool2d 3\n4×4 px", [(11.5, 11.5, 4, 4)]),
-          ("Conv2d 4\n8×8 px", [(9.5, 9.5, 8, 8)]))  # positions 13, 6 and 5 see the pixels 13–15, 12–15 and 10–17
+    assert axes[0].get_images()[0].get_interpolation() == "nearest" and axes[0].get_images()[
+        0
+    ].get_clim() == (0, 255)
+    assert (
+        axes[0].figure.get_suptitle()
+        == "Seen by the middle position, layer by layer · practice data"
+    )
+    check(
+        axes,
+        ("Conv2d 0\n3×3 px", [(12.5, 12.5, 3, 3)]),
+        ("MaxPool2d 3\n4×4 px", [(11.5, 11.5, 4, 4)]),
+        ("Conv2d 4\n8×8 px", [(9.5, 9.5, 8, 8)]),
+    )  # positions 13, 6 and 5 see the pixels 13–15, 12–15 and 10–17
 
 
 def test_oblong_kernels_colour_images_names_and_squares_beyond_the_border() -> None:
-    layers = {"stem": nn.Conv2d(3, 2, (3, 5), stride=(1, 2)), "wide": nn.Conv2d(2, 2, (1, 21), padding=(0, 10))}
-    table, split = receptive_field_table(nn.Sequential(OrderedDict(layers)), (3, 28, 28)), make_split(3)
-    axes = plot_receptive_field(ReceptiveFieldTable((*table, table[0])), split)  # last a branch that sees less
-    assert np.array_equal(axes[0].get_images()[0].get_array(), split.images[0].permute(1, 2, 0).numpy())
+    layers = {
+        "stem": nn.Conv2d(3, 2, (3, 5), stride=(1, 2)),
+        "wide": nn.Conv2d(2, 2, (1, 21), padding=(0, 10)),
+    }
+    table, split = (
+        receptive_field_table(nn.Sequential(OrderedDict(layers)), (3, 28, 28)),
+        make_split(3),
+    )
+    axes = plot_receptive_field(
+        ReceptiveFieldTable((*table, table[0])), split
+    )  # last a branch that sees less
+    assert np.array_equal(
+        axes[0].get_images()[0].get_array(), split.images[0].permute(1, 2, 0).numpy()
+    )
     check(axes, ("stem\n3×5 px", [(11.5, 12.5, 5, 3)]), ("wide\n3×45 px", [(-8.5, 12.5, 45, 3)]))
 
 
 def test_twelve_of_many_layers_and_no_table_without_an_image() -> None:
-    table = receptive_field_table(nn.Sequential(*[nn.Conv2d(1, 1, 3, padding=1) for _ in range(40)]), (1, 28, 28))
+    table = receptive_field_table(
+        nn.Sequential(*[nn.Conv2d(1, 1, 3, padding=1) for _ in range(40)]), (1, 28, 28)
+    )
     axes = plot_receptive_field(table, make_split())
     numbers = [int(ax.get_title().split()[1]) for ax in axes]
-    assert (len(numbers), numbers[0], numbers[-1]) == (12, 0, 39) and set(np.diff(numbers)) <= {3, 4}
+    assert (len(numbers), numbers[0], numbers[-1]) == (12, 0, 39) and set(np.diff(numbers)) <= {
+        3,
+        4,
+    }
     assert axes[0].figure.get_suptitle() == "Seen by the middle position, 12 of 40 layers"
     with pytest.raises(CourseError, match="split"):
         plot_receptive_field(table)
 
 
 def test_heat_maps_with_both_boxes_and_sizes() -> None:
-    fields = {"before": make_field((-2, 1, 19, 22)), "after": make_field(None), "none": make_field(None, 0)}
+    fields = {
+        "before": make_field((-2, 1, 19, 22)),
+        "after": make_field(None),
+        "none": make_field(None, 0),
+    }
     axes = plot_receptive_field(fields, make_split(note="practice data"))
-    for image, field, largest in zip([ax.get_images()[0] for ax in axes], fields.values(), (4, 4, 1), strict=True):
-        assert np.array_equal(image.get_array(), field.map.numpy() / largest) and image.get_clim() == (0, 1)
+    for image, field, largest in zip(
+        [ax.get_images()[0] for ax in axes], fields.values(), (4, 4, 1), strict=True
+    ):
+        assert np.array_equal(
+            image.get_array(), field.map.numpy() / largest
+        ) and image.get_clim() == (0, 1)
     assert [patch.get_linestyle() for ax in axes for patch in ax.patches] == ["-", "--", "--"]
     told = axes[0].figure.get_suptitle(), axes[0].figure.axes[-1].get_ylabel()
-    assert told == ("Solid: theory, dashed: measured · practice data", "mean |gradient|, largest = 1")
-    check(axes, ("before\ntheory 22×22 px\nmeasured 4×6 px", [(0.5, -2.5, 22, 22), (3.5, 2.5, 6, 4)]),
-          ("after\nmeasured 4×6 px", [(3.5, 2.5, 6, 4)]), ("none", []))
+    assert told == (
+        "Solid: theory, dashed: measured · practice data",
+        "mean |gradient|, largest = 1",
+    )
+    check(
+        axes,
+        ("before\ntheory 22×22 px\nmeasured 4×6 px", [(0.5, -2.5, 22, 22), (3.5, 2.5, 6, 4)]),
+        ("after\nmeasured 4×6 px", [(3.5, 2.5, 6, 4)]),
+        ("none", []),
+    )
     check(plot_receptive_field([make_field(None, 0, "29")] * 2), *[("layer 29", [])] * 2)
     check(plot_receptive_field(make_field(None)), ("output\nmeasured 4×6 px", [(3.5, 2.5, 6, 4)]))

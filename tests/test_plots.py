@@ -47,10 +47,19 @@ def closed_figures() -> Iterator[None]:
     plt.close("all")
 
 
-def make_split(count: int = 40, channels: int = 1, classes: tuple[str, ...] = NAMES, note: str = "") -> ImageSplit:
+def make_split(
+    count: int = 40, channels: int = 1, classes: tuple[str, ...] = NAMES, note: str = ""
+) -> ImageSplit:
     generator = torch.Generator().manual_seed(count)
     images = torch.randint(0, 256, (count, channels, 8, 8), generator=generator, dtype=torch.uint8)
-    return ImageSplit(images, torch.arange(count) % len(classes), classes, (0.3,) * channels, (0.2,) * channels, note)
+    return ImageSplit(
+        images,
+        torch.arange(count) % len(classes),
+        classes,
+        (0.3,) * channels,
+        (0.2,) * channels,
+        note,
+    )
 
 
 def make_predictions(**options: object) -> Predictions:
@@ -60,9 +69,18 @@ def make_predictions(**options: object) -> Predictions:
 
 
 def make_rows(epochs: int, shift: float = 0.0) -> list[dict[str, float]]:
-    return [{"epoch": epoch, "learning_rate": 0.1, "train_loss": 0.5 / epoch + shift, "train_accuracy": 99 - 9 / epoch,
-             "test_loss": 0.4 / epoch + shift, "test_accuracy": 99.4 - 5 / epoch + shift, "seconds": 1.0}
-            for epoch in range(1, epochs + 1)]
+    return [
+        {
+            "epoch": epoch,
+            "learning_rate": 0.1,
+            "train_loss": 0.5 / epoch + shift,
+            "train_accuracy": 99 - 9 / epoch,
+            "test_loss": 0.4 / epoch + shift,
+            "test_accuracy": 99.4 - 5 / epoch + shift,
+            "seconds": 1.0,
+        }
+        for epoch in range(1, epochs + 1)
+    ]
 
 
 def png(ax: Axes) -> bytes:
@@ -111,12 +129,17 @@ def test_show_images_takes_masks_and_slices() -> None:
 
 def test_show_images_says_that_no_image_was_chosen() -> None:
     axes = show_images(make_split(note="practice data"), [])
-    assert axes[0].figure.get_suptitle() == "No image was chosen · practice data" and not axes[0].get_images()
+    assert (
+        axes[0].figure.get_suptitle() == "No image was chosen · practice data"
+        and not axes[0].get_images()
+    )
 
 
 @pytest.mark.parametrize("classes", [("0", "1", "2"), ("automobile", "airplane", "ship")])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_show_predictions_says_true_and_predicted_class_and_marks_the_wrong_ones(classes: tuple, channels: int) -> None:
+def test_show_predictions_says_true_and_predicted_class_and_marks_the_wrong_ones(
+    classes: tuple, channels: int
+) -> None:
     predictions = make_predictions(classes=classes, channels=channels)
     axes = show_predictions(predictions, count=10, seed=4)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(4)).tolist()[:10]
@@ -125,7 +148,9 @@ def test_show_predictions_says_true_and_predicted_class_and_marks_the_wrong_ones
         true, guess = classes[predictions.labels[index]], classes[predictions.predicted[index]]
         words = ax.get_title().split()
         assert words[:3] == [true, "→", guess]
-        assert float(words[3]) == pytest.approx(100 * float(predictions.probabilities[index].max()), abs=0.051)
+        assert float(words[3]) == pytest.approx(
+            100 * float(predictions.probabilities[index].max()), abs=0.051
+        )
         assert (to_hex(ax.title.get_color()).upper() == RED) == (true != guess)
     assert_legible(axes[0])
 
@@ -138,8 +163,12 @@ def test_show_predictions_repeats_with_its_seed_and_leaves_the_global_one() -> N
     first, again, other = (show_predictions(predictions, 3, seed) for seed in (0, 0, 1))
     assert torch.equal(torch.rand(2), expected)
     assert len(first) == 3
-    assert all(np.array_equal(drawn(one), drawn(two)) for one, two in zip(first, again, strict=True))
-    assert not all(np.array_equal(drawn(one), drawn(two)) for one, two in zip(first, other, strict=True))
+    assert all(
+        np.array_equal(drawn(one), drawn(two)) for one, two in zip(first, again, strict=True)
+    )
+    assert not all(
+        np.array_equal(drawn(one), drawn(two)) for one, two in zip(first, other, strict=True)
+    )
 
 
 def test_show_predictions_of_chosen_images_keeps_their_order_and_may_be_of_none() -> None:
@@ -164,26 +193,41 @@ def test_show_misclassified_goes_from_the_highest_loss_down() -> None:
     assert len(ranked) > 3 == len(axes)
     for ax, index in zip(axes, ranked, strict=False):
         assert np.array_equal(drawn(ax), predictions.split.images[index].permute(1, 2, 0).numpy())
-        assert ax.get_title().split()[2] == NAMES[predictions.predicted[index]] != ax.get_title().split()[0]
-    assert axes[0].figure.get_suptitle() == f"3 of {len(ranked)} mistakes in 40 images, highest loss first"
+        assert (
+            ax.get_title().split()[2]
+            == NAMES[predictions.predicted[index]]
+            != ax.get_title().split()[0]
+        )
+    assert (
+        axes[0].figure.get_suptitle()
+        == f"3 of {len(ranked)} mistakes in 40 images, highest loss first"
+    )
 
 
 def test_show_misclassified_of_a_perfect_net_says_so() -> None:
     split = make_split()
     axes = show_misclassified(Predictions(split, nn.functional.one_hot(split.labels)))
-    assert axes[0].figure.get_suptitle().startswith("0 of 0 mistakes in 40 images") and not axes[0].get_images()
+    assert (
+        axes[0].figure.get_suptitle().startswith("0 of 0 mistakes in 40 images")
+        and not axes[0].get_images()
+    )
     assert_legible(axes[0])
 
 
-@pytest.mark.parametrize("show", [
-    lambda predictions: show_images(predictions.split, count=2)[0].figure.get_suptitle(),
-    lambda predictions: show_images(predictions.split.subset([1]))[0].figure.get_suptitle(),
-    lambda predictions: show_predictions(predictions, count=2)[0].figure.get_suptitle(),
-    lambda predictions: show_misclassified(predictions, count=2)[0].figure.get_suptitle(),
-    lambda predictions: plot_per_class(predictions).get_title(),
-    lambda predictions: plot_confusion(predictions).get_title(),
-    lambda predictions: plot_history(History(make_rows(2)), note=predictions.split.note)[0].figure.get_suptitle(),
-])
+@pytest.mark.parametrize(
+    "show",
+    [
+        lambda predictions: show_images(predictions.split, count=2)[0].figure.get_suptitle(),
+        lambda predictions: show_images(predictions.split.subset([1]))[0].figure.get_suptitle(),
+        lambda predictions: show_predictions(predictions, count=2)[0].figure.get_suptitle(),
+        lambda predictions: show_misclassified(predictions, count=2)[0].figure.get_suptitle(),
+        lambda predictions: plot_per_class(predictions).get_title(),
+        lambda predictions: plot_confusion(predictions).get_title(),
+        lambda predictions: plot_history(History(make_rows(2)), note=predictions.split.note)[
+            0
+        ].figure.get_suptitle(),
+    ],
+)
 def test_every_picture_carries_the_note_of_its_data(show: object) -> None:
     assert show(make_predictions(note="practice data")).endswith("practice data")
     assert "practice" not in show(make_predictions()) and "·" not in show(make_predictions())
@@ -202,7 +246,9 @@ def test_plot_history_draws_train_against_test(epochs: int) -> None:
             assert line.get_xdata().tolist() == list(range(1, epochs + 1))
             assert line.get_ydata().tolist() == [row[f"{part}_{key}"] for row in rows]
             name, last = line.get_label().removesuffix(" %").split(", last ")
-            assert name == part and float(last) == pytest.approx(rows[-1][f"{part}_{key}"], abs=0.005)
+            assert name == part and float(last) == pytest.approx(
+                rows[-1][f"{part}_{key}"], abs=0.005
+            )
         assert (ax.get_xlabel(), ax.get_title()) == ("epoch", key.capitalize())
         assert key in ax.get_ylabel() and len(ax.get_legend().get_texts()) == 2
         assert all(tick == int(tick) for tick in ax.get_xticks())
@@ -255,7 +301,10 @@ def test_plot_schedule_holds_every_rate_over_its_step() -> None:
 
 def test_plot_schedule_of_one_cycle_shows_its_peak_where_it_was_asked_for() -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
-    scheduler, lrs = one_cycle(optimizer, max_lr=0.4, epochs=24, steps_per_epoch=98, peak_epoch=5), []
+    scheduler, lrs = (
+        one_cycle(optimizer, max_lr=0.4, epochs=24, steps_per_epoch=98, peak_epoch=5),
+        [],
+    )
     for _ in range(24 * 98):
         lrs.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
@@ -279,7 +328,10 @@ def test_plot_by_depth_has_a_curve_for_every_net_on_a_logarithmic_scale() -> Non
     sizes = {"with shortcuts": [3e-2, 1e-3, 0.5], "without": torch.tensor([1.0, 10.0])}
     ax = plot_by_depth(sizes, "gradient")
     drawn = {line.get_label(): line.get_xydata().tolist() for line in ax.lines}
-    assert drawn["with shortcuts"] == [[1, 3e-2], [2, 1e-3], [3, 0.5]] and drawn["without"] == [[1, 1], [2, 10]]
+    assert drawn["with shortcuts"] == [[1, 3e-2], [2, 1e-3], [3, 0.5]] and drawn["without"] == [
+        [1, 1],
+        [2, 10],
+    ]
     assert ax.get_yscale() == "log" and (ax.get_xlabel(), ax.get_ylabel()) == ("layer", "gradient")
     assert plot_by_depth({"one": [1.0]}, "gradient", ax=ax) is ax
     with pytest.raises(CourseError, match="no net to plot"):
@@ -310,7 +362,9 @@ def test_plot_per_class_zooms_in_on_good_nets_and_knows_an_empty_class() -> None
     perfect = Predictions(split, nn.functional.one_hot(split.labels, 4))
     ax = plot_per_class(perfect)
     assert [tick.get_text() for tick in ax.get_xticklabels()][2] == "cow (none)"
-    assert [bar.get_height() for bar in ax.patches] == pytest.approx([100, 100, math.nan, 100], nan_ok=True)
+    assert [bar.get_height() for bar in ax.patches] == pytest.approx(
+        [100, 100, math.nan, 100], nan_ok=True
+    )
     assert ax.get_ylim()[0] > 99 and ax.get_ylim()[1] > 100
     assert_legible(ax)
 
@@ -318,10 +372,19 @@ def test_plot_per_class_zooms_in_on_good_nets_and_knows_an_empty_class() -> None
 def test_plot_confusion_writes_the_counts_and_keeps_the_diagonal_out_of_the_colours() -> None:
     predictions = make_predictions(count=80, classes=("automobile", "airplane", "ship"))
     ax, matrix = plot_confusion(predictions), confusion_matrix(predictions)
-    written = {(round(text.get_position()[1]), round(text.get_position()[0])): text.get_text() for text in ax.texts}
-    assert written == {(row, column): str(int(matrix[row, column]) or "") for row in range(3) for column in range(3)}
+    written = {
+        (round(text.get_position()[1]), round(text.get_position()[0])): text.get_text()
+        for text in ax.texts
+    }
+    assert written == {
+        (row, column): str(int(matrix[row, column]) or "")
+        for row in range(3)
+        for column in range(3)
+    }
     image, off_diagonal = ax.get_images()[0], matrix.clone().fill_diagonal_(0)
-    assert image.get_clim() == (0, int(off_diagonal.max())) and int(matrix.diagonal().max()) > int(off_diagonal.max())
+    assert image.get_clim() == (0, int(off_diagonal.max())) and int(matrix.diagonal().max()) > int(
+        off_diagonal.max()
+    )
     assert image.get_array().mask.tolist() == np.eye(3, dtype=bool).tolist()
     assert [tick.get_text() for tick in ax.get_yticklabels()] == list(predictions.split.classes)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted class", "true class")
@@ -342,7 +405,11 @@ def test_plot_parameters_has_a_bar_for_every_layer_with_parameters() -> None:
     layers = [layer for layer in model if isinstance(layer, nn.Conv2d)]
     counts = [layer.weight.numel() + layer.bias.numel() for layer in layers]
     assert [bar.get_width() for bar in ax.patches] == counts and sum(counts) == 6_379_786
-    assert ax.get_title() == "6,379,786 parameters" and ax.get_xlabel() == "parameters" and ax.get_ylabel() == "layer"
+    assert (
+        ax.get_title() == "6,379,786 parameters"
+        and ax.get_xlabel() == "parameters"
+        and ax.get_ylabel() == "layer"
+    )
     labels = [tick.get_text() for tick in ax.get_yticklabels()]
     assert labels[0] == "0 Conv2d 1→32" and labels[-1] == "14 Conv2d 1024→10"
     assert ax.texts[-2].get_text() == "4,719,616 (74.0 %)"
@@ -367,9 +434,12 @@ def test_plot_parameters_counts_shared_and_bare_parameters_once() -> None:
 def test_nothing_is_shown_and_given_axes_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plt, "show", lambda *_, **__: pytest.fail("plt.show was called"))
     predictions = make_predictions()
-    for plot in (lambda ax: plot_schedule([1.0], ax=ax), lambda ax: plot_per_class(predictions, ax=ax),
-                 lambda ax: plot_confusion(predictions, ax=ax),
-                 lambda ax: plot_parameters(first_net(), ax=ax)):
+    for plot in (
+        lambda ax: plot_schedule([1.0], ax=ax),
+        lambda ax: plot_per_class(predictions, ax=ax),
+        lambda ax: plot_confusion(predictions, ax=ax),
+        lambda ax: plot_parameters(first_net(), ax=ax),
+    ):
         given = plt.figure().subplots()
         before = len(plt.get_fignums())
         assert plot(given) is given and len(plt.get_fignums()) == before
@@ -383,11 +453,22 @@ def test_the_modules_of_the_plots_know_no_training() -> None:
 
 def test_plot_accuracy_shows_means_with_their_deviation_and_single_results_apart() -> None:
     points = {"a": (5_000, [99.0, 99.2, 99.4]), "b": (9_000, [99.5])}
-    ax = plot_accuracy(points, "parameters", target=99.4, others={"document": [(6_000, 99.3), (7_000, 99.1)]})
+    ax = plot_accuracy(
+        points, "parameters", target=99.4, others={"document": [(6_000, 99.3), (7_000, 99.1)]}
+    )
     bars = [container.lines[2][0].get_segments()[0] for container in ax.containers]
     np.testing.assert_allclose(bars, [[[5000, 99.0], [5000, 99.4]], [[9000, 99.5], [9000, 99.5]]])
     diamond = next(line for line in ax.lines if line.get_marker() == "D")
-    assert (*diamond.get_xdata(), *diamond.get_ydata(), diamond.get_markerfacecolor()) == (6000, 7000, 99.3, 99.1, "none")
-    assert {(text.get_text(), text.get_va()) for text in ax.texts} == {("a\nn = 3", "bottom"), ("b\nn = 1", "top")}
+    assert (*diamond.get_xdata(), *diamond.get_ydata(), diamond.get_markerfacecolor()) == (
+        6000,
+        7000,
+        99.3,
+        99.1,
+        "none",
+    )
+    assert {(text.get_text(), text.get_va()) for text in ax.texts} == {
+        ("a\nn = 3", "bottom"),
+        ("b\nn = 1", "top"),
+    }
     assert ax.get_xlabel() == "parameters"
     assert [text.get_text() for text in ax.get_legend().texts] == ["document", "99.4 %"]

@@ -25,10 +25,14 @@ def accuracy(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> fl
         return 100 * (model(images).argmax(1) == labels).float().mean().item()
 
 
-def train(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: int, max_lr: float) -> nn.Module:
+def train(
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: int, max_lr: float
+) -> nn.Module:
     optimizer = torch.optim.Adam(model.parameters())
     steps = epochs * -(-len(labels) // 64)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr, total_steps=steps, cycle_momentum=False)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr, total_steps=steps, cycle_momentum=False
+    )
     for _ in range(epochs):
         for batch in torch.randperm(len(labels)).split(64):
             optimizer.zero_grad()
@@ -39,8 +43,18 @@ def train(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: 
 
 
 def small_net(channels: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 3), nn.ReLU(),
-                         nn.MaxPool2d(2), nn.Conv2d(16, 24, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10))
+    return nn.Sequential(
+        nn.Conv2d(channels, 8, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 24, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.LazyLinear(10),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -64,15 +78,23 @@ def test_the_same_seed_draws_the_same_bytes_whatever_the_state_and_threads(name,
     assert digest(images) == digest(again) and torch.equal(labels, labels_again)
     assert digest(practice.draw(name, 1100, 6)[0]) != digest(images)
     assert torch.equal(torch.get_rng_state(), state)
-    assert images.shape == (1100, *shape) and images.dtype == torch.uint8 and labels.dtype == torch.int64
+    assert (
+        images.shape == (1100, *shape)
+        and images.dtype == torch.uint8
+        and labels.dtype == torch.int64
+    )
     assert labels.bincount().min() > 60 and len({digest(image) for image in images}) == 1100
 
 
 def test_digits_are_white_on_black_within_the_frame():
     images, _ = practice.draw("mnist", 500, 0)
-    assert images.flatten(1).median(dim=1).values.max() == 0 and images.flatten(1).amax(1).min() > 100
+    assert (
+        images.flatten(1).median(dim=1).values.max() == 0 and images.flatten(1).amax(1).min() > 100
+    )
     assert 15 < images.float().mean() < 45  # MNIST's own mean is 33
-    rim = torch.cat([images[:, :, 0], images[:, :, -1], images[:, :, :, 0], images[:, :, :, -1]], dim=-1)
+    rim = torch.cat(
+        [images[:, :, 0], images[:, :, -1], images[:, :, :, 0], images[:, :, :, -1]], dim=-1
+    )
     assert (rim > 0).any(-1).float().mean() < 0.1
 
 
@@ -87,7 +109,9 @@ def test_a_linear_model_does_not_learn_the_digits(digits):
     (images, labels), held_out = digits
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     reached = [accuracy(train(model, images, labels, 3, 0.003), *held_out) for _ in range(3)]
-    assert 60 < max(reached) < 88, reached  # far above guessing, so it was trained; far below what was promised: 92
+    assert 60 < max(reached) < 88, (
+        reached
+    )  # far above guessing, so it was trained; far below what was promised: 92
 
 
 def test_a_small_net_learns_the_shapes():
@@ -100,17 +124,29 @@ def test_a_small_net_learns_the_shapes():
 
 def test_colour_does_not_give_the_shape_away():
     images, labels = practice.draw("cifar10", 4_000, 0)
-    ground, middle = images[:, :, 0, 0].float() / 255, images[:, :, 14:18, 14:18].float().mean((2, 3)) / 255
+    ground, middle = (
+        images[:, :, 0, 0].float() / 255,
+        images[:, :, 14:18, 14:18].float().mean((2, 3)) / 255,
+    )
     colours = torch.cat([ground, middle, ground * middle, ground.square(), middle.square()], dim=1)
     model = train(nn.Linear(15, 10), colours[:3000], labels[:3000], 10, 0.03)
     assert accuracy(model, colours[3000:], labels[3000:]) < 20
 
 
 def test_the_ten_shapes_differ_and_fit_their_circle():
-    x, y = torch.meshgrid(torch.linspace(-1.5, 1.5, 61), torch.linspace(-1.5, 1.5, 61), indexing="xy")
+    x, y = torch.meshgrid(
+        torch.linspace(-1.5, 1.5, 61), torch.linspace(-1.5, 1.5, 61), indexing="xy"
+    )
     masks = [holds(x, y) for holds in practice.SHAPES.values()]
-    assert len(masks) == 10 and all(mask.any() and not mask[x.hypot(y) > 1.25].any() for mask in masks)
-    assert all((one != other).sum() > 0.1 * one.sum() for one in masks for other in masks if one is not other)
+    assert len(masks) == 10 and all(
+        mask.any() and not mask[x.hypot(y) > 1.25].any() for mask in masks
+    )
+    assert all(
+        (one != other).sum() > 0.1 * one.sum()
+        for one in masks
+        for other in masks
+        if one is not other
+    )
 
 
 def test_bad_requests_are_errors():

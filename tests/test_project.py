@@ -11,8 +11,13 @@ from helpers.environment import ROOT
 FILES = sorted((ROOT / "helpers").glob("**/*.py"))
 SOURCES = sorted([*FILES, *(ROOT / "tests").glob("*.py")])
 ORDER = [  # a module may reach those before its line and those on it; one that is not listed belongs where its users are
-    ["environment"], ["data", "augment", "models"], ["training", "lr_finder", "receptive_field", "interpret"], ["plots"],
-    ["experiments"], ["__main__"]]
+    ["environment"],
+    ["data", "augment", "models"],
+    ["training", "lr_finder", "receptive_field", "interpret"],
+    ["plots"],
+    ["experiments"],
+    ["__main__"],
+]
 
 
 def imported(source: str) -> set[str]:
@@ -41,9 +46,15 @@ def reach(graph: dict[str, set[str]], start: str) -> set[str]:
 
 def order_problems(graph: dict[str, set[str]]) -> list[str]:
     rank = {name: place for place, names in enumerate(ORDER) for name in names}
-    problems = [f"{name} imports itself, in a circle" for name in graph if name in reach(graph, name)]
-    return problems + [f"{name} reaches {other}" for name in graph for other in reach(graph, name)
-                       if rank.get(other, 0) > rank.get(name, len(ORDER))]
+    problems = [
+        f"{name} imports itself, in a circle" for name in graph if name in reach(graph, name)
+    ]
+    return problems + [
+        f"{name} reaches {other}"
+        for name in graph
+        for other in reach(graph, name)
+        if rank.get(other, 0) > rank.get(name, len(ORDER))
+    ]
 
 
 def test_modules_import_in_one_direction():
@@ -52,11 +63,14 @@ def test_modules_import_in_one_direction():
     assert graph["training"] and order_problems(graph) == []
 
 
-@pytest.mark.parametrize("graph, problem", [
-    ({"models": {"plots"}, "plots": set()}, "models reaches plots"),
-    ({"data": {"extra"}, "extra": {"training"}, "training": set()}, "data reaches training"),
-    ({"a": {"b"}, "b": {"a"}}, "a imports itself, in a circle"),
-])
+@pytest.mark.parametrize(
+    "graph, problem",
+    [
+        ({"models": {"plots"}, "plots": set()}, "models reaches plots"),
+        ({"data": {"extra"}, "extra": {"training"}, "training": set()}, "data reaches training"),
+        ({"a": {"b"}, "b": {"a"}}, "a imports itself, in a circle"),
+    ],
+)
 def test_a_wrong_direction_is_reported(graph, problem):
     assert problem in order_problems(graph)
 
@@ -70,10 +84,15 @@ def lines_of_code(source: str) -> int:
     """Lines that are neither blank, nor a comment, nor part of a docstring."""
     documented = set()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            and ast.get_docstring(node) is not None
+        ):
             documented |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
-    return sum(bool(line.strip()) and not line.strip().startswith("#") and number not in documented
-               for number, line in enumerate(source.splitlines(), 1))
+    return sum(
+        bool(line.strip()) and not line.strip().startswith("#") and number not in documented
+        for number, line in enumerate(source.splitlines(), 1)
+    )
 
 
 def test_lines_of_code_leave_out_what_is_only_read():
@@ -85,17 +104,26 @@ def test_the_package_is_small_and_flat():
     sources = {path.name: path.read_text(encoding="utf-8") for path in FILES}
     assert {path.parent.name for path in FILES} == {"helpers"} and "utils.py" not in sources
     assert {name for name, source in sources.items() if len(source.splitlines()) > 220} == set()
-    assert sum(map(lines_of_code, sources.values())) <= 2600  # seven sessions; a file stays small enough to read
+    assert (
+        sum(map(lines_of_code, sources.values())) <= 2600
+    )  # seven sessions; a file stays small enough to read
 
 
 def test_there_is_no_star_import():
     for path in SOURCES:
         nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        names = [alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names]
+        names = [
+            alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names
+        ]
         assert "*" not in names, path.name
 
 
 def test_importing_the_models_is_quick():
     heavy = ("albumentations", "torchsummary", "matplotlib")
-    command = f"import sys, helpers.models; print([name for name in {heavy} if name in sys.modules])"
-    assert subprocess.check_output([sys.executable, "-c", command], cwd=ROOT, text=True).strip() == "[]"
+    command = (
+        f"import sys, helpers.models; print([name for name in {heavy} if name in sys.modules])"
+    )
+    assert (
+        subprocess.check_output([sys.executable, "-c", command], cwd=ROOT, text=True).strip()
+        == "[]"
+    )

@@ -20,16 +20,26 @@ def course(tmp_path):
     """A course of two executed notebooks, not yet published, as its authors leave it."""
     (tmp_path / "notebooks").mkdir()
     for stem in ("01_first", "02_second"):
-        output = new_output("display_data", {"text/plain": "größer als 1e-07 → α", "image/png": "iVBORw0KGgo="})
+        output = new_output(
+            "display_data", {"text/plain": "größer als 1e-07 → α", "image/png": "iVBORw0KGgo="}
+        )
         cells = [
             new_markdown_cell(f"# {stem}: “é”\n\n{MARKERS}\n\nThe question.", id="title"),
-            new_code_cell(publish.setup_cell(), id="setup", metadata={"tags": ["setup"]}, execution_count=1),
+            new_code_cell(
+                publish.setup_cell(), id="setup", metadata={"tags": ["setup"]}, execution_count=1
+            ),
             new_code_cell("print(1e-7)", id="code", execution_count=2, outputs=[output]),
-            new_markdown_cell("<!-- colab -->\nnot a badge, not the first cell\n<!-- /colab -->", id="text"),
+            new_markdown_cell(
+                "<!-- colab -->\nnot a badge, not the first cell\n<!-- /colab -->", id="text"
+            ),
         ]
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-        nbformat.write(new_notebook(cells=cells, metadata=kernel), tmp_path / "notebooks" / f"{stem}.ipynb")
-    (tmp_path / "README.md").write_text(f"# Course\r\n\r\n{MARKERS}\r\n\r\nText – as it was.\r\n", newline="")
+        nbformat.write(
+            new_notebook(cells=cells, metadata=kernel), tmp_path / "notebooks" / f"{stem}.ipynb"
+        )
+    (tmp_path / "README.md").write_text(
+        f"# Course\r\n\r\n{MARKERS}\r\n\r\nText – as it was.\r\n", newline=""
+    )
     project = re.sub(r"Repository = .*\n", "", (ROOT / "pyproject.toml").read_text())
     (tmp_path / "pyproject.toml").write_text(project)
     publish.publish(root=tmp_path)
@@ -37,7 +47,11 @@ def course(tmp_path):
 
 
 def contents(root):
-    return {path.relative_to(root).as_posix(): path.read_bytes().decode() for path in root.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes().decode()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
 
 
 def changed_lines(old, new):
@@ -50,11 +64,19 @@ def test_setup_cells_and_badges_carry_the_address(course):
     assert len(changed) == 4 and publish.published(course) == ADDRESS
     for path in (course / "notebooks").glob("*.ipynb"):
         title, setup, code, text = nbformat.read(path, as_version=4).cells
-        assert setup.source == publish.setup_cell(ADDRESS) and f'REPOSITORY = "{ADDRESS}"' in setup.source
-        link = f"colab.research.google.com/github/Ada-L/vision.course/blob/main/notebooks/{path.name})"
+        assert (
+            setup.source == publish.setup_cell(ADDRESS)
+            and f'REPOSITORY = "{ADDRESS}"' in setup.source
+        )
+        link = (
+            f"colab.research.google.com/github/Ada-L/vision.course/blob/main/notebooks/{path.name})"
+        )
         assert link in title.source and link in (course / "README.md").read_text()
         assert publish.colab_block([path.stem], ADDRESS) in title.source
-        assert "not a badge" in text.source and (setup.execution_count, code.execution_count) == (1, 2)
+        assert "not a badge" in text.source and (setup.execution_count, code.execution_count) == (
+            1,
+            2,
+        )
 
 
 def test_everything_else_stays_byte_for_byte(course):
@@ -64,17 +86,26 @@ def test_everything_else_stays_byte_for_byte(course):
     assert old.keys() == new.keys()
     for name in old:
         lines = changed_lines(old[name], new[name])
-        assert lines and all(re.search("colab|repository = ", line, re.IGNORECASE) or not line for line in lines), lines
-    assert new["README.md"].startswith("# Course\r\n") and new["README.md"].endswith("Text – as it was.\r\n")
+        assert lines and all(
+            re.search("colab|repository = ", line, re.IGNORECASE) or not line for line in lines
+        ), lines
+    assert new["README.md"].startswith("# Course\r\n") and new["README.md"].endswith(
+        "Text – as it was.\r\n"
+    )
     for name in ("notebooks/01_first.ipynb", "notebooks/02_second.ipynb"):
         nbformat.write(nbformat.read(course / name, as_version=4), course / name)
-        assert (course / name).read_bytes().decode() == new[name]  # the layout is the one nbformat writes
+        assert (course / name).read_bytes().decode() == new[
+            name
+        ]  # the layout is the one nbformat writes
 
 
 def test_publishing_twice_changes_nothing_and_another_address_replaces_the_first(course):
     publish.publish(NAME, course)
     once = contents(course)
-    assert publish.publish(NAME, course) == publish.publish(root=course) == [] and contents(course) == once
+    assert (
+        publish.publish(NAME, course) == publish.publish(root=course) == []
+        and contents(course) == once
+    )
     publish.publish("someone/else", course)
     assert publish.published(course) == "https://github.com/someone/else"
     assert not any("Ada-L" in text for text in contents(course).values())
@@ -88,7 +119,10 @@ def test_before_publishing_the_text_says_how_to_open_it_and_links_to_no_reposito
         assert "Upload notebook" in texts[name] and "github" not in texts[name].lower()
 
 
-@pytest.mark.parametrize("address", ["", "name", "a/b/c", "a b/c", "a/..", "a/b\n", 'a/b"', "https://example.org/a/b", "-/"])
+@pytest.mark.parametrize(
+    "address",
+    ["", "name", "a/b/c", "a b/c", "a/..", "a/b\n", 'a/b"', "https://example.org/a/b", "-/"],
+)
 def test_a_bad_address_is_refused_and_nothing_is_written(course, address):
     old = contents(course)
     with pytest.raises(CourseError, match="OWNER/NAME") as error:
@@ -103,18 +137,28 @@ def edited(course, name, old, new):
     return name
 
 
-@pytest.mark.parametrize("name, old, new", [
-    ("notebooks/02_second.ipynb", '"setup"\n', '"other"\n'), ("notebooks/02_second.ipynb", "<!-- /colab -->", ""),
-    ("notebooks/02_second.ipynb", '"cells"', '"sells"'), ("notebooks/02_second.ipynb", "{", "["),
-    ("notebooks/02_second.ipynb", '"source"', '"sauce"'),
-    ("README.md", "<!-- colab -->", ""), ("pyproject.toml", "[project.urls]", ""),
-])
+@pytest.mark.parametrize(
+    "name, old, new",
+    [
+        ("notebooks/02_second.ipynb", '"setup"\n', '"other"\n'),
+        ("notebooks/02_second.ipynb", "<!-- /colab -->", ""),
+        ("notebooks/02_second.ipynb", '"cells"', '"sells"'),
+        ("notebooks/02_second.ipynb", "{", "["),
+        ("notebooks/02_second.ipynb", '"source"', '"sauce"'),
+        ("README.md", "<!-- colab -->", ""),
+        ("pyproject.toml", "[project.urls]", ""),
+    ],
+)
 def test_a_broken_file_is_named_and_nothing_is_written(course, name, old, new):
     edited(course, name, old, new)
     before = contents(course)
     with pytest.raises(CourseError) as error:
         publish.publish(NAME, course)
-    assert name.rpartition("/")[2] in str(error.value) and "\n" not in str(error.value) and contents(course) == before
+    assert (
+        name.rpartition("/")[2] in str(error.value)
+        and "\n" not in str(error.value)
+        and contents(course) == before
+    )
 
 
 def test_a_missing_readme_is_named(course):

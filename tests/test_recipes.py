@@ -17,7 +17,9 @@ from helpers.experiments.search import find_candidates, kept_trials
 from helpers.lr_finder import lr_range_test
 from helpers.models import count_parameters
 
-TINY = Recipe("tiny", "first_net", epochs=7, learning_rate=0.01, peak_epoch=2, momentum=0.8, weight_decay=0.02)
+TINY = Recipe(
+    "tiny", "first_net", epochs=7, learning_rate=0.01, peak_epoch=2, momentum=0.8, weight_decay=0.02
+)
 
 
 def rates(recipe, steps_per_epoch):
@@ -42,16 +44,28 @@ def test_a_constant_rate_stays_and_one_cycle_has_its_peak_at_the_end_of_its_epoc
     assert taken.index(max(taken)) == 2 * 4 - 1 and max(taken) == pytest.approx(0.01)
 
 
-@pytest.mark.parametrize("options, oracle", [
-    ({}, lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.8, weight_decay=0.02, nesterov=True)),
-    ({"nesterov": False}, lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.8, weight_decay=0.02)),
-    ({"optimizer": "adamw"}, lambda p: torch.optim.AdamW(p, lr=0.01, betas=(0.8, 0.999), weight_decay=0.02)),
-])
+@pytest.mark.parametrize(
+    "options, oracle",
+    [
+        ({}, lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.8, weight_decay=0.02, nesterov=True)),
+        (
+            {"nesterov": False},
+            lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.8, weight_decay=0.02),
+        ),
+        (
+            {"optimizer": "adamw"},
+            lambda p: torch.optim.AdamW(p, lr=0.01, betas=(0.8, 0.999), weight_decay=0.02),
+        ),
+    ],
+)
 def test_an_optimizer_steps_as_torchs_own(options, oracle):
     torch.manual_seed(0)
     mine, theirs = nn.Linear(3, 2), nn.Linear(3, 2)
     theirs.load_state_dict(mine.state_dict())
-    pairs = [(mine, replace(TINY, **options).build_optimizer(mine)), (theirs, oracle(theirs.parameters()))]
+    pairs = [
+        (mine, replace(TINY, **options).build_optimizer(mine)),
+        (theirs, oracle(theirs.parameters())),
+    ]
     images = torch.randn(4, 3)
     for net, optimizer in pairs:
         for _ in range(3):
@@ -61,11 +75,14 @@ def test_an_optimizer_steps_as_torchs_own(options, oracle):
     torch.testing.assert_close(mine.weight, theirs.weight)
 
 
-@pytest.mark.parametrize("field, value, words", [
-    ("optimizer", "lion", "unknown optimizer 'lion'; there is: sgd, adamw"),
-    ("schedule", "cosine", "unknown schedule 'cosine'; there is: one_cycle, step, constant"),
-    ("model", "compact_ne", "unknown model 'compact_ne'; there is: compact_net"),
-])
+@pytest.mark.parametrize(
+    "field, value, words",
+    [
+        ("optimizer", "lion", "unknown optimizer 'lion'; there is: sgd, adamw"),
+        ("schedule", "cosine", "unknown schedule 'cosine'; there is: one_cycle, step, constant"),
+        ("model", "compact_ne", "unknown model 'compact_ne'; there is: compact_net"),
+    ],
+)
 def test_a_name_that_is_not_there_is_told_with_those_that_are(field, value, words):
     recipe = replace(TINY, **{field: value})
     with pytest.raises(CourseError, match=words):
@@ -74,38 +91,65 @@ def test_a_name_that_is_not_there_is_told_with_those_that_are(field, value, word
 
 @pytest.mark.parametrize("recipe", EXPERIMENTS.values(), ids=EXPERIMENTS)
 def test_every_experiment_keeps_its_claims_limits_and_is_compared_with_another(recipe):
-    assert recipe.title and (not recipe.baseline or recipe.baseline in EXPERIMENTS and recipe.baseline != recipe.name)
+    assert recipe.title and (
+        not recipe.baseline or recipe.baseline in EXPERIMENTS and recipe.baseline != recipe.name
+    )
     if recipe.claim:
         assert count_parameters(recipe.build_model()) <= recipe.claim.max_parameters
         assert recipe.claim.last_epochs <= recipe.epochs <= recipe.claim.max_epochs
 
 
-@pytest.mark.parametrize("name, changes", [
-    ("ladder-dropout", {"model_options"}), ("ladder-pool", {"model"}),
-    ("ladder-step", {"schedule", "learning_rate", "gamma"}),  # a schedule and its highest rate belong together
-    ("ladder-onecycle", {"schedule", "learning_rate", "gamma"}), ("ladder-augment", {"augment"}),
-    ("ladder-average", {"model_options", "optimizer", "learning_rate", "weight_decay", "average"}),
-    ("ladder-fewer", {"model"}), ("ladder-fewer-unmoved", {"augment"}), ("pointwise-step", {"schedule"}),
-    ("residual-5-conv", {"model_options"}), *((f"depth-{layers}-shortcuts", {"model_options"}) for layers in (8, 20, 44)),
-])
+@pytest.mark.parametrize(
+    "name, changes",
+    [
+        ("ladder-dropout", {"model_options"}),
+        ("ladder-pool", {"model"}),
+        (
+            "ladder-step",
+            {"schedule", "learning_rate", "gamma"},
+        ),  # a schedule and its highest rate belong together
+        ("ladder-onecycle", {"schedule", "learning_rate", "gamma"}),
+        ("ladder-augment", {"augment"}),
+        (
+            "ladder-average",
+            {"model_options", "optimizer", "learning_rate", "weight_decay", "average"},
+        ),
+        ("ladder-fewer", {"model"}),
+        ("ladder-fewer-unmoved", {"augment"}),
+        ("pointwise-step", {"schedule"}),
+        ("residual-5-conv", {"model_options"}),
+        *((f"depth-{layers}-shortcuts", {"model_options"}) for layers in (8, 20, 44)),
+    ],
+)
 def test_a_rung_differs_from_the_one_below_in_what_it_is_named_after(name, changes):
-    mine, other = (EXPERIMENTS[each].hyperparameters() for each in (name, EXPERIMENTS[name].baseline))
+    mine, other = (
+        EXPERIMENTS[each].hyperparameters() for each in (name, EXPERIMENTS[name].baseline)
+    )
     assert {key for key in mine if mine[key] != other[key]} == changes | {"name"}
 
 
 def test_document_004s_recipe_is_that_of_its_code():
     recipe = EXPERIMENTS["pointwise-step"]
-    optimizer, oracle = recipe.build_optimizer(nn.Linear(1, 1)), torch.optim.SGD([torch.zeros(1)], 0.01, momentum=0.9)
+    optimizer, oracle = (
+        recipe.build_optimizer(nn.Linear(1, 1)),
+        torch.optim.SGD([torch.zeros(1)], 0.01, momentum=0.9),
+    )
     assert {key: optimizer.defaults[key] for key in oracle.defaults} == oracle.defaults
     assert rates(recipe, 2) == pytest.approx([0.01] * 12 + [0.001] * 12 + [0.0001] * 6)
     assert set(rates(EXPERIMENTS["pointwise-document"], 2)) == {0.01} and recipe.batch_size == 128
-    assert [layer.p for layer in recipe.build_model().modules() if isinstance(layer, nn.Dropout)] == [0.03]
+    assert [
+        layer.p for layer in recipe.build_model().modules() if isinstance(layer, nn.Dropout)
+    ] == [0.03]
 
 
 @pytest.mark.parametrize("name", ["residual-5", "first-5"])
 def test_a_suggested_rate_is_what_the_range_test_suggests(real_data_root, name):
     """Within half a decade: single orders differ by more, and another processor moves the curves a little."""
-    mnist, recipe, generator = load("mnist", real_data_root, validation=0), EXPERIMENTS[name], seed_everything(0)
+    mnist, recipe, generator = (
+        load("mnist", real_data_root, validation=0),
+        EXPERIMENTS[name],
+        seed_everything(0),
+    )
     model = recipe.build_model()
     batches = Batches(mnist.train, recipe.batch_size, shuffle=True, generator=generator)
     test = lr_range_test(model, batches, recipe.loss, recipe.build_optimizer(model), orders=5)
@@ -114,17 +158,33 @@ def test_a_suggested_rate_is_what_the_range_test_suggests(real_data_root, name):
 
 def test_five_rates_lie_a_factor_of_root_ten_apart_around_the_suggested_one():
     for name in ("residual-5", "first-5"):
-        family = [EXPERIMENTS[name + end] for end in ("-tenth", "-third", "", "-triple", "-tenfold")]
-        logs = [math.log10(recipe.learning_rate / EXPERIMENTS[name].learning_rate) for recipe in family]
+        family = [
+            EXPERIMENTS[name + end] for end in ("-tenth", "-third", "", "-triple", "-tenfold")
+        ]
+        logs = [
+            math.log10(recipe.learning_rate / EXPERIMENTS[name].learning_rate) for recipe in family
+        ]
         assert logs == pytest.approx([-1, -0.5, 0, 0.5, 1], abs=0.001)
-        assert len({str(replace(recipe, name="", learning_rate=1).hyperparameters()) for recipe in family}) == 1
+        assert (
+            len(
+                {
+                    str(replace(recipe, name="", learning_rate=1).hyperparameters())
+                    for recipe in family
+                }
+            )
+            == 1
+        )
 
 
 @pytest.mark.parametrize("layers, blocks", [(8, 1), (20, 3), (44, 7)])
 def test_nets_of_one_depth_have_equal_counts_with_and_without_shortcuts(layers, blocks):
-    plain, residual = (EXPERIMENTS[f"depth-{layers}{end}"].build_model() for end in ("", "-shortcuts"))
+    plain, residual = (
+        EXPERIMENTS[f"depth-{layers}{end}"].build_model() for end in ("", "-shortcuts")
+    )
     kinds = nn.Conv2d, nn.Linear
-    assert [sum(isinstance(layer, kinds) for layer in net.modules()) for net in (plain, residual)] == [layers] * 2
+    assert [
+        sum(isinstance(layer, kinds) for layer in net.modules()) for net in (plain, residual)
+    ] == [layers] * 2
     assert count_parameters(plain) == count_parameters(residual) and len(plain.blocks) == 3 * blocks
 
 
@@ -136,14 +196,20 @@ def test_the_candidates_of_a_search_differ_and_can_be_built(name):
     candidates = find_candidates(name)
     assert len({str(recipe.hyperparameters()) for recipe in candidates}) == len(candidates)
     for recipe in candidates:
-        assert count_parameters(recipe.build_model()) > 0 and recipe.build_optimizer(recipe.build_model())
+        assert count_parameters(recipe.build_model()) > 0 and recipe.build_optimizer(
+            recipe.build_model()
+        )
 
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_a_recorded_search_is_defined_by_its_record(name):
     kept = [trial["recipe"] for trial in kept_trials(name)]
     again = [recipe.hyperparameters() for recipe in find_candidates(name)]
-    assert again and all(recipe in kept for recipe in again) and (name in SEARCHES or all(one in again for one in kept))
+    assert (
+        again
+        and all(recipe in kept for recipe in again)
+        and (name in SEARCHES or all(one in again for one in kept))
+    )
 
 
 def test_a_search_by_another_name_is_refused_with_the_near_ones():
@@ -157,22 +223,40 @@ def test_weight_decay_can_leave_biases_and_normalisations_alone(kind):
     recipe = replace(TINY, optimizer=kind, decay_all=False)
     groups = recipe.build_optimizer(net).param_groups
     assert [[each.dim() for each in group["params"]] for group in groups] == [[4, 2], [1, 1, 1, 1]]
-    assert [group["weight_decay"] for group in groups] == [0.02, 0.0] and groups[0]["lr"] == groups[1]["lr"] == 0.01
+    assert [group["weight_decay"] for group in groups] == [0.02, 0.0] and groups[0]["lr"] == groups[
+        1
+    ]["lr"] == 0.01
     assert len(replace(recipe, decay_all=True).build_optimizer(net).param_groups) == 1
 
 
 def test_every_row_of_the_cifar_ladder_changes_one_thing_and_all_are_of_one_group():
     names = GROUPS["cifar"]
-    assert {"cifar-resnet9", "cifar-resnet9-grouped", "cifar-resnet9-annihilate", "cifar-resnet9-best"} <= set(names)
+    assert {
+        "cifar-resnet9",
+        "cifar-resnet9-grouped",
+        "cifar-resnet9-annihilate",
+        "cifar-resnet9-best",
+    } <= set(names)
     for name in names[1:]:
         recipe, before = EXPERIMENTS[name], EXPERIMENTS[EXPERIMENTS[name].baseline]
         mine, other = recipe.hyperparameters(), before.hyperparameters()
         changed = {key for key in mine if mine[key] != other[key] and key != "name"}
-        if changed == {"learning_rate", "weight_decay"}:  # one change where their product, which counts, stays
-            assert recipe.learning_rate * recipe.weight_decay == before.learning_rate * before.weight_decay, name
+        if changed == {
+            "learning_rate",
+            "weight_decay",
+        }:  # one change where their product, which counts, stays
+            assert (
+                recipe.learning_rate * recipe.weight_decay
+                == before.learning_rate * before.weight_decay
+            ), name
         else:
             assert len(changed) == 1, name
-        assert before.name in names and recipe.epochs == 24 and recipe.batch_size == 512 and recipe.mixed
+        assert (
+            before.name in names
+            and recipe.epochs == 24
+            and recipe.batch_size == 512
+            and recipe.mixed
+        )
 
 
 def test_the_assignments_schedule_is_highest_at_epoch_5_of_24_and_ends_where_it_began():
@@ -185,20 +269,30 @@ def test_the_assignments_schedule_is_highest_at_epoch_5_of_24_and_ends_where_it_
     assert len(short) == 8 * 98 and abs(short.index(max(short)) / len(short) - 5 / 24) < 0.005
 
 
-@pytest.mark.parametrize("name, parameters", [("cifar-resnet9-best", 27_000), ("cifar-resnet9-grouped", 5_500),
-                                              ("budget", 9_274)])
+@pytest.mark.parametrize(
+    "name, parameters",
+    [("cifar-resnet9-best", 27_000), ("cifar-resnet9-grouped", 5_500), ("budget", 9_274)],
+)
 def test_practice_data_get_few_epochs_and_a_narrow_resnet9(name, parameters):
     recipe, short = EXPERIMENTS[name], quick(EXPERIMENTS[name], 3)
     assert count_parameters(short.build_model()) <= parameters
-    assert (short.epochs, short.peak_epoch) == (3, pytest.approx(3 * recipe.peak_epoch / recipe.epochs))
-    assert recipe.model_options.items() <= short.model_options.items() and short.augment == recipe.augment
+    assert (short.epochs, short.peak_epoch) == (
+        3,
+        pytest.approx(3 * recipe.peak_epoch / recipe.epochs),
+    )
+    assert (
+        recipe.model_options.items() <= short.model_options.items()
+        and short.augment == recipe.augment
+    )
 
 
 def test_the_assigned_rate_and_decay_are_those_that_read_most_of_the_validation_images():
     best = max(kept_trials("cifar-decay"), key=lambda trial: trial["validation_accuracy"])
     recipe = EXPERIMENTS["cifar-resnet9"]
-    assert (best["recipe"]["learning_rate"], best["recipe"]["weight_decay"]) == (recipe.learning_rate,
-                                                                                recipe.weight_decay)
+    assert (best["recipe"]["learning_rate"], best["recipe"]["weight_decay"]) == (
+        recipe.learning_rate,
+        recipe.weight_decay,
+    )
 
 
 @pytest.mark.parametrize("name", ["cifar-minutes", "cifar-minutes-scaled"])
@@ -210,9 +304,11 @@ def test_a_narrow_net_has_the_rate_that_its_search_found(name):
     assert len(losses) == 4 and min(losses, key=losses.get) == recipe.learning_rate
 
 
-@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name.startswith("cifar") and is_recorded(name)])
+@pytest.mark.parametrize(
+    "name", [name for name in EXPERIMENTS if name.startswith("cifar") and is_recorded(name)]
+)
 def test_a_recorded_run_followed_the_schedule_of_its_recipe(name):
     recipe, steps = EXPERIMENTS[name], -(-50_000 // EXPERIMENTS[name].batch_size)
-    planned = rates(recipe, steps)[steps - 1::steps]
+    planned = rates(recipe, steps)[steps - 1 :: steps]
     for history in load_result(name).histories:
         assert [row["learning_rate"] for row in history.epochs] == pytest.approx(planned, abs=1e-6)

@@ -22,8 +22,16 @@ def randomised(net: nn.Module) -> nn.Module:
     return net.eval()
 
 
-@pytest.mark.parametrize("before, after, stride, size", [
-    (8, 16, 2, (28, 28)), (3, 8, 2, (7, 5)), (4, 4, 1, (6, 6)), (2, 5, 3, (9, 4)), (1, 1, 2, (1, 1))])
+@pytest.mark.parametrize(
+    "before, after, stride, size",
+    [
+        (8, 16, 2, (28, 28)),
+        (3, 8, 2, (7, 5)),
+        (4, 4, 1, (6, 6)),
+        (2, 5, 3, (9, 4)),
+        (1, 1, 2, (1, 1)),
+    ],
+)
 def test_the_shortcut_is_a_convolution_whose_weights_are_fixed(before, after, stride, size):
     """A 1×1 convolution with a 1 for each channel that passes: every second pixel, zeros in front and behind."""
     x, kernel = torch.randn(2, before, *size), torch.zeros(after, before, 1, 1)
@@ -41,14 +49,18 @@ def test_a_gradient_goes_through_the_shortcut_untouched():
 
 
 @pytest.mark.parametrize("shortcut", ["pad", "conv", "none"])
-@pytest.mark.parametrize("before, after, stride, size", [(4, 8, 2, (9, 6)), (4, 4, 1, (5, 5)), (3, 6, 1, (4, 7))])
+@pytest.mark.parametrize(
+    "before, after, stride, size", [(4, 8, 2, (9, 6)), (4, 4, 1, (5, 5)), (3, 6, 1, (4, 7))]
+)
 def test_a_block_is_its_formula(shortcut, before, after, stride, size):
     block = randomised(BasicBlock(before, after, stride, shortcut))
     x = torch.randn(2, before, *size)
 
     def norm(values, layer):
-        mean, var, weight, bias = (each.view(-1, 1, 1) for each in (
-            layer.running_mean, layer.running_var, layer.weight, layer.bias))
+        mean, var, weight, bias = (
+            each.view(-1, 1, 1)
+            for each in (layer.running_mean, layer.running_var, layer.weight, layer.bias)
+        )
         return (values - mean) / (var + layer.eps).sqrt() * weight + bias
 
     y = norm(F.conv2d(x, block.conv1.weight, stride=stride, padding=1), block.norm1).clamp(min=0)
@@ -57,29 +69,45 @@ def test_a_block_is_its_formula(shortcut, before, after, stride, size):
         y = y + norm(F.conv2d(x, block.project[0].weight, stride=stride), block.project[1])
     elif shortcut != "none":
         front = (after - before) // 2
-        y[:, front:front + before] += x[:, :, ::stride, ::stride]
+        y[:, front : front + before] += x[:, :, ::stride, ::stride]
     torch.testing.assert_close(block(x), y.clamp(min=0), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("options, count", [
-    ({}, 19_074), ({"shortcut": "none"}, 19_074), ({"shortcut": "conv"}, 19_074 + 8 * 16 + 2 * 16 + 16 * 32 + 2 * 32),
-    ({"stride": 2}, 19_074), ({"blocks": 2}, 19_074 + sum(2 * 9 * width ** 2 + 4 * width for width in (8, 16, 32)))])
+@pytest.mark.parametrize(
+    "options, count",
+    [
+        ({}, 19_074),
+        ({"shortcut": "none"}, 19_074),
+        ({"shortcut": "conv"}, 19_074 + 8 * 16 + 2 * 16 + 16 * 32 + 2 * 32),
+        ({"stride": 2}, 19_074),
+        ({"blocks": 2}, 19_074 + sum(2 * 9 * width**2 + 4 * width for width in (8, 16, 32))),
+    ],
+)
 def test_counts_are_exact(options, count):
     assert count_parameters(ResidualNet(**options)) == count
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 5])
 def test_the_depth_is_two_layers_a_block_and_two_more(blocks):
-    layers = [layer for layer in ResidualNet(blocks=blocks).modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
+    layers = [
+        layer
+        for layer in ResidualNet(blocks=blocks).modules()
+        if isinstance(layer, (nn.Conv2d, nn.Linear))
+    ]
     assert len(layers) == 2 * blocks * 3 + 2
 
 
-@pytest.mark.parametrize("options", [{}, {"widths": (4, 6), "blocks": 2}, {"shortcut": "conv"}, {"stride": 2}])
+@pytest.mark.parametrize(
+    "options", [{}, {"widths": (4, 6), "blocks": 2}, {"shortcut": "conv"}, {"stride": 2}]
+)
 def test_the_net_is_its_blocks_between_a_convolution_and_an_average(options):
     net, images = randomised(ResidualNet(**options)), torch.rand(3, 1, 28, 21)
     x = torch.relu(net.norm(net.conv(images)))
     first = options.get("stride", 1)
-    assert x.shape[2:] == (-(-28 // first), -(-21 // first))  # neither stride, unless asked for, nor pooling
+    assert x.shape[2:] == (
+        -(-28 // first),
+        -(-21 // first),
+    )  # neither stride, unless asked for, nor pooling
     for block in net.blocks:
         x = block(x)
     smaller = first * 2 ** (len(options.get("widths", (8, 16, 32))) - 1)

@@ -15,19 +15,34 @@ from helpers.summary import summarize
 ROW = re.compile(r"^ *(\w+)-\d+ +\[-1, ([\d, ]+)\] +([\d,]+)$", re.MULTILINE)
 
 # Document 002's torchsummary table without the two rows of its residual blocks: (in, out, pooled, rows) of each layer.
-LAYERS = [(3, 64, 0, 32), (64, 128, 1, 32), (128, 128, 0, 16), (128, 128, 0, 16), (128, 256, 1, 16), (256, 512, 1, 8),
-          (512, 512, 0, 4), (512, 512, 0, 4)]
+LAYERS = [
+    (3, 64, 0, 32),
+    (64, 128, 1, 32),
+    (128, 128, 0, 16),
+    (128, 128, 0, 16),
+    (128, 256, 1, 16),
+    (256, 512, 1, 8),
+    (512, 512, 0, 4),
+    (512, 512, 0, 4),
+]
 
 
 def documents_rows():
     """As the document has them: depthwise convolution, normalisation, ReLU, 1×1, pooling, normalisation, ReLU."""
     for before, after, pooled, size in LAYERS:
         smaller = size // 2 if pooled else size
-        yield from (("Conv2d", [before, size, size], 9 * before), ("BatchNorm2d", [before, size, size], 2 * before),
-                    ("ReLU", [before, size, size], 0), ("Conv2d", [after, size, size], before * after))
+        yield from (
+            ("Conv2d", [before, size, size], 9 * before),
+            ("BatchNorm2d", [before, size, size], 2 * before),
+            ("ReLU", [before, size, size], 0),
+            ("Conv2d", [after, size, size], before * after),
+        )
         if pooled:
             yield "MaxPool2d", [after, smaller, smaller], 0
-        yield from (("BatchNorm2d", [after, smaller, smaller], 2 * after), ("ReLU", [after, smaller, smaller], 0))
+        yield from (
+            ("BatchNorm2d", [after, smaller, smaller], 2 * after),
+            ("ReLU", [after, smaller, smaller], 0),
+        )
     yield from (("MaxPool2d", [512, 1, 1], 0), ("Linear", [10], 5130))
 
 
@@ -40,9 +55,11 @@ def test_the_rows_are_those_that_the_document_prints():
 
 
 def test_every_leaf_row_of_the_grouped_net_is_the_documents():
-    rows = [(kind, [int(size) for size in shape.split(", ")], int(count.replace(",", "")))
-            for kind, shape, count in ROW.findall(summarize(ResNet9(grouped=True), (3, 32, 32)))
-            if kind not in ("Sequential", "Residual", "ResNet9")]
+    rows = [
+        (kind, [int(size) for size in shape.split(", ")], int(count.replace(",", "")))
+        for kind, shape, count in ROW.findall(summarize(ResNet9(grouped=True), (3, 32, 32)))
+        if kind not in ("Sequential", "Residual", "ResNet9")
+    ]
     assert rows == list(documents_rows())
 
 
@@ -56,8 +73,15 @@ def test_the_net_is_its_assignment_written_out(grouped):
     torch.manual_seed(0)
     net, x = ResNet9(grouped, scale=0.125).eval(), torch.randn(2, 3, 32, 32)
     for norm in (layer for layer in net.modules() if isinstance(layer, nn.BatchNorm2d)):
-        nn.init.uniform_(norm.weight, 0.5, 2), nn.init.normal_(norm.bias), nn.init.uniform_(norm.running_var, 0.5, 2)
-    images, found = x, {name: layer for name, layer in net.named_modules() if isinstance(layer, nn.Sequential)}
+        (
+            nn.init.uniform_(norm.weight, 0.5, 2),
+            nn.init.normal_(norm.bias),
+            nn.init.uniform_(norm.running_var, 0.5, 2),
+        )
+    images, found = (
+        x,
+        {name: layer for name, layer in net.named_modules() if isinstance(layer, nn.Sequential)},
+    )
 
     def layer(x, name, pool=False):
         parts = list(found[name])
@@ -85,7 +109,9 @@ def test_the_softmax_is_left_to_the_loss():
 
 
 def test_a_grouped_layer_has_a_filter_a_channel():
-    depthwise, pointwise = (part for part in conv_layer(6, 4, grouped=True) if isinstance(part, nn.Conv2d))
+    depthwise, pointwise = (
+        part for part in conv_layer(6, 4, grouped=True) if isinstance(part, nn.Conv2d)
+    )
     assert depthwise.weight.shape == (6, 1, 3, 3) and pointwise.weight.shape == (4, 6, 1, 1)
 
 
@@ -110,5 +136,9 @@ def test_mirrored_views_are_averaged_in_evaluation_alone():
 
 
 def test_a_narrower_net_has_a_share_of_the_channels():
-    sizes = [tuple(part.weight.shape[:2]) for part in ResNet9(width=16).modules() if isinstance(part, nn.Conv2d)]
+    sizes = [
+        tuple(part.weight.shape[:2])
+        for part in ResNet9(width=16).modules()
+        if isinstance(part, nn.Conv2d)
+    ]
     assert sizes == [(after // 4, before // 4 if before > 3 else 3) for before, after, *_ in LAYERS]

@@ -58,7 +58,9 @@ def repository(tmp_path_factory) -> str:
     git("add", "--all", folder=tree)
     git("commit", "--quiet", "--message=one", folder=tree)
     for name in ("helpers", "notebooks"):
-        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", ".*", "results"))
+        shutil.copytree(
+            ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", ".*", "results")
+        )
     git("add", "--all", folder=tree)
     git("commit", "--quiet", "--message=two", folder=tree)
     git("clone", "--quiet", "--bare", str(tree), str(bare), folder=tree)
@@ -78,13 +80,32 @@ def run(tmp_path):
 
     def run_cell(cell, times=1, missing=(), colab=True, imports=False, address="", typed=""):
         environment = {name: value for name, value in os.environ.items() if name != "COURSE_REPO"}
-        environment |= {"PYTHONPATH": str(stubs), "PIP_LOG": str(log)} | ({"COURSE_REPO": address} if address else {})
-        command = [sys.executable, "-c", RUNNER, json.dumps([cell, times, list(missing), colab, imports])]
-        done = subprocess.run(command, cwd=empty, env=environment, input=typed, text=True, check=False,
-                              capture_output=True)
+        environment |= {"PYTHONPATH": str(stubs), "PIP_LOG": str(log)} | (
+            {"COURSE_REPO": address} if address else {}
+        )
+        command = [
+            sys.executable,
+            "-c",
+            RUNNER,
+            json.dumps([cell, times, list(missing), colab, imports]),
+        ]
+        done = subprocess.run(
+            command,
+            cwd=empty,
+            env=environment,
+            input=typed,
+            text=True,
+            check=False,
+            capture_output=True,
+        )
         assert done.returncode == 0, done.stderr
         before, after = json.loads(done.stdout.splitlines()[-1])
-        return empty, before, after, [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        return (
+            empty,
+            before,
+            after,
+            [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else [],
+        )
 
     return run_cell
 
@@ -101,12 +122,20 @@ def test_in_colab_it_clones_and_the_package_comes_from_the_clone(run, repository
 
 
 def test_only_missing_packages_are_installed_and_torch_torchvision_and_numpy_stay(run, repository):
-    _, _, _, calls = run(setup_cell(), missing=["torchsummary", "albumentations"], address=repository)
+    _, _, _, calls = run(
+        setup_cell(), missing=["torchsummary", "albumentations"], address=repository
+    )
     assert len(calls) == 1
-    packages = [word for word in calls[0]["arguments"] if re.match(r"[a-z]", word) and not word.endswith(".tmp")]
+    packages = [
+        word
+        for word in calls[0]["arguments"]
+        if re.match(r"[a-z]", word) and not word.endswith(".tmp")
+    ]
     assert packages == ["install", "torchsummary", "albumentations>=2,<3"]
     assert "--upgrade" not in calls[0]["arguments"] and "-U" not in calls[0]["arguments"]
-    assert calls[0]["pins"] == [f"{name}=={metadata.version(name)}" for name in ("torch", "torchvision", "numpy")]
+    assert calls[0]["pins"] == [
+        f"{name}=={metadata.version(name)}" for name in ("torch", "torchvision", "numpy")
+    ]
 
 
 def test_pip_is_not_called_where_nothing_is_missing(run, repository):
@@ -138,4 +167,6 @@ def test_the_cell_is_short_and_asks_for_what_requirements_txt_asks_for():
     assert len(lines) <= 25 and max(map(len, lines)) <= 120
     needed = re.search(r"needed = (\[.*\])", setup_cell())[1]
     required = set(re.findall(r"^[a-z-]+", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
-    assert {re.match("[a-z]+", name)[0] for name in json.loads(needed)} == SETUP_PACKAGES <= required
+    assert (
+        {re.match("[a-z]+", name)[0] for name in json.loads(needed)} == SETUP_PACKAGES <= required
+    )

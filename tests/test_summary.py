@@ -27,7 +27,10 @@ Conv2d 20 6 2900, ReLU 20 6 0, BatchNorm2d 20 6 40, Conv2d 10 4 1810, AvgPool2d 
 def rows(summary: Summary) -> list[tuple[str, tuple[int, ...], int]]:
     """The lines of a table: layer, output shape, parameters."""
     found = re.findall(r"^ *(\S+)-\d+ +\[(.*)\] +([\d,]+)$", summary, re.MULTILINE)
-    return [(kind, tuple(map(int, shape.split(", "))), int(count.replace(",", ""))) for kind, shape, count in found]
+    return [
+        (kind, tuple(map(int, shape.split(", "))), int(count.replace(",", "")))
+        for kind, shape, count in found
+    ]
 
 
 class Twice(nn.Module):
@@ -57,7 +60,9 @@ def test_rows_equal_document_001s_table() -> None:
 def test_a_cell_shows_the_table_itself() -> None:
     summary = summarize(budget_net(), (1, 28, 28))
     assert repr(summary) == str(summary) and "\n" in repr(summary)
-    assert summary.startswith("-" * 64 + "\n        Layer (type)") and "Total params: 9,274" in summary
+    assert (
+        summary.startswith("-" * 64 + "\n        Layer (type)") and "Total params: 9,274" in summary
+    )
     assert "Exact count" not in summary
 
 
@@ -72,7 +77,11 @@ def test_frozen_layers_are_no_miscount() -> None:
     model = first_net()
     model[0].requires_grad_(False)
     summary = summarize(model, (1, 28, 28))
-    assert "Total params: 5,958" in summary and "Non-trainable params: 80" in summary and "Exact count" not in summary
+    assert (
+        "Total params: 5,958" in summary
+        and "Non-trainable params: 80" in summary
+        and "Exact count" not in summary
+    )
 
 
 def test_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,7 +93,10 @@ def test_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_modes_statistics_hooks_and_random_state_stay() -> None:
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten())
     model[1].eval()
-    before, modes = copy.deepcopy(model.state_dict()), [module.training for module in model.modules()]
+    before, modes = (
+        copy.deepcopy(model.state_dict()),
+        [module.training for module in model.modules()],
+    )
     torch.manual_seed(5)
     expected = torch.rand(4)
     torch.manual_seed(5)
@@ -109,13 +121,17 @@ def test_a_model_on_a_gpu_stays_there() -> None:
     assert next(model.parameters()).is_cuda
 
 
-@pytest.mark.parametrize(("shape", "output"), [((3,), (-1, 2)), ([5, 3], (-1, 5, 2)), (torch.Size([3]), (-1, 2))])
+@pytest.mark.parametrize(
+    ("shape", "output"), [((3,), (-1, 2)), ([5, 3], (-1, 5, 2)), (torch.Size([3]), (-1, 2))]
+)
 def test_a_single_layer_has_its_line(shape: tuple[int, ...], output: tuple[int, ...]) -> None:
     summary = summarize(nn.Linear(3, 2), shape)
     assert rows(summary) == [("Linear", output, 8)] and "Exact count" not in summary
 
 
-@pytest.mark.parametrize("shape", [(3, 28, 28), (2, 1, 28, 28), (1, 2, 2), (28, 28), (1, -1, 28), 28, "wide"])
+@pytest.mark.parametrize(
+    "shape", [(3, 28, 28), (2, 1, 28, 28), (1, 2, 2), (28, 28), (1, -1, 28), 28, "wide"]
+)
 def test_a_shape_that_does_not_fit_is_named(shape: object) -> None:
     with pytest.raises(CourseError) as error:
         summarize(budget_net(), shape)

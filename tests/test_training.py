@@ -26,14 +26,21 @@ def split_of(count: int, seed: int = 0) -> ImageSplit:
     images = torch.randint(0, 120, (count, 1, 8, 8), generator=generator, dtype=torch.uint8)
     for quarter in range(4):
         row, column = 4 * (quarter // 2), 4 * (quarter % 2)
-        images[labels == quarter, :, row:row + 4, column:column + 4] += 60
+        images[labels == quarter, :, row : row + 4, column : column + 4] += 60
     return ImageSplit(images, labels, tuple("abcd"), (0.3,), (0.2,))
 
 
 def small_net(seed: int = 0, dropout: float = 0.0) -> nn.Sequential:
     torch.manual_seed(seed)
-    return nn.Sequential(nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(dropout), nn.MaxPool2d(2),
-                         nn.Flatten(), nn.Linear(54, 4))
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 3),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(54, 4),
+    )
 
 
 def sgd(model: nn.Module, rate: float = 0.05) -> torch.optim.SGD:
@@ -42,21 +49,31 @@ def sgd(model: nn.Module, rate: float = 0.05) -> torch.optim.SGD:
 
 def loader_of(count: int, batch_size: int, seed: int = 0) -> DataLoader:
     images, labels = next(iter(Batches(split_of(count), count)))
-    return DataLoader(TensorDataset(images, labels), batch_size, shuffle=True,
-                      generator=torch.Generator().manual_seed(seed))
+    return DataLoader(
+        TensorDataset(images, labels),
+        batch_size,
+        shuffle=True,
+        generator=torch.Generator().manual_seed(seed),
+    )
 
 
 def batches_of(count: int, batch_size: int, seed: int = 0) -> Batches:
-    return Batches(split_of(count), batch_size, shuffle=True, generator=torch.Generator().manual_seed(seed))
+    return Batches(
+        split_of(count), batch_size, shuffle=True, generator=torch.Generator().manual_seed(seed)
+    )
 
 
 def same_state(one: nn.Module, other: nn.Module) -> bool:
-    return all(torch.equal(mine, theirs) for mine, theirs in
-               zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+    return all(
+        torch.equal(mine, theirs)
+        for mine, theirs in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    )
 
 
 def without_times(history: training.History) -> list[dict[str, float]]:
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in history.epochs]
+    return [
+        {name: value for name, value in row.items() if name != "seconds"} for row in history.epochs
+    ]
 
 
 # The loop
@@ -66,10 +83,15 @@ def without_times(history: training.History) -> list[dict[str, float]]:
 def test_an_epoch_equals_a_plain_loop_bit_for_bit(source):
     model, plain = small_net(dropout=0.2), small_net(dropout=0.2)
     optimizer, plain_optimizer = sgd(model), sgd(plain)
-    scheduler, plain_scheduler = (one_cycle(each, 0.1, 2, 4, 1) for each in (optimizer, plain_optimizer))
+    scheduler, plain_scheduler = (
+        one_cycle(each, 0.1, 2, 4, 1) for each in (optimizer, plain_optimizer)
+    )
     torch.manual_seed(1)
-    results = [train_one_epoch(model, batches, optimizer, scheduler=scheduler)
-               for batches in [source(100, 32)] for _ in range(2)]
+    results = [
+        train_one_epoch(model, batches, optimizer, scheduler=scheduler)
+        for batches in [source(100, 32)]
+        for _ in range(2)
+    ]
     torch.manual_seed(1)
     batches, expected = source(100, 32), []
     for _ in range(2):
@@ -100,8 +122,12 @@ def test_the_loss_of_the_recipe_is_the_one_that_is_minimised():
     loss.backward()
     optimizer = sgd(plain)
     optimizer.step()
-    met, _ = train_one_epoch(model, [(images, targets)], sgd(model),
-                             lambda logits, targets: F.cross_entropy(logits, targets, label_smoothing=0.3))
+    met, _ = train_one_epoch(
+        model,
+        [(images, targets)],
+        sgd(model),
+        lambda logits, targets: F.cross_entropy(logits, targets, label_smoothing=0.3),
+    )
     assert same_state(model, plain) and met == pytest.approx(loss.item(), rel=1e-6)
 
 
@@ -117,10 +143,17 @@ def test_metrics_count_every_sample_once_however_the_batches_are_cut(cuts):
     loss = -logits.log_softmax(1)[range(100), targets].mean().item()
     accuracy = 100 * (logits.argmax(1) == targets).double().mean().item()
     batches = list(zip(images.split(cuts), targets.split(cuts), strict=True))
-    assert evaluate(model, batches) == (pytest.approx(loss, rel=1e-5), pytest.approx(accuracy, abs=1e-9))
+    assert evaluate(model, batches) == (
+        pytest.approx(loss, rel=1e-5),
+        pytest.approx(accuracy, abs=1e-9),
+    )
     plain = nn.Sequential(*(layer for layer in model if not isinstance(layer, nn.BatchNorm2d)))
-    still = torch.optim.SGD(plain.parameters(), lr=0.0)  # a net that does not move, alike in both modes
-    assert train_one_epoch(plain, batches, still) == pytest.approx(evaluate(plain, [(images, targets)]), rel=1e-5)
+    still = torch.optim.SGD(
+        plain.parameters(), lr=0.0
+    )  # a net that does not move, alike in both modes
+    assert train_one_epoch(plain, batches, still) == pytest.approx(
+        evaluate(plain, [(images, targets)]), rel=1e-5
+    )
 
 
 def test_evaluate_uses_evaluation_mode_draws_no_gradient_and_changes_nothing():
@@ -135,7 +168,9 @@ def test_evaluate_uses_evaluation_mode_draws_no_gradient_and_changes_nothing():
 
 def test_evaluate_takes_the_loss_it_is_given():
     model, batches = small_net(), Batches(split_of(50), 20)
-    doubled, _ = evaluate(model, batches, lambda logits, targets: 2 * F.cross_entropy(logits, targets))
+    doubled, _ = evaluate(
+        model, batches, lambda logits, targets: 2 * F.cross_entropy(logits, targets)
+    )
     assert doubled == pytest.approx(2 * evaluate(model, batches)[0])
 
 
@@ -158,8 +193,11 @@ def test_evaluate_leaves_every_mode_as_it_was_also_when_it_is_stopped(breaks):
 
 def test_an_empty_loader_is_a_plain_error():
     model = small_net()
-    for measure in (lambda: evaluate(model, []), lambda: train_one_epoch(model, [], sgd(model)),
-                    lambda: fit(model, [], [], 1, sgd(model), show=False)):
+    for measure in (
+        lambda: evaluate(model, []),
+        lambda: train_one_epoch(model, [], sgd(model)),
+        lambda: fit(model, [], [], 1, sgd(model), show=False),
+    ):
         with pytest.raises(CourseError, match="the loader is empty"):
             measure()
 
@@ -183,15 +221,29 @@ def one_parameter(rate: float = 1e-3) -> torch.optim.SGD:
 
 @pytest.mark.parametrize("anneal", ["linear", "cos"])
 @pytest.mark.parametrize("annihilate", [False, True])
-@pytest.mark.parametrize(("epochs", "steps", "peak"), [(24, 98, 5), (15, 30, 3), (2, 7, 1), (19, 11, 0.4), (5, 10, 4.5),
-                                                       (1, 10, 0.3)])
+@pytest.mark.parametrize(
+    ("epochs", "steps", "peak"),
+    [(24, 98, 5), (15, 30, 3), (2, 7, 1), (19, 11, 0.4), (5, 10, 4.5), (1, 10, 0.3)],
+)
 def test_one_cycle_equals_torchs_step_by_step(anneal, annihilate, epochs, steps, peak):
     ours, theirs = one_parameter(), one_parameter()
-    scheduler = one_cycle(ours, 0.4, epochs, steps, peak, min_lr=0.4 / 7, annihilate=annihilate, anneal=anneal)
-    oracle = OneCycleLR(theirs, 0.4, total_steps=epochs * steps, pct_start=peak / epochs, anneal_strategy=anneal,
-                        cycle_momentum=False, div_factor=7, final_div_factor=1e4 if annihilate else 1)
+    scheduler = one_cycle(
+        ours, 0.4, epochs, steps, peak, min_lr=0.4 / 7, annihilate=annihilate, anneal=anneal
+    )
+    oracle = OneCycleLR(
+        theirs,
+        0.4,
+        total_steps=epochs * steps,
+        pct_start=peak / epochs,
+        anneal_strategy=anneal,
+        cycle_momentum=False,
+        div_factor=7,
+        final_div_factor=1e4 if annihilate else 1,
+    )
     total = epochs * steps - 1  # torch's refuses to be stepped past the end
-    assert rates_of(ours, scheduler, total) == pytest.approx(rates_of(theirs, oracle, total), rel=1e-9)
+    assert rates_of(ours, scheduler, total) == pytest.approx(
+        rates_of(theirs, oracle, total), rel=1e-9
+    )
     assert ours.param_groups[0]["lr"] == pytest.approx(theirs.param_groups[0]["lr"], rel=1e-9)
     assert ours.param_groups[0]["momentum"] == 0.9
 
@@ -203,14 +255,16 @@ def test_the_peak_is_the_last_step_of_its_epoch_and_the_ends_are_low(epochs, ste
     assert rates.index(max(rates)) == peak * steps - 1 and max(rates) == 0.4
     assert rates[0] == pytest.approx(0.4 / 25) and rates[-1] == pytest.approx(0.4 / 25)
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.4 / 25)  # and stays there
-    for piece in (rates[:peak * steps], rates[peak * steps - 1:]):
+    for piece in (rates[: peak * steps], rates[peak * steps - 1 :]):
         changes = torch.tensor(piece, dtype=torch.float64).diff()
         torch.testing.assert_close(changes, changes[:1].expand_as(changes))  # a straight line
 
 
 def test_annihilation_ends_ten_thousand_times_below_the_start():
     optimizer = one_parameter()
-    rates = rates_of(optimizer, one_cycle(optimizer, 0.1, 4, 10, 1, min_lr=0.02, annihilate=True), 40)
+    rates = rates_of(
+        optimizer, one_cycle(optimizer, 0.1, 4, 10, 1, min_lr=0.02, annihilate=True), 40
+    )
     assert rates[0] == pytest.approx(0.02) and rates[-1] == pytest.approx(0.02 / 10_000)
 
 
@@ -234,42 +288,79 @@ def test_an_optimizer_with_rate_zero_gets_the_whole_cycle():
     assert max(rates_of(optimizer, one_cycle(optimizer, 0.4, 3, 4, 1), 12)) == 0.4
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    ({"peak_epoch": 0}, r"the peak \(epoch 0\)"), ({"peak_epoch": 3}, r"the peak \(epoch 3\).*3 epochs"),
-    ({"peak_epoch": -1}, "the peak"), ({"min_lr": 0.4}, "min_lr.*0.4"), ({"min_lr": 0.0}, "min_lr"),
-    ({"anneal": "sine"}, "anneal is 'linear' or 'cos', not 'sine'")])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"peak_epoch": 0}, r"the peak \(epoch 0\)"),
+        ({"peak_epoch": 3}, r"the peak \(epoch 3\).*3 epochs"),
+        ({"peak_epoch": -1}, "the peak"),
+        ({"min_lr": 0.4}, "min_lr.*0.4"),
+        ({"min_lr": 0.0}, "min_lr"),
+        ({"anneal": "sine"}, "anneal is 'linear' or 'cos', not 'sine'"),
+    ],
+)
 def test_a_schedule_that_cannot_be_is_refused_and_the_optimizer_left_alone(options, words):
     optimizer = one_parameter()
     with pytest.raises(CourseError, match=words):
-        one_cycle(optimizer, 0.4, **({"epochs": 3, "steps_per_epoch": 10, "peak_epoch": 1} | options))
+        one_cycle(
+            optimizer, 0.4, **({"epochs": 3, "steps_per_epoch": 10, "peak_epoch": 1} | options)
+        )
     assert optimizer.param_groups[0]["lr"] == 1e-3
 
 
 # fit and its history
 
 
-@pytest.mark.parametrize("schedule", [lambda optimizer: one_cycle(optimizer, 0.1, 3, 5, 2),
-                                      lambda optimizer: OneCycleLR(optimizer, 0.1, 15, pct_start=2 / 3)])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lambda optimizer: one_cycle(optimizer, 0.1, 3, 5, 2),
+        lambda optimizer: OneCycleLR(optimizer, 0.1, 15, pct_start=2 / 3),
+    ],
+)
 def test_the_recorded_rate_is_that_of_the_last_step_taken(schedule):
     model = small_net()
     optimizer, taken = sgd(model), []
     optimizer.register_step_pre_hook(lambda *_: taken.append(optimizer.param_groups[0]["lr"]))
-    history = fit(model, batches_of(50, 10), Batches(split_of(20), 20), 3, optimizer, schedule(optimizer), show=False)
+    history = fit(
+        model,
+        batches_of(50, 10),
+        Batches(split_of(20), 20),
+        3,
+        optimizer,
+        schedule(optimizer),
+        show=False,
+    )
     assert [row["learning_rate"] for row in history.epochs] == [taken[4], taken[9], taken[14]]
-    assert history.epochs[1]["learning_rate"] == pytest.approx(0.1) and history.last["learning_rate"] < 0.01
+    assert (
+        history.epochs[1]["learning_rate"] == pytest.approx(0.1)
+        and history.last["learning_rate"] < 0.01
+    )
 
 
 def test_a_scheduler_can_step_once_an_epoch():
     model = small_net()
     optimizer = sgd(model, 0.01)
-    history = fit(model, batches_of(50, 10), Batches(split_of(20), 20), 6, optimizer, StepLR(optimizer, 2, 0.3),
-                  step_every="epoch", show=False)
-    assert [row["learning_rate"] for row in history.epochs] == pytest.approx([0.01, 0.01, 0.003, 0.003, 9e-4, 9e-4])
+    history = fit(
+        model,
+        batches_of(50, 10),
+        Batches(split_of(20), 20),
+        6,
+        optimizer,
+        StepLR(optimizer, 2, 0.3),
+        step_every="epoch",
+        show=False,
+    )
+    assert [row["learning_rate"] for row in history.epochs] == pytest.approx(
+        [0.01, 0.01, 0.003, 0.003, 9e-4, 9e-4]
+    )
 
 
 def test_a_constant_rate_needs_no_scheduler():
     model = small_net()
-    history = fit(model, batches_of(50, 10), Batches(split_of(20), 20), 2, sgd(model, 0.02), show=False)
+    history = fit(
+        model, batches_of(50, 10), Batches(split_of(20), 20), 2, sgd(model, 0.02), show=False
+    )
     assert [row["learning_rate"] for row in history.epochs] == [0.02, 0.02]
 
 
@@ -282,14 +373,31 @@ def test_an_unknown_step_is_refused():
 def test_the_history_holds_what_evaluate_says_and_the_net_learns(capsys):
     model, rows = small_net(), []
     test_batches = Batches(split_of(200, seed=1), 64)
-    history = fit(model, batches_of(400, 32), test_batches, 3, sgd(model), on_epoch=rows.append,
-                  loss_fn=lambda logits, targets: F.cross_entropy(logits, targets, label_smoothing=0.5))
-    assert (history.last["test_loss"], history.last["test_accuracy"]) == evaluate(model, test_batches)
+    history = fit(
+        model,
+        batches_of(400, 32),
+        test_batches,
+        3,
+        sgd(model),
+        on_epoch=rows.append,
+        loss_fn=lambda logits, targets: F.cross_entropy(logits, targets, label_smoothing=0.5),
+    )
+    assert (history.last["test_loss"], history.last["test_accuracy"]) == evaluate(
+        model, test_batches
+    )
     assert history.epochs == rows and [row["epoch"] for row in rows] == [1, 2, 3]
     assert history.last["test_accuracy"] > 90 and history.last["train_accuracy"] > 90
     printed = capsys.readouterr()
-    lines = [line for line in printed.out.replace("\r", "\n").splitlines() if line.startswith("epoch") and "lr" in line]
-    assert len(lines) == 3 and f"{history.last['test_accuracy']:.2f} %" in lines[-1] and not printed.err
+    lines = [
+        line
+        for line in printed.out.replace("\r", "\n").splitlines()
+        if line.startswith("epoch") and "lr" in line
+    ]
+    assert (
+        len(lines) == 3
+        and f"{history.last['test_accuracy']:.2f} %" in lines[-1]
+        and not printed.err
+    )
     fit(model, batches_of(40, 32), test_batches, 1, sgd(model), show=False)
     assert capsys.readouterr() == ("", "")
 
@@ -299,8 +407,16 @@ def test_fit_warns_of_nothing():
     optimizer = sgd(model)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        fit(model, batches_of(50, 10), Batches(split_of(20), 20), 2, optimizer, one_cycle(optimizer, 0.1, 2, 5, 1),
-            average=moving_average(model, 0.9), show=False)
+        fit(
+            model,
+            batches_of(50, 10),
+            Batches(split_of(20), 20),
+            2,
+            optimizer,
+            one_cycle(optimizer, 0.1, 2, 5, 1),
+            average=moving_average(model, 0.9),
+            show=False,
+        )
 
 
 def test_fit_leaves_no_hook_behind():
@@ -322,9 +438,17 @@ def test_the_moving_average_equals_one_written_by_hand():
         F.cross_entropy(model(images), targets).backward()
         optimizer.step()
         average.update_parameters(model)
-        now = {name: value.clone() for name, value in model.state_dict().items() if value.is_floating_point()}
+        now = {
+            name: value.clone()
+            for name, value in model.state_dict().items()
+            if value.is_floating_point()
+        }
         kept = min(decay, (1 + step) / (10 + step))
-        by_hand = {name: by_hand[name] * kept + value * (1 - kept) for name, value in now.items()} if by_hand else now
+        by_hand = (
+            {name: by_hand[name] * kept + value * (1 - kept) for name, value in now.items()}
+            if by_hand
+            else now
+        )
     assert kept > 0.75 and any("running" in name for name in by_hand)
     for name, value in average.module.state_dict().items():
         if value.is_floating_point():
@@ -335,10 +459,16 @@ def test_the_moving_average_equals_one_written_by_hand():
 def test_with_an_average_it_is_the_averaged_model_that_is_measured_and_training_is_the_same():
     model, plain, test_batches = small_net(), small_net(), Batches(split_of(50, seed=1), 50)
     average = moving_average(model, 0.95)
-    history = fit(model, batches_of(100, 10), test_batches, 2, sgd(model), average=average, show=False)
+    history = fit(
+        model, batches_of(100, 10), test_batches, 2, sgd(model), average=average, show=False
+    )
     alone = fit(plain, batches_of(100, 10), test_batches, 2, sgd(plain), show=False)
     assert same_state(model, plain) and history.last["train_loss"] == alone.last["train_loss"]
-    assert history.last["test_loss"] == evaluate(average.module, test_batches)[0] != alone.last["test_loss"]
+    assert (
+        history.last["test_loss"]
+        == evaluate(average.module, test_batches)[0]
+        != alone.last["test_loss"]
+    )
 
 
 # Checkpoints
@@ -348,15 +478,30 @@ class Stopped(Exception):
     """The run is killed here."""
 
 
-def run(epochs: int, checkpoint=None, stop_after: int = 0, source: str = "batches", step_every: str = "batch"):
+def run(
+    epochs: int,
+    checkpoint=None,
+    stop_after: int = 0,
+    source: str = "batches",
+    step_every: str = "batch",
+):
     """A whole run from fresh objects, with everything in it that draws random numbers; the model and its history."""
     model = small_net(seed=3, dropout=0.3)
-    transform = augment.Compose(augment.RandomAffine(10, (0.1, 0.1)), augment.RandomCrop(1), augment.Cutout(2))
-    batches = loader_of(70, 16, seed=5) if source == "loader" else Batches(
-        split_of(70), 16, transform, shuffle=True, generator=torch.Generator().manual_seed(5))
+    transform = augment.Compose(
+        augment.RandomAffine(10, (0.1, 0.1)), augment.RandomCrop(1), augment.Cutout(2)
+    )
+    batches = (
+        loader_of(70, 16, seed=5)
+        if source == "loader"
+        else Batches(
+            split_of(70), 16, transform, shuffle=True, generator=torch.Generator().manual_seed(5)
+        )
+    )
     optimizer, average = sgd(model), moving_average(model, 0.9)
     cycle = step_every == "batch"
-    scheduler = one_cycle(optimizer, 0.1, epochs, len(batches), 2) if cycle else StepLR(optimizer, 1, 0.5)
+    scheduler = (
+        one_cycle(optimizer, 0.1, epochs, len(batches), 2) if cycle else StepLR(optimizer, 1, 0.5)
+    )
 
     def stop(row):
         if row["epoch"] == stop_after:
@@ -364,8 +509,19 @@ def run(epochs: int, checkpoint=None, stop_after: int = 0, source: str = "batche
 
     torch.manual_seed(9)
     try:
-        history = fit(model, batches, Batches(split_of(30, seed=1), 12), epochs, optimizer, scheduler, average=average,
-                      checkpoint=checkpoint, step_every=step_every, show=False, on_epoch=stop)
+        history = fit(
+            model,
+            batches,
+            Batches(split_of(30, seed=1), 12),
+            epochs,
+            optimizer,
+            scheduler,
+            average=average,
+            checkpoint=checkpoint,
+            step_every=step_every,
+            show=False,
+            on_epoch=stop,
+        )
     except Stopped:
         return None
     return model, average, without_times(history)
@@ -374,7 +530,9 @@ def run(epochs: int, checkpoint=None, stop_after: int = 0, source: str = "batche
 @pytest.mark.parametrize("source", ["batches", "loader"])
 @pytest.mark.parametrize("step_every", ["batch", "epoch"])
 @pytest.mark.parametrize("stops", [[1], [2], [3], [1, 2, 3]])
-def test_a_stopped_run_goes_on_to_exactly_the_numbers_of_an_uninterrupted_one(tmp_path, source, step_every, stops):
+def test_a_stopped_run_goes_on_to_exactly_the_numbers_of_an_uninterrupted_one(
+    tmp_path, source, step_every, stops
+):
     model, average, rows = run(4, source=source, step_every=step_every)
     checkpoint = tmp_path / "deep" / "run.checkpoint"
     for stop in stops:
@@ -382,7 +540,9 @@ def test_a_stopped_run_goes_on_to_exactly_the_numbers_of_an_uninterrupted_one(tm
         torch.manual_seed(123)
         torch.rand(7)  # a new process is in another random state
     resumed, resumed_average, resumed_rows = run(4, checkpoint, 0, source, step_every)
-    assert resumed_rows == rows and same_state(resumed, model) and same_state(resumed_average, average)
+    assert (
+        resumed_rows == rows and same_state(resumed, model) and same_state(resumed_average, average)
+    )
     assert len({row["train_loss"] for row in rows}) == 4
 
 
@@ -403,7 +563,15 @@ def spoil(path, kind: str) -> None:
     if kind == "another model":
         model = nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
         path.unlink()
-        fit(model, batches_of(20, 10), batches_of(20, 10), 1, sgd(model), checkpoint=path, show=False)
+        fit(
+            model,
+            batches_of(20, 10),
+            batches_of(20, 10),
+            1,
+            sgd(model),
+            checkpoint=path,
+            show=False,
+        )
     elif kind == "weights alone":
         torch.save(small_net().state_dict(), path)
     elif kind == "a list":
@@ -413,12 +581,29 @@ def spoil(path, kind: str) -> None:
         del state["epochs"]
         torch.save(state, path)
     else:
-        path.write_bytes({"empty": b"", "half": whole[:len(whole) // 2], "all but the end": whole[:-30],
-                          "text": b"not a checkpoint\n" * 20}[kind])
+        path.write_bytes(
+            {
+                "empty": b"",
+                "half": whole[: len(whole) // 2],
+                "all but the end": whole[:-30],
+                "text": b"not a checkpoint\n" * 20,
+            }[kind]
+        )
 
 
-@pytest.mark.parametrize("kind", ["empty", "half", "all but the end", "text", "another model", "weights alone",
-                                  "a list", "no history"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "empty",
+        "half",
+        "all but the end",
+        "text",
+        "another model",
+        "weights alone",
+        "a list",
+        "no history",
+    ],
+)
 def test_a_checkpoint_that_does_not_fit_is_one_line_that_names_the_file(tmp_path, kind):
     path = tmp_path / "run.checkpoint"
     run(3, path, stop_after=1)
@@ -427,11 +612,16 @@ def test_a_checkpoint_that_does_not_fit_is_one_line_that_names_the_file(tmp_path
     with pytest.raises(CourseError) as problem:
         run(3, path)
     assert str(path) in str(problem.value) and "delete it" in str(problem.value)
-    assert len(str(problem.value).splitlines()) == 1 and len(str(problem.value)) < 200 + len(str(path)) + 120
+    assert (
+        len(str(problem.value).splitlines()) == 1
+        and len(str(problem.value)) < 200 + len(str(path)) + 120
+    )
     assert path.read_bytes() == before
 
 
-def test_a_write_that_is_cut_short_leaves_the_last_checkpoint_and_no_other_file(tmp_path, monkeypatch):
+def test_a_write_that_is_cut_short_leaves_the_last_checkpoint_and_no_other_file(
+    tmp_path, monkeypatch
+):
     path, save = tmp_path / "run.checkpoint", torch.save
     run(4, path, stop_after=2)
     before = path.read_bytes()
@@ -444,7 +634,9 @@ def test_a_write_that_is_cut_short_leaves_the_last_checkpoint_and_no_other_file(
     with monkeypatch.context() as patch, pytest.raises(OSError):
         patch.setattr(torch, "save", half)
         run(4, path)
-    assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == ["run.checkpoint"]
+    assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == [
+        "run.checkpoint"
+    ]
     assert run(4, path)[2] == run(4)[2]
 
 
@@ -458,15 +650,30 @@ def test_a_loss_that_is_no_finite_number_stops_the_run_and_the_last_epoch_is_kep
         return F.cross_entropy(logits, targets) * (math.nan if len(calls) == 230 + at else 1)
 
     optimizer = sgd(model)
-    with pytest.raises(CourseError, match=rf"epoch 2/3, step {at}: the loss is nan at a learning rate of 0\.05:"):
-        fit(model, batches_of(230, 1), batches_of(20, 10), 3, optimizer, loss_fn=loss_fn, checkpoint=path, show=False)
+    with pytest.raises(
+        CourseError, match=rf"epoch 2/3, step {at}: the loss is nan at a learning rate of 0\.05:"
+    ):
+        fit(
+            model,
+            batches_of(230, 1),
+            batches_of(20, 10),
+            3,
+            optimizer,
+            loss_fn=loss_fn,
+            checkpoint=path,
+            show=False,
+        )
     kept = torch.load(path)
-    assert len(kept["epochs"]) == 1 and all(value.isfinite().all() for value in kept["model"].values())
+    assert len(kept["epochs"]) == 1 and all(
+        value.isfinite().all() for value in kept["model"].values()
+    )
 
 
 def test_a_rate_far_too_high_is_told():
     model = small_net()
-    with pytest.raises(CourseError, match="step [23]: the loss is (nan|inf) at a learning rate of 1e[+]30"):
+    with pytest.raises(
+        CourseError, match="step [23]: the loss is (nan|inf) at a learning rate of 1e[+]30"
+    ):
         fit(model, batches_of(40, 10), Batches(split_of(20), 20), 2, sgd(model, 1e30), show=False)
 
 
@@ -479,7 +686,9 @@ def test_mixed_precision_equals_a_loop_with_torchs_own_scaler(monkeypatch, half)
     model, plain = small_net(), small_net()
     optimizer, plain_optimizer, seen = sgd(model), sgd(plain), []
     model[0].register_forward_hook(lambda _, __, output: seen.append(output.dtype))
-    result = train_one_epoch(model, batches_of(100, 32), optimizer, scaler=training.loss_scaler(torch.device("cpu")))
+    result = train_one_epoch(
+        model, batches_of(100, 32), optimizer, scaler=training.loss_scaler(torch.device("cpu"))
+    )
     scaler, losses = torch.amp.GradScaler("cpu", init_scale=1024, enabled=half == torch.float16), []
     for images, targets in batches_of(100, 32):
         plain_optimizer.zero_grad()
@@ -497,35 +706,67 @@ def test_float16_gradients_that_overflow_skip_the_step_and_halve_the_scale(monke
     monkeypatch.setattr(training, "half_precision", lambda device: torch.float16)
     model, scaler = small_net(), training.loss_scaler(torch.device("cpu"))
     before, weights = scaler.get_scale(), model[6].weight.detach().clone()
-    train_one_epoch(model, [next(iter(batches_of(20, 10)))], sgd(model), lambda *both: F.cross_entropy(*both) * 1e6,
-                    scaler=scaler)
+    train_one_epoch(
+        model,
+        [next(iter(batches_of(20, 10)))],
+        sgd(model),
+        lambda *both: F.cross_entropy(*both) * 1e6,
+        scaler=scaler,
+    )
     assert before == 1024 and scaler.get_scale() == 512 and torch.equal(model[6].weight, weights)
 
 
-@pytest.mark.parametrize("first, then", [(torch.float16, torch.float16), (torch.bfloat16, torch.float16),
-                                         (torch.float16, torch.bfloat16)])
+@pytest.mark.parametrize(
+    "first, then",
+    [
+        (torch.float16, torch.float16),
+        (torch.bfloat16, torch.float16),
+        (torch.float16, torch.bfloat16),
+    ],
+)
 def test_a_mixed_run_goes_on_also_on_a_device_of_another_kind(monkeypatch, tmp_path, first, then):
     def go(half, epochs, path=None):
         monkeypatch.setattr(training, "half_precision", lambda device: half)
         model = small_net()
-        return fit(model, batches_of(60, 20), batches_of(20, 10), epochs, sgd(model), show=False, mixed=True,
-                   checkpoint=path)
+        return fit(
+            model,
+            batches_of(60, 20),
+            batches_of(20, 10),
+            epochs,
+            sgd(model),
+            show=False,
+            mixed=True,
+            checkpoint=path,
+        )
 
     go(first, 2, tmp_path / "run.checkpoint")
     rows = without_times(go(then, 3, tmp_path / "run.checkpoint"))
-    assert len(rows) == 3 and (first != then or rows[2] == pytest.approx(without_times(go(first, 3))[2], rel=1e-5))
+    assert len(rows) == 3 and (
+        first != then or rows[2] == pytest.approx(without_times(go(first, 3))[2], rel=1e-5)
+    )
 
 
 def test_mixed_precision_is_for_gpus_alone_and_bfloat16_for_hardware_that_has_it(monkeypatch):
-    assert training.half_precision(torch.device("cpu")) is None is training.half_precision(torch.device("mps"))
+    assert (
+        training.half_precision(torch.device("cpu"))
+        is None
+        is training.half_precision(torch.device("mps"))
+    )
     for there, expected in ((True, torch.bfloat16), (False, torch.float16)):
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True, there=there:
-                            there or including_emulation)
+        monkeypatch.setattr(
+            torch.cuda,
+            "is_bf16_supported",
+            lambda including_emulation=True, there=there: there or including_emulation,
+        )
         assert training.half_precision(torch.device("cuda")) == expected
 
 
 def test_on_a_cpu_mixed_precision_changes_no_number():
     mixed, plain = small_net(), small_net()
-    rows = [without_times(fit(model, batches_of(60, 20), batches_of(20, 10), 2, sgd(model), show=False, mixed=on))
-            for model, on in ((mixed, True), (plain, False))]
+    rows = [
+        without_times(
+            fit(model, batches_of(60, 20), batches_of(20, 10), 2, sgd(model), show=False, mixed=on)
+        )
+        for model, on in ((mixed, True), (plain, False))
+    ]
     assert rows[0] == rows[1] and same_state(mixed, plain)

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
@@ -60,8 +60,13 @@ class ImageData:
         return hashlib.sha256(bytes(self.test.labels.tolist())).hexdigest()
 
 
-def load(name: str, root: str | Path | None = None, validation: int = 5000, seed: int = 0,
-         test: bool = True) -> ImageData:
+def load(
+    name: str,
+    root: str | Path | None = None,
+    validation: int = 5000,
+    seed: int = 0,
+    test: bool = True,
+) -> ImageData:
     """MNIST (``"mnist"``) or CIFAR-10 (``"cifar10"``), whole, from the first place that has it.
 
     The places: torchvision's files in ``root`` (``COURSE_DATA`` or ``data/`` unless given), class folders or zips
@@ -75,21 +80,40 @@ def load(name: str, root: str | Path | None = None, validation: int = 5000, seed
     known, folder = KNOWN[name], data_root() if root is None else Path(root).expanduser()
     try:
         source = _find(name, folder, real=root is not None or not smoke())
-        pools = {split: _read(name, source, folder, split) for split in (("train", "test") if test else ("train",))}
+        pools = {
+            split: _read(name, source, folder, split)
+            for split in (("train", "test") if test else ("train",))
+        }
     except OSError as problem:
-        raise DataError(f"{problem.filename or folder} cannot be read ({problem.strerror or problem}): make it "
-                        "readable, or name another folder in COURSE_DATA") from problem
+        raise DataError(
+            f"{problem.filename or folder} cannot be read ({problem.strerror or problem}): make it "
+            "readable, or name another folder in COURSE_DATA"
+        ) from problem
     count = len(pools["train"][1])
     if source.kind == "practice":
         validation = min(validation, count // 4)
     if not isinstance(validation, int) or not 0 <= validation < count:
-        raise DataError(f"validation={validation} of {count:,} training images of {known.title}: give 0 to {count - 1}")
+        raise DataError(
+            f"validation={validation} of {count:,} training images of {known.title}: give 0 to {count - 1}"
+        )
     note = "practice data" if source.kind == "practice" else ""
-    whole = {split: ImageSplit(*pools[split], known.classes, known.mean, known.std, note) for split in pools}
+    whole = {
+        split: ImageSplit(*pools[split], known.classes, known.mean, known.std, note)
+        for split in pools
+    }
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     chosen = torch.isin(torch.arange(count), order[:validation])
     train, held_out, none = (whole["train"].subset(part) for part in (~chosen, chosen, slice(0)))
-    return ImageData(name, source.kind, known.classes, known.mean, known.std, train, held_out, whole.get("test", none))
+    return ImageData(
+        name,
+        source.kind,
+        known.classes,
+        known.mean,
+        known.std,
+        train,
+        held_out,
+        whole.get("test", none),
+    )
 
 
 def _find(name: str, folder: Path, real: bool) -> Source:
@@ -99,13 +123,22 @@ def _find(name: str, folder: Path, real: bool) -> Source:
         if source := source or (None if smoke() else download(name, folder)):
             return source
     title, sizes = KNOWN[name].title, SMOKE_SIZES if smoke() else PRACTICE_SIZES
-    print(f"PRACTICE DATA: drawn {practice.TITLES[name]} stand in for {title}; results say nothing about {title}.")
-    return Source("practice", [], lambda split: practice.draw(name, sizes[split], seed=list(sizes).index(split)))
+    print(
+        f"PRACTICE DATA: drawn {practice.TITLES[name]} stand in for {title}; results say nothing about {title}."
+    )
+    return Source(
+        "practice",
+        [],
+        lambda split: practice.draw(name, sizes[split], seed=list(sizes).index(split)),
+    )
 
 
 def _in_fixed_order(images: torch.Tensor, labels: torch.Tensor) -> Pool:
     """A pool sorted by the SHA-1 of every image's pixels (C, H, W), equal images by label."""
-    keys = [(hashlib.sha1(image).digest(), label) for image, label in zip(images.numpy(), labels.tolist())]
+    keys = [
+        (hashlib.sha1(image).digest(), label)
+        for image, label in zip(images.numpy(), labels.tolist())
+    ]
     order = torch.tensor(sorted(range(len(keys)), key=keys.__getitem__))
     return images[order], labels[order]
 
@@ -114,10 +147,15 @@ def _read(name: str, source: Source, root: Path, split: str) -> Pool:
     """One split in the fixed order, from the cache that bears the fingerprint of its source, or read and cached."""
     if not source.files:  # drawn, which takes a second or two
         return _in_fixed_order(*source.read(split))
-    stats = [(path.parent.name, path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in source.files]
+    stats = [
+        (path.parent.name, path.name, path.stat().st_size, path.stat().st_mtime_ns)
+        for path in source.files
+    ]
     file = f"{name}-{split}-{hashlib.sha256(repr(stats).encode()).hexdigest()[:12]}.pt"
     for folder in (root, ROOT / "data"):
-        with contextlib.suppress(Exception):  # a damaged cache can raise anything; reading the source is always safe
+        with contextlib.suppress(
+            Exception
+        ):  # a damaged cache can raise anything; reading the source is always safe
             images, labels = torch.load(folder / file, weights_only=True)
             if images.dtype == torch.uint8 and images.shape == (len(labels), *KNOWN[name].shape):
                 return images, labels
@@ -128,7 +166,9 @@ def _read(name: str, source: Source, root: Path, split: str) -> Pool:
         with replacing(folder / file) as temporary, open(temporary, "wb") as opened:
             torch.save(list(pool), opened)
     except (OSError, RuntimeError):  # torch wraps a failed write into a RuntimeError
-        print(f"{file} could not be cached (no space, or no right to write); the next load decodes again.")
+        print(
+            f"{file} could not be cached (no space, or no right to write); the next load decodes again."
+        )
     return pool
 
 
@@ -140,25 +180,42 @@ class Batches:
     CPU, by default with torch's initial seed. Raises DataError for ``batch_size`` < 1 and for an empty split.
     """
 
-    def __init__(self, split: ImageSplit, batch_size: int, augment: Callable[..., torch.Tensor] | None = None,
-                 shuffle: bool = False, device: torch.device | str | None = None,
-                 generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self,
+        split: ImageSplit,
+        batch_size: int,
+        augment: Callable[..., torch.Tensor] | None = None,
+        shuffle: bool = False,
+        device: torch.device | str | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
         if not isinstance(batch_size, int) or batch_size < 1:
             raise DataError(f"batch_size={batch_size!r}: give a whole number of at least 1")
         if not len(split):
-            raise DataError("the split holds no images: load it with validation > 0, or batch another split")
-        self.split, self.batch_size, self.augment, self.shuffle = split, batch_size, augment, shuffle
+            raise DataError(
+                "the split holds no images: load it with validation > 0, or batch another split"
+            )
+        self.split, self.batch_size, self.augment, self.shuffle = (
+            split,
+            batch_size,
+            augment,
+            shuffle,
+        )
         self.device = torch.device(device or "cpu")
         self.generator = generator or torch.Generator().manual_seed(torch.initial_seed())
         self._images, self._labels = split.images.to(self.device), split.labels.to(self.device)
-        self._mean, self._std = torch.tensor([split.mean, split.std], device=self.device).view(2, -1, 1, 1)
+        self._mean, self._std = torch.tensor([split.mean, split.std], device=self.device).view(
+            2, -1, 1, 1
+        )
 
     def __len__(self) -> int:
         return -(-len(self.split) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         count = len(self.split)
-        order = torch.randperm(count, generator=self.generator) if self.shuffle else torch.arange(count)
+        order = (
+            torch.randperm(count, generator=self.generator) if self.shuffle else torch.arange(count)
+        )
         for indices in order.to(self.device).split(self.batch_size):
             images = self._images[indices] / 255
             if self.augment is not None:

@@ -3,7 +3,7 @@
 import math
 from functools import cache
 from pathlib import Path
-from typing import Callable
+from collections.abc import Callable
 
 import torch
 from torch.nn import functional as F
@@ -31,11 +31,15 @@ def draw(name: str, count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(10, (count,), generator=generator)
     paint = {"mnist": _digits, "cifar10": _shapes}[name]
-    images = [paint(chunk, generator).mul(255).round().to(torch.uint8) for chunk in labels.split(CHUNK)]
+    images = [
+        paint(chunk, generator).mul(255).round().to(torch.uint8) for chunk in labels.split(CHUNK)
+    ]
     return torch.cat(images), labels
 
 
-def _uniform(count: int, generator: torch.Generator, *ranges: tuple[float, float]) -> list[torch.Tensor]:
+def _uniform(
+    count: int, generator: torch.Generator, *ranges: tuple[float, float]
+) -> list[torch.Tensor]:
     return [torch.rand(count, generator=generator) * (high - low) + low for low, high in ranges]
 
 
@@ -53,14 +57,25 @@ def _glyphs() -> torch.Tensor:
 
     def glyph(font: str, stroke: int, digit: int) -> torch.Tensor:
         image, centred = Image.new("L", (SIDE, SIDE)), Image.new("L", (SIDE, SIDE))
-        face = ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", f"{font}.ttf")), 44)
-        ImageDraw.Draw(image).text((SIDE / 2, SIDE / 2), str(digit), 255, face, anchor="mm", stroke_width=stroke)
+        face = ImageFont.truetype(
+            str(Path(matplotlib.get_data_path(), "fonts", "ttf", f"{font}.ttf")), 44
+        )
+        ImageDraw.Draw(image).text(
+            (SIDE / 2, SIDE / 2), str(digit), 255, face, anchor="mm", stroke_width=stroke
+        )
         ink = image.crop(image.getbbox())
         centred.paste(ink, ((SIDE - ink.width) // 2, (SIDE - ink.height) // 2))
-        return torch.frombuffer(bytearray(centred.tobytes()), dtype=torch.uint8).view(SIDE, SIDE) / 255
+        return (
+            torch.frombuffer(bytearray(centred.tobytes()), dtype=torch.uint8).view(SIDE, SIDE) / 255
+        )
 
-    return torch.stack([torch.stack([glyph(font, stroke, digit) for digit in range(10)])
-                        for font in FONTS for stroke in (0, 1)])
+    return torch.stack(
+        [
+            torch.stack([glyph(font, stroke, digit) for digit in range(10)])
+            for font in FONTS
+            for stroke in (0, 1)
+        ]
+    )
 
 
 def _digits(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -68,11 +83,31 @@ def _digits(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     count, glyphs = len(labels), _glyphs()
     faces = torch.randint(len(glyphs), (count,), generator=generator)
     turn, slant, wide, tall, right, down = _uniform(
-        count, generator, (-0.28, 0.28), (-0.3, 0.3), (0.75, 1.2), (0.75, 1.05), (-0.12, 0.12), (-0.12, 0.12))
+        count,
+        generator,
+        (-0.28, 0.28),
+        (-0.3, 0.3),
+        (0.75, 1.2),
+        (0.75, 1.05),
+        (-0.12, 0.12),
+        (-0.12, 0.12),
+    )
     cos, sin = turn.cos(), turn.sin()
-    grid = _grid([wide * cos, wide * (slant * cos - sin), right, tall * sin, tall * (slant * sin + cos), down], SIDE)
+    grid = _grid(
+        [
+            wide * cos,
+            wide * (slant * cos - sin),
+            right,
+            tall * sin,
+            tall * (slant * sin + cos),
+            down,
+        ],
+        SIDE,
+    )
     waves = torch.randn(count, 2, 5, 5, generator=generator) * 0.06
-    waves = F.interpolate(waves, size=(SIDE, SIDE), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+    waves = F.interpolate(waves, size=(SIDE, SIDE), mode="bicubic", align_corners=True).permute(
+        0, 2, 3, 1
+    )
     images = F.grid_sample(glyphs[faces, labels].unsqueeze(1), grid + waves, align_corners=False)
     return F.avg_pool2d(images, 2) * _uniform(count, generator, (0.75, 1.0))[0].view(-1, 1, 1, 1)
 
@@ -87,13 +122,18 @@ SHAPES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "disc": lambda x, y: x.hypot(y) < 0.85,
     "ring": lambda x, y: (x.hypot(y) < 1.0) & (x.hypot(y) > 0.6),
     "square": lambda x, y: torch.maximum(x.abs(), y.abs()) < 0.75,
-    "frame": lambda x, y: (torch.maximum(x.abs(), y.abs()) < 0.85) & (torch.maximum(x.abs(), y.abs()) > 0.5),
+    "frame": lambda x, y: (
+        (torch.maximum(x.abs(), y.abs()) < 0.85) & (torch.maximum(x.abs(), y.abs()) > 0.5)
+    ),
     "triangle": lambda x, y: _half_planes(x, y, 3, 0.5) == 3,
     "star": lambda x, y: _half_planes(x, y, 5, 0.33) >= 4,
-    "cross": lambda x, y: (torch.minimum(x.abs(), y.abs()) < 0.25) & (torch.maximum(x.abs(), y.abs()) < 0.95),
+    "cross": lambda x, y: (
+        (torch.minimum(x.abs(), y.abs()) < 0.25) & (torch.maximum(x.abs(), y.abs()) < 0.95)
+    ),
     "crescent": lambda x, y: (x.hypot(y) < 1.0) & ((x - 0.5).hypot(y) > 0.8),
     "bar": lambda x, y: (x.abs() < 0.25) & (y.abs() < 1.0),
-    "corner": lambda x, y: (torch.maximum(x.abs(), y.abs()) < 0.75) & (torch.minimum(x, y) < -0.2)}
+    "corner": lambda x, y: (torch.maximum(x.abs(), y.abs()) < 0.75) & (torch.minimum(x, y) < -0.2),
+}
 
 
 def _shapes(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -102,7 +142,9 @@ def _shapes(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     Neither colour, 0.35 to 0.7 apart in every channel, is drawn with regard to the kind, so it says nothing about it.
     """
     count = len(labels)
-    turn, size, right, down = _uniform(count, generator, (0, 2 * math.pi), (0.4, 0.75), (-0.25, 0.25), (-0.25, 0.25))
+    turn, size, right, down = _uniform(
+        count, generator, (0, 2 * math.pi), (0.4, 0.75), (-0.25, 0.25), (-0.25, 0.25)
+    )
     matrix = [turn.cos(), -turn.sin(), right, turn.sin(), turn.cos(), down]
     x, y = _grid([value / size for value in matrix], 64).unbind(-1)
     inside = torch.empty(count, 1, 64, 64)

@@ -7,13 +7,16 @@ import socket
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import NamedTuple
+from collections.abc import Callable
 
 import torch
 
 from helpers.data.known import KNOWN, DataError
 
-Pool = tuple[torch.Tensor, torch.Tensor]  # images uint8 [N, C, H, W] and labels int64 [N] of a split, train or test
+Pool = tuple[
+    torch.Tensor, torch.Tensor
+]  # images uint8 [N, C, H, W] and labels int64 [N] of a split, train or test
 
 
 class Source(NamedTuple):
@@ -25,12 +28,18 @@ class Source(NamedTuple):
 
 
 def _damaged(path: Path | zipfile.Path, what: str) -> DataError:
-    return DataError(f"{path} {what}: put a good copy there, or move the whole data set away to have it downloaded")
+    return DataError(
+        f"{path} {what}: put a good copy there, or move the whole data set away to have it downloaded"
+    )
 
 
 def _all_there(paths: list[Path]) -> bool:
     """Whether these are there; False where none is. Raises DataError where only some are."""
-    missing = [path for path in paths if not path.parent.exists() or path.name not in os.listdir(path.parent)]
+    missing = [
+        path
+        for path in paths
+        if not path.parent.exists() or path.name not in os.listdir(path.parent)
+    ]
     if missing and len(missing) < len(paths):
         raise _damaged(missing[0], "is missing")
     return not missing
@@ -39,17 +48,28 @@ def _all_there(paths: list[Path]) -> bool:
 def torchvision_folder(name: str, root: Path, kind: str = "torchvision") -> Source | None:
     """The data set as torchvision lays it out: ``MNIST/raw/*-ubyte`` or ``cifar-10-batches-py/``."""
     files = [root / KNOWN[name].folder / file for file in KNOWN[name].md5]
-    return Source(kind, files, lambda split: _read_files(name, root, files, split)) if _all_there(files) else None
+    return (
+        Source(kind, files, lambda split: _read_files(name, root, files, split))
+        if _all_there(files)
+        else None
+    )
 
 
 def _read_files(name: str, root: Path, files: list[Path], split: str) -> Pool:
     """One split, read by torchvision once the md5 sums show that its files are the published ones."""
     from torchvision import datasets
 
-    other = {"train": "t10k", "test": "train"}[split]  # how MNIST's other files begin; CIFAR-10's are all needed
+    other = {"train": "t10k", "test": "train"}[
+        split
+    ]  # how MNIST's other files begin; CIFAR-10's are all needed
     for file in files:
-        if not file.name.startswith(other) and not datasets.utils.check_integrity(file, KNOWN[name].md5[file.name]):
-            raise _damaged(file, f"is corrupted (its {file.stat().st_size:,} bytes have not the published md5 sum)")
+        if not file.name.startswith(other) and not datasets.utils.check_integrity(
+            file, KNOWN[name].md5[file.name]
+        ):
+            raise _damaged(
+                file,
+                f"is corrupted (its {file.stat().st_size:,} bytes have not the published md5 sum)",
+            )
     held = getattr(datasets, KNOWN[name].reader)(root, train=split == "train")
     images = torch.as_tensor(held.data)
     images = images.unsqueeze(1) if images.dim() == 3 else images.permute(0, 3, 1, 2).contiguous()
@@ -61,8 +81,14 @@ def class_folders(name: str, root: Path) -> Source | None:
     for layout in ("{}/{}", "{}-{}.zip"):
         places = {split: root / layout.format(name, split) for split in ("train", "test")}
         if _all_there([*places.values()]):
-            files = [file for place in places.values() for file in [place, *sorted(place.glob("*/*"))]]
-            return Source("folder", files, lambda split, places=places: _read_images(name, split, places[split]))
+            files = [
+                file for place in places.values() for file in [place, *sorted(place.glob("*/*"))]
+            ]
+            return Source(
+                "folder",
+                files,
+                lambda split, places=places: _read_images(name, split, places[split]),
+            )
     return None
 
 
@@ -75,13 +101,24 @@ def _read_images(name: str, split: str, place: Path) -> Pool:
         folder = zipfile.Path(place, f"{name}/{split}/") if place.suffix == ".zip" else place
     except zipfile.BadZipFile as problem:
         raise _damaged(place, f"cannot be unpacked ({problem})") from problem
-    files = [file for below in folder.iterdir() if below.is_dir() for file in below.iterdir()
-             if file.name.lower().endswith((".png", ".webp", ".jpg", ".jpeg")) and not file.name.startswith(".")]
+    files = [
+        file
+        for below in folder.iterdir()
+        if below.is_dir()
+        for file in below.iterdir()
+        if file.name.lower().endswith((".png", ".webp", ".jpg", ".jpeg"))
+        and not file.name.startswith(".")
+    ]
     found = [file.parent.name for file in files]
     for wrong in sorted(set(classes) ^ set(found)):
         what = "holds no images" if wrong in classes else "is no class"
-        raise DataError(f"{folder / wrong} {what}: the folders of png, webp or jpg files are {', '.join(classes)}")
-    images = [_decode(file, KNOWN[name].shape) for file in tqdm(files, desc=f"decoding {place.name}", leave=False)]
+        raise DataError(
+            f"{folder / wrong} {what}: the folders of png, webp or jpg files are {', '.join(classes)}"
+        )
+    images = [
+        _decode(file, KNOWN[name].shape)
+        for file in tqdm(files, desc=f"decoding {place.name}", leave=False)
+    ]
     return torch.stack(images), torch.tensor([classes.index(kind) for kind in found])
 
 
@@ -109,12 +146,17 @@ def download(name: str, root: Path) -> Source | None:
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix=".download-") as fresh:
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            with (
+                contextlib.redirect_stdout(io.StringIO()),
+                contextlib.redirect_stderr(io.StringIO()),
+            ):
                 getattr(datasets, KNOWN[name].reader)(fresh, download=True)
             (root / folder).mkdir(parents=True, exist_ok=True)
             for file in KNOWN[name].md5:
                 os.replace(Path(fresh) / folder / file, root / folder / file)
-    except Exception as problem:  # a network fails in too many ways to list; practice data follows, and says so
+    except (
+        Exception
+    ) as problem:  # a network fails in too many ways to list; practice data follows, and says so
         print(f"{title} could not be downloaded ({type(problem).__name__}).")
     finally:
         socket.setdefaulttimeout(before)

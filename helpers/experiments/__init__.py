@@ -3,7 +3,7 @@
 import json
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Sequence
+from collections.abc import Sequence
 
 from helpers import environment, models
 from helpers.data import ImageData
@@ -43,28 +43,49 @@ def assemble(recipe: Recipe, data: ImageData, trained: dict[int, Trained]) -> Re
     """The record of runs by seed; logits (float16) and the first seed's weights for a headline net alone."""
     import numpy
 
-    runs = [{"seed": seed, "seconds": round(sum(row["seconds"] for row in history.epochs), 1),
-             "epochs": [{key: round(value, 6) for key, value in row.items()} for row in history.epochs]}
-            for seed, (_, history) in trained.items()]
-    logits = numpy.stack([predict(model, data.test, MEASURED).logits.numpy() for model, _ in trained.values()])
+    runs = [
+        {
+            "seed": seed,
+            "seconds": round(sum(row["seconds"] for row in history.epochs), 1),
+            "epochs": [
+                {key: round(value, 6) for key, value in row.items()} for row in history.epochs
+            ],
+        }
+        for seed, (_, history) in trained.items()
+    ]
+    logits = numpy.stack(
+        [predict(model, data.test, MEASURED).logits.numpy() for model, _ in trained.values()]
+    )
     arrays = {"predictions": logits.argmax(2).astype("uint8")}
     if recipe.headline:
         weights = next(iter(trained.values()))[0].state_dict()
         small = sum(value.nbytes for value in weights.values()) <= WEIGHTS_LIMIT
         arrays |= {"logits": logits.astype("float16")}
-        arrays |= {f"weights/{name}": value.numpy(force=True) for name, value in weights.items() if small}
-    record = {"name": recipe.name, "recipe": recipe.hyperparameters(),
-              "parameters": models.count_parameters(recipe.build_model()), "train_images": len(data.train),
-              "data": {"name": data.name, "source": data.source, "digest": data.digest},
-              "environment": environment.machine(), "commit": commit(),
-              "recorded": datetime.now(timezone.utc).isoformat(timespec="seconds"), "runs": runs}
+        arrays |= {
+            f"weights/{name}": value.numpy(force=True) for name, value in weights.items() if small
+        }
+    record = {
+        "name": recipe.name,
+        "recipe": recipe.hyperparameters(),
+        "parameters": models.count_parameters(recipe.build_model()),
+        "train_images": len(data.train),
+        "data": {"name": data.name, "source": data.source, "digest": data.digest},
+        "environment": environment.machine(),
+        "commit": commit(),
+        "recorded": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "runs": runs,
+    }
     return Result(record, arrays)
 
 
 def show_or_train(name: str, data: ImageData) -> Result:
     """A notebook's headline: the recorded runs; or one trained on a GPU, with COURSE_TRAIN=1, or on practice data."""
     recipe = find(name)
-    if data.source != "practice" and not environment.train_live() and environment.pick_device().type == "cpu":
+    if (
+        data.source != "practice"
+        and not environment.train_live()
+        and environment.pick_device().type == "cpu"
+    ):
         result = load_result(name)
         print(f"{result.provenance}: {result.command}")
         return result
@@ -79,7 +100,10 @@ def load_result(name: str, folder: Path | None = None, recipe: Recipe | None = N
     """
     import numpy
 
-    recipe, path = recipe or EXPERIMENTS.get(name), (folder or NOTEBOOKS / "results") / f"{name}.json"
+    recipe, path = (
+        recipe or EXPERIMENTS.get(name),
+        (folder or NOTEBOOKS / "results") / f"{name}.json",
+    )
     command = f"python -m helpers experiment {name}"
     if not path.exists():
         missing = CourseError(f"{path.name} is not recorded yet: {command}")
@@ -88,10 +112,16 @@ def load_result(name: str, folder: Path | None = None, recipe: Recipe | None = N
         with numpy.load(path.with_suffix(".npz")) as stored:
             result = Result(json.loads(path.read_text(encoding="utf-8")), dict(stored))
         whole = len(result.record["runs"]) == len(result.arrays["predictions"])
-        same = recipe is None or Recipe.completed(result.record["recipe"]) == recipe.hyperparameters()
+        same = (
+            recipe is None or Recipe.completed(result.record["recipe"]) == recipe.hyperparameters()
+        )
     except Exception:  # a damaged archive can raise anything
         whole = same = False
     if not (whole and same):
-        what = "of another recipe than helpers/recipes.py has" if whole else "damaged, or not of one piece with its npz"
+        what = (
+            "of another recipe than helpers/recipes.py has"
+            if whole
+            else "damaged, or not of one piece with its npz"
+        )
         raise CourseError(f"the record {path.name} is {what}: {command} --fresh")
     return result

@@ -21,5 +21,7 @@ def find(name: str) -> Recipe:
 
 def quick(recipe: Recipe, epochs: int) -> Recipe:
     """The recipe over few epochs, for practice data; of ResNet-9 a sixteenth of the channels."""
-    narrow = recipe.model_options | {"width": 4} if recipe.model == "ResNet9" else recipe.model_options
+    narrow = (
+        recipe.model_options | {"width": 4} if recipe.model == "ResNet9" else recipe.model_options
+    )
     return replace(recipe.shortened(epochs), model_options=narrow)

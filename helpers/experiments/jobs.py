@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 from tqdm import tqdm
@@ -38,17 +38,30 @@ class Job:
     def train(self, data: ImageData, on_epoch: OnEpoch | None = None) -> Trained:
         """Train, going on from the last finished epoch: where all are finished, only their outcome is read."""
         torch.set_num_threads(self.threads)
-        trained = train(self.recipe, self.seed, data.train, data.validation if self.searching else data.test,
-                        self.folder / f"seed-{self.seed}.checkpoint", show=False, on_epoch=on_epoch)
-        for left in self.folder.glob(f".seed-{self.seed}.*.tmp"):  # of processes killed while they wrote
+        trained = train(
+            self.recipe,
+            self.seed,
+            data.train,
+            data.validation if self.searching else data.test,
+            self.folder / f"seed-{self.seed}.checkpoint",
+            show=False,
+            on_epoch=on_epoch,
+        )
+        for left in self.folder.glob(
+            f".seed-{self.seed}.*.tmp"
+        ):  # of processes killed while they wrote
             left.unlink(missing_ok=True)
         return trained
 
 
 def _work(job: Job, messages: Connection) -> None:
     """The body of a worker process, which ends when its parent does: send a row an epoch, and None or an error."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends its workers
-    tqdm.set_lock(threading.RLock())  # its own is a semaphore, of which a worker that is ended leaves a warning
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the parent too, which ends its workers
+    tqdm.set_lock(
+        threading.RLock()
+    )  # its own is a semaphore, of which a worker that is ended leaves a warning
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
     sys.stdout = open(os.devnull, "w")
@@ -81,7 +94,9 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> None:
                 if isinstance(message, str):
                     raise CourseError(f"{name}: {message}")
                 if message:
-                    bar.write(f"{name}: {training.line(message, job.recipe.epochs)}", file=sys.stdout)
+                    bar.write(
+                        f"{name}: {training.line(message, job.recipe.epochs)}", file=sys.stdout
+                    )
                     bar.update()
                 else:
                     del active[reader]
@@ -93,7 +108,9 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> None:
         bar.close()
 
 
-def plan(recipes: Sequence[Recipe], seeds: Sequence[int], workers: int | None, digest: str) -> tuple[list[Job], int]:
+def plan(
+    recipes: Sequence[Recipe], seeds: Sequence[int], workers: int | None, digest: str
+) -> tuple[list[Job], int]:
     """The jobs and the number of workers; with a ``digest`` of test labels for an experiment, without for a search.
 
     A folder is named after all that its numbers depend on (of an experiment also the code), so that none is mixed up.
@@ -101,15 +118,23 @@ def plan(recipes: Sequence[Recipe], seeds: Sequence[int], workers: int | None, d
     if not seeds or (workers is not None and workers < 1):
         raise CourseError(f"--seeds {len(seeds)} --jobs {workers}: give at least 1 for each")
     device = environment.pick_device().type
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processors = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     workers = workers or (min(len(seeds) * len(recipes), processors) if device == "cpu" else 1)
     threads = max(1, processors // workers)
     parts = (augment, small, residual, resnet9, training, Batches, Recipe, train) if digest else ()
     code = "".join(map(inspect.getsource, parts))
 
     def folder(recipe: Recipe) -> Path:
-        key = json.dumps([recipe.hyperparameters(), digest + code, threads, device, torch.__version__])
+        key = json.dumps(
+            [recipe.hyperparameters(), digest + code, threads, device, torch.__version__]
+        )
         name = f"{re.sub('[^a-z0-9]+', '-', recipe.name)}-{hashlib.sha256(key.encode()).hexdigest()[:10]}"
         return runs_root() / ("experiments" if digest else "search") / name
 
-    return [Job(recipe, seed, folder(recipe), threads, not digest) for recipe in recipes for seed in seeds], workers
+    return [
+        Job(recipe, seed, folder(recipe), threads, not digest)
+        for recipe in recipes
+        for seed in seeds
+    ], workers

@@ -27,7 +27,11 @@ class Claim:
     last_epochs: int = 1
 
     def __str__(self) -> str:
-        where = f"each of the last {self.last_epochs} epochs" if self.last_epochs > 1 else "the last epoch"
+        where = (
+            f"each of the last {self.last_epochs} epochs"
+            if self.last_epochs > 1
+            else "the last epoch"
+        )
         return f"≤ {self.max_parameters:,} parameters, ≤ {self.max_epochs} epochs, ≥ {self.accuracy} % in {where}"
 
 
@@ -83,12 +87,18 @@ class Recipe:
     @classmethod
     def restored(cls, kept: dict[str, Any]) -> Recipe:
         """The recipe that a record kept."""
-        return cls(**cls.completed(kept) | {"augment": tuple((name, arguments) for name, arguments in kept["augment"])})
+        return cls(
+            **cls.completed(kept)
+            | {"augment": tuple((name, arguments) for name, arguments in kept["augment"])}
+        )
 
     def trains_as(self, other: Recipe) -> bool:
         """Whether both train the same net step by step, and differ at most in what is measured of it."""
+
         def trained(recipe: Recipe) -> dict[str, Any]:
-            options = {name: value for name, value in recipe.model_options.items() if name != "mirror"}
+            options = {
+                name: value for name, value in recipe.model_options.items() if name != "mirror"
+            }
             return recipe.hyperparameters() | {"name": "", "average": 0.0, "model_options": options}
 
         return trained(self) == trained(other)
@@ -102,33 +112,57 @@ class Recipe:
         """The network, its convolutions in channels-last order: the numbers are the same, the CPU is faster."""
         networks = vars(small) | vars(residual) | vars(resnet9)
         if self.model not in networks:
-            raise unknown("model", self.model, [name for name in networks if name.lower().endswith("net")])
+            raise unknown(
+                "model", self.model, [name for name in networks if name.lower().endswith("net")]
+            )
         return networks[self.model](**self.model_options).to(memory_format=torch.channels_last)
 
     def build_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """Stochastic gradient descent with momentum, Nesterov's unless the recipe says otherwise; or AdamW."""
         groups: Any = model.parameters()
         if not self.decay_all:
-            groups = [{"params": [each for each in model.parameters() if each.dim() > 1]},
-                      {"params": [each for each in model.parameters() if each.dim() < 2], "weight_decay": 0.0}]
+            groups = [
+                {"params": [each for each in model.parameters() if each.dim() > 1]},
+                {
+                    "params": [each for each in model.parameters() if each.dim() < 2],
+                    "weight_decay": 0.0,
+                },
+            ]
         if self.optimizer == "adamw":
-            return torch.optim.AdamW(groups, lr=self.learning_rate, betas=(self.momentum, 0.999),
-                                     weight_decay=self.weight_decay)
+            return torch.optim.AdamW(
+                groups,
+                lr=self.learning_rate,
+                betas=(self.momentum, 0.999),
+                weight_decay=self.weight_decay,
+            )
         if self.optimizer != "sgd":
             raise unknown("optimizer", self.optimizer, ["sgd", "adamw"])
-        return torch.optim.SGD(groups, lr=self.learning_rate, momentum=self.momentum,
-                               nesterov=self.nesterov, weight_decay=self.weight_decay)
+        return torch.optim.SGD(
+            groups,
+            lr=self.learning_rate,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+        )
 
     def build_scheduler(self, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Any:
         """The schedule, to be stepped after every batch; None for a constant rate."""
         if self.schedule == "constant":
             return None
         if self.schedule == "step":
-            return torch.optim.lr_scheduler.StepLR(optimizer, self.step_size * steps_per_epoch, self.gamma)
+            return torch.optim.lr_scheduler.StepLR(
+                optimizer, self.step_size * steps_per_epoch, self.gamma
+            )
         if self.schedule != "one_cycle":
             raise unknown("schedule", self.schedule, ["one_cycle", "step", "constant"])
-        return training.one_cycle(optimizer, self.learning_rate, self.epochs, steps_per_epoch, self.peak_epoch,
-                                  annihilate=self.annihilate)
+        return training.one_cycle(
+            optimizer,
+            self.learning_rate,
+            self.epochs,
+            steps_per_epoch,
+            self.peak_epoch,
+            annihilate=self.annihilate,
+        )
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Cross-entropy, with the recipe's label smoothing."""

@@ -8,7 +8,8 @@ import statistics
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
+from collections.abc import Sequence
 
 from helpers.data import ImageData
 from helpers.environment import NOTEBOOKS, ROOT, CourseError, replacing, runs_root, smoke
@@ -60,7 +61,9 @@ class Result:
     @property
     def command(self) -> str:
         """The command that makes this record."""
-        return f"python -m helpers experiment {self.record['name']} --seeds {len(self.record['runs'])}"
+        return (
+            f"python -m helpers experiment {self.record['name']} --seeds {len(self.record['runs'])}"
+        )
 
     @property
     def provenance(self) -> str:
@@ -68,20 +71,26 @@ class Result:
         made, on = self.record, self.record["environment"]
         commits = [each["commit"] for each in (made, *made["runs"]) if "commit" in each]
         commits = dict.fromkeys(commit[:7] + "+" * commit.endswith("+") for commit in commits)
-        return (f"recorded {made['recorded'][:10]}, {on['device']} ({on['device_name']}, {on['threads']} "
-                f"thread{'s' * (on['threads'] > 1)}), torch {on['torch']}, commit {', '.join(commits)}")
+        return (
+            f"recorded {made['recorded'][:10]}, {on['device']} ({on['device_name']}, {on['threads']} "
+            f"thread{'s' * (on['threads'] > 1)}), torch {on['torch']}, commit {', '.join(commits)}"
+        )
 
     def predictions(self, data: ImageData, run: int = 0) -> Predictions:
         """The recorded predictions of one run. Raises ``CourseError`` where ``data`` has other test images."""
         if data.digest != self.record["data"]["digest"]:
-            raise CourseError(f"the record {self.record['name']} belongs to other test images than these ({data.name}, "
-                              f"{data.source}): fetch them with python -m helpers data, or train with COURSE_TRAIN=1")
+            raise CourseError(
+                f"the record {self.record['name']} belongs to other test images than these ({data.name}, "
+                f"{data.source}): fetch them with python -m helpers data, or train with COURSE_TRAIN=1"
+            )
         logits = self.arrays["logits"][run] if "logits" in self.arrays else None
         return Predictions(data.test, logits, self.arrays["predictions"][run])
 
     def judge(self, claim: Claim) -> Verdict:
         """Judge a claim on every run of the record."""
-        return judge(claim, self.record["parameters"], self.histories, self.record["data"]["source"])
+        return judge(
+            claim, self.record["parameters"], self.histories, self.record["data"]["source"]
+        )
 
     def save(self) -> None:
         """Write arrays and JSON whole under temporary names, then rename both; remove what killed processes left."""
@@ -111,18 +120,28 @@ class Verdict:
             return f"NOT JUDGED (practice data): {self.claim}"
         low, high = wilson(self.passed, self.n)
         counts = f"  {self.passed} of {self.n} runs (Wilson 95 %: {low:.0f} to {high:.0f} %)"
-        return "\n".join([f"{'HOLDS' if self.passed == self.n else 'FAILS'}: {self.claim}", counts, *self.reasons])
+        return "\n".join(
+            [
+                f"{'HOLDS' if self.passed == self.n else 'FAILS'}: {self.claim}",
+                counts,
+                *self.reasons,
+            ]
+        )
 
 
 def judge(claim: Claim, parameters: int, histories: Sequence[History], source: str = "") -> Verdict:
     """Judge every run of a net with so many ``parameters``. Of practice data (by ``source``) nothing is claimed."""
     reasons, passed = [], 0
     for number, epochs in enumerate(history.epochs for history in histories):
-        last = [row["test_accuracy"] for row in epochs[-claim.last_epochs:]]
-        lowest = min(last, key=lambda value: (value == value, value), default=math.nan)  # not a number is lowest of all
-        wrong = ([f"{parameters:,} parameters"] * (parameters > claim.max_parameters)
-                 + [f"{len(epochs)} epochs"] * (not claim.last_epochs <= len(epochs) <= claim.max_epochs)
-                 + [f"{lowest:.2f} %"] * (not lowest >= claim.accuracy))
+        last = [row["test_accuracy"] for row in epochs[-claim.last_epochs :]]
+        lowest = min(
+            last, key=lambda value: (value == value, value), default=math.nan
+        )  # not a number is lowest of all
+        wrong = (
+            [f"{parameters:,} parameters"] * (parameters > claim.max_parameters)
+            + [f"{len(epochs)} epochs"] * (not claim.last_epochs <= len(epochs) <= claim.max_epochs)
+            + [f"{lowest:.2f} %"] * (not lowest >= claim.accuracy)
+        )
         passed += not wrong
         reasons += [f"  run {number}: {', '.join(wrong)}"] * bool(wrong)
     return Verdict(claim, passed, len(histories), tuple(reasons), judged=source != "practice")
@@ -130,8 +149,11 @@ def judge(claim: Claim, parameters: int, histories: Sequence[History], source: s
 
 def commit() -> str:
     """The commit of the code that runs, with ``+`` where ``helpers`` differs from it; ``unknown`` without git."""
+
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True
+        ).stdout.strip()
 
     try:
         changed = git("status", "--porcelain", "-uno", "--", "helpers")

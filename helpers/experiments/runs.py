@@ -2,7 +2,7 @@
 
 import contextlib
 from pathlib import Path
-from typing import Callable
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -18,8 +18,15 @@ OnEpoch = Callable[[dict[str, float]], None]
 Trained = tuple[nn.Module, training.History]
 
 
-def train(recipe: Recipe, seed: int, train_split: ImageSplit, test_split: ImageSplit, checkpoint: Path | None = None,
-          show: bool = True, on_epoch: OnEpoch | None = None) -> Trained:
+def train(
+    recipe: Recipe,
+    seed: int,
+    train_split: ImageSplit,
+    test_split: ImageSplit,
+    checkpoint: Path | None = None,
+    show: bool = True,
+    on_epoch: OnEpoch | None = None,
+) -> Trained:
     """Train ``recipe`` once, in this process: the model to use (the averaged one where asked for) and its history.
 
     Raises ``CourseError`` as ``training.fit``, and where a batch does not fit into the memory of a GPU.
@@ -29,20 +36,34 @@ def train(recipe: Recipe, seed: int, train_split: ImageSplit, test_split: ImageS
     if recipe.compile:
         model.compile()
     optimizer = recipe.build_optimizer(model)
-    batches = Batches(train_split, recipe.batch_size, recipe.build_augment(), True, device, generator)
+    batches = Batches(
+        train_split, recipe.batch_size, recipe.build_augment(), True, device, generator
+    )
     average = training.moving_average(model, recipe.average) if recipe.average else None
     try:
         history = training.fit(
-            model, batches, Batches(test_split, MEASURED, device=device), recipe.epochs, optimizer,
-            recipe.build_scheduler(optimizer, len(batches)), loss_fn=recipe.loss, average=average,
-            checkpoint=checkpoint, show=show, on_epoch=on_epoch, mixed=recipe.mixed)
+            model,
+            batches,
+            Batches(test_split, MEASURED, device=device),
+            recipe.epochs,
+            optimizer,
+            recipe.build_scheduler(optimizer, len(batches)),
+            loss_fn=recipe.loss,
+            average=average,
+            checkpoint=checkpoint,
+            show=show,
+            on_epoch=on_epoch,
+            mixed=recipe.mixed,
+        )
         return (average.module if average else model), history
     except torch.OutOfMemoryError:
         pass  # what the failed step held is free once this block is left
     fits = fitting(recipe, train_split, device)
-    raise CourseError(f"{recipe.name}: batches of {recipe.batch_size} do not fit into the free memory of the "
-                      f"{device.type} device, {f'those of {fits} do' if fits else 'and no smaller ones do'}: end what "
-                      "else uses it, or take that batch_size; finished epochs are kept")
+    raise CourseError(
+        f"{recipe.name}: batches of {recipe.batch_size} do not fit into the free memory of the "
+        f"{device.type} device, {f'those of {fits} do' if fits else 'and no smaller ones do'}: end what "
+        "else uses it, or take that batch_size; finished epochs are kept"
+    )
 
 
 def fitting(recipe: Recipe, split: ImageSplit, device: torch.device) -> int:
@@ -50,7 +71,10 @@ def fitting(recipe: Recipe, split: ImageSplit, device: torch.device) -> int:
     size = recipe.batch_size
     while size := size // 2:
         with contextlib.suppress(torch.OutOfMemoryError):
-            model, batches = recipe.build_model().to(device), Batches(split.subset(slice(size)), size, device=device)
+            model, batches = (
+                recipe.build_model().to(device),
+                Batches(split.subset(slice(size)), size, device=device),
+            )
             training.train_one_epoch(model, batches, recipe.build_optimizer(model))
             break
     return size
@@ -63,6 +87,8 @@ def load_for(recipe: Recipe, searching: bool) -> ImageData:
     """
     data = load(recipe.data, validation=VALIDATION if searching else 0, test=not searching)
     if data.source == "practice" and not smoke():
-        raise CourseError(f"no {data.name} data: put it into {environment.data_root()}, name its folder in "
-                          "COURSE_DATA, or connect to a network and run: python -m helpers data")
+        raise CourseError(
+            f"no {data.name} data: put it into {environment.data_root()}, name its folder in "
+            "COURSE_DATA, or connect to a network and run: python -m helpers data"
+        )
     return data

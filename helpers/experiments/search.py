@@ -3,7 +3,8 @@
 import json
 import statistics
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
+from collections.abc import Sequence
 
 from helpers import environment
 from helpers.environment import NOTEBOOKS, CourseError, replacing, smoke
@@ -29,9 +30,20 @@ def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[dic
     run_jobs(todo, workers)
     for job in todo:
         last = job.train(data)[1].last
-        trials.append({"recipe": job.recipe.hyperparameters(), "seed": job.seed,
-                       "validation_loss": round(last["test_loss"], 6), "validation_accuracy": last["test_accuracy"]})
-    kept = {"name": name, "environment": environment.machine(), "commit": commit(), "trials": trials}
+        trials.append(
+            {
+                "recipe": job.recipe.hyperparameters(),
+                "seed": job.seed,
+                "validation_loss": round(last["test_loss"], 6),
+                "validation_accuracy": last["test_accuracy"],
+            }
+        )
+    kept = {
+        "name": name,
+        "environment": environment.machine(),
+        "commit": commit(),
+        "trials": trials,
+    }
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return trials
@@ -39,7 +51,9 @@ def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[dic
 
 def find_candidates(name: str) -> list[Recipe]:
     """What a search compares: its list in ``helpers.recipes``, or the recipes of its record."""
-    kept = {json.dumps(trial["recipe"]): Recipe.restored(trial["recipe"]) for trial in kept_trials(name)}
+    kept = {
+        json.dumps(trial["recipe"]): Recipe.restored(trial["recipe"]) for trial in kept_trials(name)
+    }
     if not kept and name not in SEARCHES:
         recorded = [path.stem for path in (NOTEBOOKS / "results" / "search").glob("*.json")]
         raise environment.unknown("search", name, [*SEARCHES, *recorded])
@@ -51,9 +65,14 @@ def kept_trials(name: str, folder: Path = NOTEBOOKS / "results") -> list[dict[st
     path = folder / "search" / f"{name}.json"
     try:
         trials = json.loads(path.read_text(encoding="utf-8"))["trials"] if path.exists() else []
-        return [trial | {"recipe": Recipe.completed(trial["recipe"]), "seed": trial["seed"]} for trial in trials]
+        return [
+            trial | {"recipe": Recipe.completed(trial["recipe"]), "seed": trial["seed"]}
+            for trial in trials
+        ]
     except (ValueError, KeyError, TypeError):
-        raise CourseError(f"{path} is damaged: restore it or move it away, and give the same command again") from None
+        raise CourseError(
+            f"{path} is damaged: restore it or move it away, and give the same command again"
+        ) from None
 
 
 def ranking(trials: Sequence[dict[str, Any]]) -> str:
@@ -61,7 +80,15 @@ def ranking(trials: Sequence[dict[str, Any]]) -> str:
     groups: dict[str, list[dict[str, Any]]] = {}
     for trial in trials:
         groups.setdefault(json.dumps(trial["recipe"]), []).append(trial)
-    rows = sorted((statistics.fmean(trial["validation_loss"] for trial in group),
-                   statistics.fmean(trial["validation_accuracy"] for trial in group),
-                   len(group), group[0]["recipe"]["name"]) for group in groups.values())
-    return "\n".join(f"{loss:.5f}  {accuracy:.2f} %  n = {count}  {name}" for loss, accuracy, count, name in rows)
+    rows = sorted(
+        (
+            statistics.fmean(trial["validation_loss"] for trial in group),
+            statistics.fmean(trial["validation_accuracy"] for trial in group),
+            len(group),
+            group[0]["recipe"]["name"],
+        )
+        for group in groups.values()
+    )
+    return "\n".join(
+        f"{loss:.5f}  {accuracy:.2f} %  n = {count}  {name}" for loss, accuracy, count, name in rows
+    )

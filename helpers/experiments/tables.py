@@ -72,9 +72,13 @@ def method(paired: set[bool]) -> str:
     """A line on how the differences of a table were calculated; nothing where it has none."""
     sentences = []
     if False in paired:
-        sentences.append("Differences are points of test accuracy, between independent seeds (pooled t).")
+        sentences.append(
+            "Differences are points of test accuracy, between independent seeds (pooled t)."
+        )
     if True in paired:
-        sentences.append("Where both rows measure the very same trainings, seeds are paired (paired t).")
+        sentences.append(
+            "Where both rows measure the very same trainings, seeds are paired (paired t)."
+        )
     return " ".join(sentences)
 
 

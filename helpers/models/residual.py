@@ -29,7 +29,9 @@ class BasicBlock(nn.Module):
     [N, in_channels, H, W] to [N, out_channels, ⌈H/stride⌉, ⌈W/stride⌉]. Raises ``CourseError`` for another shortcut.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, shortcut: str = "pad") -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int = 1, shortcut: str = "pad"
+    ) -> None:
         super().__init__()
         if shortcut not in SHORTCUTS:
             raise unknown("shortcut", shortcut, SHORTCUTS)
@@ -39,15 +41,23 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(out_channels)
         if shortcut == "conv" and (stride > 1 or in_channels != out_channels):
-            self.project = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, stride, bias=False),
-                                         nn.BatchNorm2d(out_channels))
+            self.project = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False),
+                nn.BatchNorm2d(out_channels),
+            )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
         if self.shortcut == "none":
             return F.relu(y)
-        return F.relu(y + (self.project(x) if hasattr(self, "project") else
-                           pad_shortcut(x, self.out_channels, self.stride)))
+        return F.relu(
+            y
+            + (
+                self.project(x)
+                if hasattr(self, "project")
+                else pad_shortcut(x, self.out_channels, self.stride)
+            )
+        )
 
 
 class ResidualNet(nn.Module):
@@ -58,14 +68,29 @@ class ResidualNet(nn.Module):
     ``stride`` is that of the first convolution, 2 for a net of a quarter of the work.
     """
 
-    def __init__(self, widths: Sequence[int] = (8, 16, 32), blocks: int = 1, shortcut: str = "pad",
-                 stride: int = 1) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int] = (8, 16, 32),
+        blocks: int = 1,
+        shortcut: str = "pad",
+        stride: int = 1,
+    ) -> None:
         super().__init__()
-        self.conv, self.norm = nn.Conv2d(1, widths[0], 3, stride, 1, bias=False), nn.BatchNorm2d(widths[0])
-        sizes = [(max(0, stage - (block == 0)), stage, 2 if stage and not block else 1)
-                 for stage in range(len(widths)) for block in range(blocks)]
-        self.blocks = nn.Sequential(*(BasicBlock(widths[before], widths[stage], stride, shortcut)
-                                      for before, stage, stride in sizes))
+        self.conv, self.norm = (
+            nn.Conv2d(1, widths[0], 3, stride, 1, bias=False),
+            nn.BatchNorm2d(widths[0]),
+        )
+        sizes = [
+            (max(0, stage - (block == 0)), stage, 2 if stage and not block else 1)
+            for stage in range(len(widths))
+            for block in range(blocks)
+        ]
+        self.blocks = nn.Sequential(
+            *(
+                BasicBlock(widths[before], widths[stage], stride, shortcut)
+                for before, stage, stride in sizes
+            )
+        )
         self.linear = nn.Linear(widths[-1], 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

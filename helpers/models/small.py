@@ -13,33 +13,52 @@ def starter_net() -> nn.Sequential:
     Seven 3×3 convolutions with biases, 1→32→64→128→256→512→1024→10, a pooling after each second one.
     """
     return nn.Sequential(
-        nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(),
-        nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(64, 128, 3, padding=1), nn.ReLU(),
-        nn.Conv2d(128, 256, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(256, 512, 3), nn.ReLU(),
-        nn.Conv2d(512, 1024, 3), nn.ReLU(),
-        nn.Conv2d(1024, 10, 3), nn.Flatten(),
+        nn.Conv2d(1, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(64, 128, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(128, 256, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(256, 512, 3),
+        nn.ReLU(),
+        nn.Conv2d(512, 1024, 3),
+        nn.ReLU(),
+        nn.Conv2d(1024, 10, 3),
+        nn.Flatten(),
     )
 
 
 def first_net() -> nn.Sequential:
     """Session 01's first small net: 5,958 parameters. Images [N, 1, 28, 28] to logits [N, 10]."""
     return nn.Sequential(
-        nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 3), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(16, 20, 3), nn.ReLU(),
-        nn.Conv2d(20, 10, 3), nn.Flatten(),
+        nn.Conv2d(1, 8, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 20, 3),
+        nn.ReLU(),
+        nn.Conv2d(20, 10, 3),
+        nn.Flatten(),
     )
 
 
-def _conv_relu_norm(in_channels: int, out_channels: int, padding: int, batch_norm: bool) -> list[nn.Module]:
+def _conv_relu_norm(
+    in_channels: int, out_channels: int, padding: int, batch_norm: bool
+) -> list[nn.Module]:
     """A 3×3 convolution with bias, ReLU, and batch normalisation where asked for, in document 001's order."""
     layers: list[nn.Module] = [nn.Conv2d(in_channels, out_channels, 3, padding=padding), nn.ReLU()]
     return layers + [nn.BatchNorm2d(out_channels)] * batch_norm
 
 
-def budget_net(batch_norm: bool = True, widths: Sequence[int] = (4, 4, 8, 12, 12, 16, 20)) -> nn.Sequential:
+def budget_net(
+    batch_norm: bool = True, widths: Sequence[int] = (4, 4, 8, 12, 12, 16, 20)
+) -> nn.Sequential:
     """Document 001's net as its torchsummary table has it: 9,274 parameters. Images [N, 1, 28, 28] to logits [N, 10].
 
     The document's code pads the sixth convolution and not the seventh; its table does the opposite, and is built here.
@@ -60,16 +79,27 @@ def wide_net() -> nn.Sequential:
     Four convolutions instead of eight, wider ones, with the same two poolings and the same average at the end.
     """
     return nn.Sequential(
-        *_conv_relu_norm(1, 12, 1, True), nn.MaxPool2d(2),
-        *_conv_relu_norm(12, 30, 1, True), nn.MaxPool2d(2),
-        *_conv_relu_norm(30, 16, 1, True), nn.Conv2d(16, 10, 3), nn.AvgPool2d(5), nn.Flatten(),
+        *_conv_relu_norm(1, 12, 1, True),
+        nn.MaxPool2d(2),
+        *_conv_relu_norm(12, 30, 1, True),
+        nn.MaxPool2d(2),
+        *_conv_relu_norm(30, 16, 1, True),
+        nn.Conv2d(16, 10, 3),
+        nn.AvgPool2d(5),
+        nn.Flatten(),
     )
 
 
-def _conv_norm_dropout(in_channels: int, out_channels: int, kernel_size: int, dropout: float) -> list[nn.Module]:
+def _conv_norm_dropout(
+    in_channels: int, out_channels: int, kernel_size: int, dropout: float
+) -> list[nn.Module]:
     """A convolution without bias or padding, ReLU, batch normalisation and dropout, in document 003's order."""
-    return [nn.Conv2d(in_channels, out_channels, kernel_size, bias=False), nn.ReLU(), nn.BatchNorm2d(out_channels),
-            nn.Dropout(dropout)]
+    return [
+        nn.Conv2d(in_channels, out_channels, kernel_size, bias=False),
+        nn.ReLU(),
+        nn.BatchNorm2d(out_channels),
+        nn.Dropout(dropout),
+    ]
 
 
 def basic_net(dropout: float = 0.0) -> nn.Sequential:
@@ -79,9 +109,17 @@ def basic_net(dropout: float = 0.0) -> nn.Sequential:
     """
     block = _conv_norm_dropout
     return nn.Sequential(
-        *block(1, 8, 3, dropout), *block(8, 8, 3, dropout), *block(8, 10, 3, dropout), nn.MaxPool2d(2),
-        *block(10, 4, 1, dropout), *block(4, 12, 3, dropout), *block(12, 20, 3, dropout), *block(20, 20, 3, dropout),
-        nn.AvgPool2d(5), nn.Conv2d(20, 10, 1, bias=False), nn.Flatten(),
+        *block(1, 8, 3, dropout),
+        *block(8, 8, 3, dropout),
+        *block(8, 10, 3, dropout),
+        nn.MaxPool2d(2),
+        *block(10, 4, 1, dropout),
+        *block(4, 12, 3, dropout),
+        *block(12, 20, 3, dropout),
+        *block(20, 20, 3, dropout),
+        nn.AvgPool2d(5),
+        nn.Conv2d(20, 10, 1, bias=False),
+        nn.Flatten(),
     )
 
 
@@ -92,14 +130,24 @@ def early_pool_net(dropout: float = 0.0) -> nn.Sequential:
     """
     block = _conv_norm_dropout
     return nn.Sequential(
-        *block(1, 4, 3, dropout), *block(4, 10, 3, dropout), nn.MaxPool2d(2),
-        *block(10, 10, 1, dropout), *block(10, 4, 1, dropout),
-        *block(4, 8, 3, dropout), *block(8, 12, 3, dropout), *block(12, 20, 3, dropout), *block(20, 20, 3, dropout),
-        nn.AvgPool2d(4, 1), nn.Conv2d(20, 10, 1, bias=False), nn.Flatten(),
+        *block(1, 4, 3, dropout),
+        *block(4, 10, 3, dropout),
+        nn.MaxPool2d(2),
+        *block(10, 10, 1, dropout),
+        *block(10, 4, 1, dropout),
+        *block(4, 8, 3, dropout),
+        *block(8, 12, 3, dropout),
+        *block(12, 20, 3, dropout),
+        *block(20, 20, 3, dropout),
+        nn.AvgPool2d(4, 1),
+        nn.Conv2d(20, 10, 1, bias=False),
+        nn.Flatten(),
     )
 
 
-def compact_net(dropout: float = 0.0, widths: Sequence[int] = (4, 10, 8, 4, 10, 16, 12, 16)) -> nn.Sequential:
+def compact_net(
+    dropout: float = 0.0, widths: Sequence[int] = (4, 10, 8, 4, 10, 16, 12, 16)
+) -> nn.Sequential:
     """Document 003's final net: 6,084 parameters, no biases. Images [N, 1, 28, 28] to logits [N, 10].
 
     ``widths`` are the channels after each convolution but the last; the third and the fourth are 1×1.
@@ -108,7 +156,9 @@ def compact_net(dropout: float = 0.0, widths: Sequence[int] = (4, 10, 8, 4, 10, 
     for sizes in zip((1, *widths), widths, kernel_sizes):
         layers += _conv_norm_dropout(*sizes, dropout)
     layers.insert(8, nn.MaxPool2d(2))
-    return nn.Sequential(*layers, nn.AvgPool2d(4, 1), nn.Conv2d(widths[-1], 10, 1, bias=False), nn.Flatten())
+    return nn.Sequential(
+        *layers, nn.AvgPool2d(4, 1), nn.Conv2d(widths[-1], 10, 1, bias=False), nn.Flatten()
+    )
 
 
 def field_net(pools: Sequence[int] = ()) -> nn.Sequential:
@@ -119,7 +169,10 @@ def field_net(pools: Sequence[int] = ()) -> nn.Sequential:
     """
     widths, layers = (1, 8, 8, 12, 12, 16), []
     for number, (in_channels, out_channels) in enumerate(zip(widths, widths[1:]), 1):
-        layers += [*_conv_relu_norm(in_channels, out_channels, 1, True), *[nn.MaxPool2d(2)] * (number in pools)]
+        layers += [
+            *_conv_relu_norm(in_channels, out_channels, 1, True),
+            *[nn.MaxPool2d(2)] * (number in pools),
+        ]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10))
 
 
@@ -133,9 +186,15 @@ class PointwiseNet(nn.Module):
     def __init__(self, dropout: float = 0.03) -> None:
         super().__init__()
         widths, kernel_sizes = (1, 8, 16, 8, 16, 24, 32, 16, 10), (3, 3, 1, 3, 3, 1, 1, 1)
-        self.convs = nn.ModuleList(nn.Conv2d(*sizes, bias=False) for sizes in zip(widths, widths[1:], kernel_sizes))
+        self.convs = nn.ModuleList(
+            nn.Conv2d(*sizes, bias=False) for sizes in zip(widths, widths[1:], kernel_sizes)
+        )
         self.norms = nn.ModuleList(map(nn.BatchNorm2d, widths[1:-1]))
-        self.max_pool, self.average_pool, self.dropout = nn.MaxPool2d(2), nn.AvgPool2d(8), nn.Dropout(dropout)
+        self.max_pool, self.average_pool, self.dropout = (
+            nn.MaxPool2d(2),
+            nn.AvgPool2d(8),
+            nn.Dropout(dropout),
+        )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x = F.relu(self._block(images, 0))
@@ -159,13 +218,24 @@ class SharedNet(nn.Module):
     4,270 parameters.
     """
 
-    def __init__(self, channels: int = 20, uses: Sequence[int] = (2, 2, 2), separable: bool = False) -> None:
+    def __init__(
+        self, channels: int = 20, uses: Sequence[int] = (2, 2, 2), separable: bool = False
+    ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(1, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU())
-        self.conv = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
-                                  nn.Conv2d(channels, channels, 1, bias=False),
-                                  ) if separable else nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norms = nn.ModuleList(nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(count)) for count in uses)
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()
+        )
+        self.conv = (
+            nn.Sequential(
+                nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+                nn.Conv2d(channels, channels, 1, bias=False),
+            )
+            if separable
+            else nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        )
+        self.norms = nn.ModuleList(
+            nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(count)) for count in uses
+        )
         self.linear = nn.Linear(channels, 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

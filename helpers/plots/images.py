@@ -19,10 +19,12 @@ def _grid(split: ImageSplit, titles: list[str], columns: int, heading: str) -> n
         ax.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         ax.set_title(title, fontsize=SMALL, pad=3)
     axes[0].figure.suptitle(noted(heading, split), fontsize=FONT)
-    return axes[:max(1, len(split))]
+    return axes[: max(1, len(split))]
 
 
-def show_images(split: ImageSplit, indices: Any = None, count: int = 24, columns: int = 8) -> np.ndarray:
+def show_images(
+    split: ImageSplit, indices: Any = None, count: int = 24, columns: int = 8
+) -> np.ndarray:
     """Images with their classes, an Axes each: all ``indices`` (numbers, a slice or a mask), or the first ``count``."""
     shown = split.subset(slice(count) if indices is None else indices)
     titles = [split.classes[label] for label in shown.labels]
@@ -32,20 +34,26 @@ def show_images(split: ImageSplit, indices: Any = None, count: int = 24, columns
 def _verdicts(predictions: Predictions, indices: torch.Tensor, heading: str) -> np.ndarray:
     names, guessed = predictions.split.classes, predictions.predicted
     arrow = "\n→" if max(map(len, names)) > 3 else " →"
-    titles = [f"{names[predictions.labels[index]]}{arrow} {names[guessed[index]]}" for index in indices]
+    titles = [
+        f"{names[predictions.labels[index]]}{arrow} {names[guessed[index]]}" for index in indices
+    ]
     if predictions.logits is not None:
         shares = 100 * predictions.probabilities[indices].amax(1)
         titles = [f"{title}\n{share:.1f} %" for title, share in zip(titles, shares)]
     axes = _grid(predictions.split.subset(indices), titles, 6, heading)
-    for ax in axes[:len(indices)][~predictions.correct[indices].numpy()]:
+    for ax in axes[: len(indices)][~predictions.correct[indices].numpy()]:
         ax.title.set(color=RED, fontweight="bold")
     return axes
 
 
-def show_predictions(predictions: Predictions, count: int = 12, seed: int = 0, indices: Any = None) -> np.ndarray:
+def show_predictions(
+    predictions: Predictions, count: int = 12, seed: int = 0, indices: Any = None
+) -> np.ndarray:
     """All ``indices``, or ``count`` at random: true class → predicted class and its probability, wrong ones in red."""
     if indices is None:
-        indices = torch.randperm(len(predictions), generator=torch.Generator().manual_seed(seed))[:count]
+        indices = torch.randperm(len(predictions), generator=torch.Generator().manual_seed(seed))[
+            :count
+        ]
     chosen = torch.as_tensor(indices, dtype=torch.int64)
     return _verdicts(predictions, chosen, "True class → prediction, wrong ones in red")
 

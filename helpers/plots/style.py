@@ -36,5 +36,9 @@ def label_axes(ax: Axes, title: str, xlabel: str, ylabel: str, grid: str = "both
 
 
 def class_ticks(ax: Axes, names: Sequence[str]) -> None:
-    slant = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if max(map(len, names)) > 4 else {}
+    slant = (
+        {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+        if max(map(len, names)) > 4
+        else {}
+    )
     ax.set_xticks(range(len(names)), names, **slant)

@@ -40,23 +40,42 @@ class Axis:
 
     def window(self, size: int, before: int, extent: int, stride: Fraction | int) -> Axis:
         """The axis of ``size`` windows of ``extent`` positions over this one, the first beginning ``before`` ahead."""
-        return Axis(size, tuple(Path(jump * stride, low - before * jump, high + (extent - 1 - before) * jump,
-                                     least + (extent - 1) * jump) for jump, low, high, least in self.paths),
-                    self.whole or size == 1 and extent >= self.size > 1, self.even)
+        return Axis(
+            size,
+            tuple(
+                Path(
+                    jump * stride,
+                    low - before * jump,
+                    high + (extent - 1 - before) * jump,
+                    least + (extent - 1) * jump,
+                )
+                for jump, low, high, least in self.paths
+            ),
+            self.whole or size == 1 and extent >= self.size > 1,
+            self.even,
+        )
 
     def join(self, other: Axis) -> Axis:
         """The union of the paths of two tensors that are summed or concatenated."""
         joined = {path.jump: path for path in self.paths}
         for path in other.paths:
             mine = joined.get(path.jump, path)
-            joined[path.jump] = Path(path.jump, min(mine.low, path.low), max(mine.high, path.high),
-                                     min(mine.least, path.least))
-        return Axis(self.size, tuple(joined.values()), self.whole and other.whole, self.even and other.even)
+            joined[path.jump] = Path(
+                path.jump,
+                min(mine.low, path.low),
+                max(mine.high, path.high),
+                min(mine.least, path.least),
+            )
+        return Axis(
+            self.size, tuple(joined.values()), self.whole and other.whole, self.even and other.even
+        )
 
     def bounds(self, position: int) -> Pair:
         """The first and the last pixel that a position sees."""
-        return (min(path.low + position * path.jump for path in self.paths),
-                max(path.high + position * path.jump for path in self.paths))
+        return (
+            min(path.low + position * path.jump for path in self.paths),
+            max(path.high + position * path.jump for path in self.paths),
+        )
 
     @property
     def extent(self) -> Fraction:

@@ -11,9 +11,18 @@ from torch import nn
 from helpers.receptive_field.operations import HANDLERS
 from helpers.receptive_field.tracing import Step, trace
 
-DOCUMENT_003 = {"Layer": "name", "receptive-field_in": "rf_in", "n_in": "n_in", "j_in": "jump_in", "stride": "stride",
-                "padding": "padding", "kernel_size": "kernel_size", "receptive-field_out": "rf", "n_out": "n_out",
-                "j_out": "jump"}
+DOCUMENT_003 = {
+    "Layer": "name",
+    "receptive-field_in": "rf_in",
+    "n_in": "n_in",
+    "j_in": "jump_in",
+    "stride": "stride",
+    "padding": "padding",
+    "kernel_size": "kernel_size",
+    "receptive-field_out": "rf",
+    "n_out": "n_out",
+    "j_out": "jump",
+}
 Size = Any  # int for square layers, else a pair (rows, columns)
 
 
@@ -47,20 +56,31 @@ class ReceptiveFieldTable(tuple[Row, ...]):
     """The rows of a net, in the order in which they ran. Prints as text, and as an HTML table in Jupyter."""
 
     def _cells(self) -> list[list[str]]:
-        names = [field.name for field in fields(Row)][:None if any(row.note for row in self) else -1]
+        names = [field.name for field in fields(Row)][
+            : None if any(row.note for row in self) else -1
+        ]
         return [names, *([_told(getattr(row, name)) for name in names] for row in self)]
 
     def __repr__(self) -> str:
         cells = self._cells()
         widths = [max(map(len, column)) for column in zip(*cells)]
-        return "\n".join("  ".join(cell.ljust(width) if left else cell.rjust(width) for cell, width, left in zip(
-            line, widths, (name in ("name", "kind", "note") for name in cells[0]))).rstrip() for line in cells)
+        return "\n".join(
+            "  ".join(
+                cell.ljust(width) if left else cell.rjust(width)
+                for cell, width, left in zip(
+                    line, widths, (name in ("name", "kind", "note") for name in cells[0])
+                )
+            ).rstrip()
+            for line in cells
+        )
 
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        lines = ["".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in line)
-                 for line, tag in zip(self._cells(), ["th", *["td"] * len(self)])]
+        lines = [
+            "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in line)
+            for line, tag in zip(self._cells(), ["th", *["td"] * len(self)])
+        ]
         return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
     def markdown(self) -> str:
@@ -68,7 +88,9 @@ class ReceptiveFieldTable(tuple[Row, ...]):
         rows = [[_told(getattr(row, name)) for name in DOCUMENT_003.values()] for row in self]
         for row, line in zip(self, rows):  # the numbers that nn.Sequential gives say nothing alone
             line[0] = line[0] if re.search("[a-z]", line[0]) else f"{row.kind} {line[0]}"
-        return "\n".join(f"| {' | '.join(line)} |" for line in (DOCUMENT_003, ["---"] * len(DOCUMENT_003), *rows))
+        return "\n".join(
+            f"| {' | '.join(line)} |" for line in (DOCUMENT_003, ["---"] * len(DOCUMENT_003), *rows)
+        )
 
 
 def _told(value: Any) -> str:
@@ -86,13 +108,23 @@ def _size(values: Iterable[Any]) -> Size:
 def _row(step: Step) -> Row:
     before, after = step.before.axes, step.after.axes
     window = map(_size, step.window) if step.window else [None] * 4
-    measures = ((before, lambda axis: axis.size), (after, lambda axis: axis.size),
-                (before, lambda axis: max(path.jump for path in axis.paths)),
-                (after, lambda axis: max(path.jump for path in axis.paths)),
-                (before, lambda axis: axis.extent), (after, lambda axis: axis.extent),
-                (after, lambda axis: min(path.least for path in axis.paths)),
-                (after, lambda axis: (sum(axis.bounds(0)) + 1) / 2))
-    return Row(step.name, step.kind, *window, *(_size(map(measure, axes)) for axes, measure in measures), step.note)
+    measures = (
+        (before, lambda axis: axis.size),
+        (after, lambda axis: axis.size),
+        (before, lambda axis: max(path.jump for path in axis.paths)),
+        (after, lambda axis: max(path.jump for path in axis.paths)),
+        (before, lambda axis: axis.extent),
+        (after, lambda axis: axis.extent),
+        (after, lambda axis: min(path.least for path in axis.paths)),
+        (after, lambda axis: (sum(axis.bounds(0)) + 1) / 2),
+    )
+    return Row(
+        step.name,
+        step.kind,
+        *window,
+        *(_size(map(measure, axes)) for axes, measure in measures),
+        step.note,
+    )
 
 
 def receptive_field_table(model: nn.Module, input_shape: Sequence[int]) -> ReceptiveFieldTable:

@@ -16,8 +16,10 @@ from torch.overrides import TorchFunctionMode
 from helpers.environment import CourseError
 from helpers.receptive_field.spans import Axis, Pair, View
 
-READS = frozenset("size dim ndimension numel is_floating_point is_complex is_contiguous stride is_tensor len "
-                  "has_names".split())
+READS = frozenset(
+    "size dim ndimension numel is_floating_point is_complex is_contiguous stride is_tensor len "
+    "has_names".split()
+)
 
 
 class Step(NamedTuple):
@@ -43,7 +45,9 @@ class Tracer(TorchFunctionMode):
         self.modules, self.steps, self.uses = [], [], Counter()
         image.course_view = View(tuple(map(Axis, image.shape[-2:])), False, "image")
 
-    def __torch_function__(self, function: Callable, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, function: Callable, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         kwargs, name = kwargs or {}, function.__name__.strip("_")
         views = list(_views((args, kwargs)))
         if not views or name in READS:
@@ -57,7 +61,11 @@ class Tracer(TorchFunctionMode):
             return result
         view = self.handlers[name](self, name, views, result, args, kwargs)
         old = getattr(result, "course_view", None)
-        if any(result is each for each in args) and result._is_view() and (old is None or old.axes != view.axes):
+        if (
+            any(result is each for each in args)
+            and result._is_view()
+            and (old is None or old.axes != view.axes)
+        ):
             raise self.refuse(f"{name} in place, into a part of a tensor,")
         for tensor in result if isinstance(result, (tuple, list)) else (result,):
             if not isinstance(tensor, torch.Tensor):
@@ -74,20 +82,34 @@ class Tracer(TorchFunctionMode):
 
     def refuse(self, what: str) -> CourseError:
         """The error for what is not understood."""
-        return CourseError(f"receptive field: {what} is not understood{self.where}; convolution, pooling, slicing, "
-                           "padding, sums, concatenation and pointwise layers are")
+        return CourseError(
+            f"receptive field: {what} is not understood{self.where}; convolution, pooling, slicing, "
+            "padding, sums, concatenation and pointwise layers are"
+        )
 
-    def step(self, name: str, before: View, axes: Sequence[Axis], flat: bool = False, window: Any = None,
-             note: str = "") -> View:
+    def step(
+        self,
+        name: str,
+        before: View,
+        axes: Sequence[Axis],
+        flat: bool = False,
+        window: Any = None,
+        note: str = "",
+    ) -> View:
         """Keep a layer, by its own name and class where it is one of torch's, else by the function's."""
         path, module = self.modules[-1] if self.modules else ("", nn.Identity())
-        layer = type(module).__module__.startswith("torch.nn") and not list(module.children()) and not (
-            name == "pad" and isinstance(module, nn.Conv2d))  # a convolution that pads by reflection
+        layer = (
+            type(module).__module__.startswith("torch.nn")
+            and not list(module.children())
+            and not (name == "pad" and isinstance(module, nn.Conv2d))
+        )  # a convolution that pads by reflection
         full = path if layer and path else ".".join(filter(None, (path, name)))
         self.uses[full] += 1
         full += f" ({self.uses[full]})" * (self.uses[full] > 1)
         after = View(tuple(axes), flat, full)
-        self.steps.append(Step(full, type(module).__name__ if layer else name, window, before, after, note))
+        self.steps.append(
+            Step(full, type(module).__name__ if layer else name, window, before, after, note)
+        )
         return after
 
 
@@ -105,7 +127,9 @@ def image_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
     """The shape as a tuple, where it is one of an image."""
     shape = tuple(input_shape) if isinstance(input_shape, Sequence) else ()
     if len(shape) != 3 or not all(isinstance(size, int) and size > 0 for size in shape):
-        raise CourseError(f"input_shape is (channels, height, width), such as (1, 28, 28), not {input_shape}")
+        raise CourseError(
+            f"input_shape is (channels, height, width), such as (1, 28, 28), not {input_shape}"
+        )
     return shape
 
 
@@ -113,24 +137,38 @@ def copied(model: nn.Module, values: bool = True) -> nn.Module:
     """A copy in evaluation mode, without the hooks of others; without ``values`` it takes no memory."""
     if not isinstance(model, nn.Module):
         raise CourseError(f"a net (an nn.Module) is needed, not {type(model).__name__}")
-    if any(isinstance(each, nn.parameter.UninitializedTensorMixin) for each in (*model.parameters(), *model.buffers())):
+    if any(
+        isinstance(each, nn.parameter.UninitializedTensorMixin)
+        for each in (*model.parameters(), *model.buffers())
+    ):
         raise CourseError("the net has lazy layers without sizes yet: run it on one batch first")
     # deepcopy takes what its memo holds for copied already: no weight is copied, and none is needed
-    memo = {} if values else {id(tensor): _without_values(tensor) for module in model.modules()
-                              for holder in (vars(module), module._parameters, module._buffers)
-                              for tensor in holder.values() if isinstance(tensor, torch.Tensor)}
+    memo = (
+        {}
+        if values
+        else {
+            id(tensor): _without_values(tensor)
+            for module in model.modules()
+            for holder in (vars(module), module._parameters, module._buffers)
+            for tensor in holder.values()
+            if isinstance(tensor, torch.Tensor)
+        }
+    )
     try:
         net = copy.deepcopy(model, memo).eval()
     except Exception as problem:  # a module can hold anything
-        raise CourseError(f"the net cannot be copied ({_line(problem)}): build it anew") from problem
+        raise CourseError(
+            f"the net cannot be copied ({_line(problem)}): build it anew"
+        ) from problem
     for module in net.modules():
         module._forward_hooks.clear()
         module._forward_pre_hooks.clear()
     return net
 
 
-def trace(model: nn.Module, input_shape: Sequence[int],
-          handlers: dict[str, Callable]) -> tuple[list[Step], dict[str, View | None]]:
+def trace(
+    model: nn.Module, input_shape: Sequence[int], handlers: dict[str, Callable]
+) -> tuple[list[Step], dict[str, View | None]]:
     """The layers that a copy without values meets, and what the output of each module sees; the model is only read."""
     shape = image_shape(input_shape)
     net, image = copied(model, values=False), torch.empty(1, *shape, device="meta")
@@ -140,12 +178,16 @@ def trace(model: nn.Module, input_shape: Sequence[int],
         views[tracer.modules.pop()[0]] = getattr(output, "course_view", None)
 
     for name, module in net.named_modules():
-        module.register_forward_pre_hook(lambda module, _, name=name: tracer.modules.append((name, module)))
+        module.register_forward_pre_hook(
+            lambda module, _, name=name: tracer.modules.append((name, module))
+        )
         module.register_forward_hook(leave)
     with torch.no_grad(), torch.device("meta"), tracer:
         run(net, image)
     if all(step.window is None for step in tracer.steps):
-        raise CourseError("the net has no convolution, pooling or other layer that looks at a window of the image")
+        raise CourseError(
+            "the net has no convolution, pooling or other layer that looks at a window of the image"
+        )
     return tracer.steps, views
 
 
@@ -156,8 +198,10 @@ def run(net: nn.Module, images: torch.Tensor) -> None:
     except CourseError:
         raise
     except Exception as problem:  # a net can raise anything
-        raise CourseError(f"the net does not run on images of {tuple(images.shape[1:])} (channels, height, width), on "
-                          f"its own device: {_line(problem)}") from problem
+        raise CourseError(
+            f"the net does not run on images of {tuple(images.shape[1:])} (channels, height, width), on "
+            f"its own device: {_line(problem)}"
+        ) from problem
 
 
 def _line(problem: Exception) -> str:
@@ -165,5 +209,7 @@ def _line(problem: Exception) -> str:
 
 
 def _without_values(tensor: torch.Tensor) -> torch.Tensor:
-    empty = torch.empty_like(tensor, device="meta", dtype=torch.float32 if tensor.is_floating_point() else None)
+    empty = torch.empty_like(
+        tensor, device="meta", dtype=torch.float32 if tensor.is_floating_point() else None
+    )
     return nn.Parameter(empty, requires_grad=False) if isinstance(tensor, nn.Parameter) else empty

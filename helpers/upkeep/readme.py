@@ -17,12 +17,23 @@ def outdated(root: Path = ROOT) -> dict[Path, str]:
     Raises ``CourseError`` where a record is missing, or README or the markers of its table.
     """
     readme = root / "README.md"
-    old = {path: path.read_bytes().decode() if path.exists() else ""  # bytes: line ends stay as they are
-           for path in (readme, *sorted((root / "notebooks").glob("*.ipynb")))}
+    old = {
+        path: path.read_bytes().decode()
+        if path.exists()
+        else ""  # bytes: line ends stay as they are
+        for path in (readme, *sorted((root / "notebooks").glob("*.ipynb")))
+    }
     if len(TABLE.findall(old[readme])) != 1:
-        raise CourseError(f"{readme.name} needs <!-- results --> and <!-- /results -->, once, around its table")
-    new = {path: FIGURE.sub(lambda at: f"{at[1]}{load_result(at[2]).accuracy}{at[3]}", old[path]) for path in old}
-    new[readme] = TABLE.sub(lambda at: f"{at[1]}\n\n{results_table().markdown()}\n\n{at[2]}", new[readme])
+        raise CourseError(
+            f"{readme.name} needs <!-- results --> and <!-- /results -->, once, around its table"
+        )
+    new = {
+        path: FIGURE.sub(lambda at: f"{at[1]}{load_result(at[2]).accuracy}{at[3]}", old[path])
+        for path in old
+    }
+    new[readme] = TABLE.sub(
+        lambda at: f"{at[1]}\n\n{results_table().markdown()}\n\n{at[2]}", new[readme]
+    )
     return {path: text for path, text in new.items() if text != old[path]}
 
 

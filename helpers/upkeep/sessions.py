@@ -33,14 +33,19 @@ def run_session(number: str, train: bool = False, save: bool = False) -> Path:
     from nbconvert import HTMLExporter
 
     path, failed = find_session(number), ""
-    notebook, where = nbformat.read(path, as_version=4), {"metadata": {"name": path.stem, "path": str(NOTEBOOKS)}}
+    notebook, where = (
+        nbformat.read(path, as_version=4),
+        {"metadata": {"name": path.stem, "path": str(NOTEBOOKS)}},
+    )
     try:
         _execute(notebook, where, os.environ | ({"COURSE_TRAIN": "1"} if train else {}))
     except (CellExecutionError, DeadKernelError) as problem:
         failed = COLOUR.sub("", str(problem)).strip().splitlines()[-1]
     page = runs_root() / f"{path.stem}.html"
     with replacing(page) as temporary:
-        temporary.write_text(HTMLExporter(embed_images=True).from_notebook_node(notebook, where)[0], encoding="utf-8")
+        temporary.write_text(
+            HTMLExporter(embed_images=True).from_notebook_node(notebook, where)[0], encoding="utf-8"
+        )
     if failed:
         raise CourseError(f"{path.stem} stopped: {failed}; the page up to there: {page}")
     if save:
@@ -56,12 +61,23 @@ def _execute(notebook: Any, where: dict[str, Any], variables: dict[str, str]) ->
 
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     kernel = AsyncKernelManager(kernel_name="python3")
-    kernel.kernel_spec.argv[0] = sys.executable  # the kernel's name alone may lead to another environment
-    if kernel.has_trait("transport_encryption"):  # since jupyter_client 8.10; kernels warn of plain text
+    kernel.kernel_spec.argv[0] = (
+        sys.executable
+    )  # the kernel's name alone may lead to another environment
+    if kernel.has_trait(
+        "transport_encryption"
+    ):  # since jupyter_client 8.10; kernels warn of plain text
         kernel.transport_encryption = "auto"
     with progress(None, where["metadata"]["name"], total=len(code), unit="cell") as bar:
-        client = NotebookClient(notebook, km=kernel, timeout=None, record_timing=False, coalesce_streams=True,
-                                resources=where, on_cell_executed=lambda cell, **_: bar.update(cell in code))
+        client = NotebookClient(
+            notebook,
+            km=kernel,
+            timeout=None,
+            record_timing=False,
+            coalesce_streams=True,
+            resources=where,
+            on_cell_executed=lambda cell, **_: bar.update(cell in code),
+        )
         try:
             client.execute(cleanup_kc=True, env=variables)
         finally:
