@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import operator
 import os
 import platform
 import random
@@ -102,6 +103,19 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def whole_number(value: object, least: int | None = None) -> int | None:
+    """``value`` as an int where it is a whole number, NumPy's included; else None.
+
+    A bool or a float is none, and neither is a number below ``least``.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        return None
+    number = operator.index(value)
+    if least is not None and number < least:
+        return None
+    return number
 
 
 def unknown(kind: str, name: str, names: Iterable[str]) -> CourseError:
