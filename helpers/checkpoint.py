@@ -1,14 +1,14 @@
 """Checkpoints: the whole state of a training run in one file, so that a killed run goes on as if never stopped."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 from torch.amp import GradScaler
-from torch.optim.lr_scheduler import LRScheduler
-from torch.optim.swa_utils import AveragedModel
 
 from helpers.environment import CourseError, replacing
+from helpers.randomness import random_states, set_random_states
 
 
 class State:
@@ -18,30 +18,25 @@ class State:
         self,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
-        scheduler: LRScheduler | None,
-        average: AveragedModel | None,
-        generator: torch.Generator | None,
-        scaler: GradScaler | None = None,
+        schedulers: list[Any],
+        average: Any,
+        scaler: GradScaler | None,
+        generators: list[torch.Generator],
     ) -> None:
         self.parts = {
             "model": model,
             "optimizer": optimizer,
-            "scheduler": scheduler,
             "average": average,
             "scaler": scaler,
         }
-        self.generator = generator
+        for number, scheduler in enumerate(schedulers):
+            self.parts[f"scheduler {number}"] = scheduler
+        self.generators = generators
 
     def save(self, path: Path, epochs: list[dict[str, float]]) -> None:
         """Write the state to ``path`` under a temporary name and rename it."""
         state = {name: part.state_dict() for name, part in self.parts.items() if part is not None}
-        random = {
-            "torch_random": torch.get_rng_state(),
-            "cuda_random": torch.cuda.get_rng_state_all(),
-        }
-        state |= random | {"epochs": epochs}
-        if self.generator is not None:
-            state["generator"] = self.generator.get_state()
+        state |= {"random": random_states(self.generators), "epochs": epochs}
         with replacing(path) as temporary:
             torch.save(state, temporary)
 
@@ -54,10 +49,7 @@ class State:
             for name, part in self.parts.items():
                 if part is not None and state[name] != {}:  # as of a scaler where none was needed
                     part.load_state_dict(state[name])
-            torch.set_rng_state(state["torch_random"])
-            if self.generator is not None:
-                self.generator.set_state(state["generator"])
-            torch.cuda.set_rng_state_all(state.get("cuda_random", []))
+            set_random_states(state["random"], self.generators)
             return state["epochs"]
         except Exception as problem:  # a damaged pickle can raise anything
             reason = " ".join(f"{type(problem).__name__}: {problem}".split())[:160]
