@@ -1,43 +1,64 @@
-"""Whole data sets as uint8 tensors in one fixed order, cached, and normalised batches of them on a device."""
+"""Whole data sets as tensors in one fixed order, and normalised batches of them on a device.
+
+``load`` takes a data set from the first place that has it: published files (``published``), image
+folders (``folders``), a download (``downloading``), or practice data (``practice``). What was
+decoded once is cached (``cache``). ``Batches`` hands the images out for training.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from helpers.data import practice
-from helpers.data.known import KNOWN, DataError
-from helpers.data.sources import Pool, Source, class_folders, download, torchvision_folder
-from helpers.environment import ROOT, data_root, replacing, smoke, unknown
+from helpers.data import cache, practice
+from helpers.data.checks import as_places, check_images, check_labels
+from helpers.data.downloading import download
+from helpers.data.folders import class_folders, zipped_folders
+from helpers.data.known import KNOWN, DataError, Known
+from helpers.data.published import published_archive, published_files
+from helpers.data.sources import Pool, Source
+from helpers.environment import data_root, smoke, unknown, whole_number
 
 PRACTICE_SIZES = {"train": 12_000, "test": 2_000}
-SMOKE_SIZES = {"train": 2_000, "test": 500}
+SMOKE_SIZES = {"train": 2_000, "test": 500}  # in the fast profile of the tests
+PRACTICE_SEEDS = {"train": 0, "test": 1}
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSplit:
-    """Images uint8 [N, C, H, W], labels int64 [N], and a mean and deviation per channel (1 is white)."""
+    """Images uint8 [N, C, H, W], labels int64 [N], and what is needed to normalise and name them.
+
+    ``mean`` and ``std`` have a value a channel, where white is 1. ``note`` is shown on every
+    picture that is drawn from the split. Raises DataError for images of another type or shape,
+    and for a label that is none of the ``classes``.
+    """
 
     images: torch.Tensor = field(repr=False)
     labels: torch.Tensor = field(repr=False)
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    note: str = ""  # shown on every picture that is drawn from the split
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        check_images(self.images)
+        check_labels(self.labels, self.classes, len(self.images))
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def subset(self, indices: slice | Sequence[int] | torch.Tensor) -> ImageSplit:
-        """The images at these indices (a slice, whole numbers or a mask), in that order."""
-        indices = indices if isinstance(indices, (slice, torch.Tensor)) else list(indices)
+    def subset(self, indices: slice | Iterable[int] | torch.Tensor) -> ImageSplit:
+        """The images at these indices, in that order: a slice, whole numbers, or a mask.
+
+        A mask has a truth value for every image. Raises DataError for anything else.
+        """
+        if not isinstance(indices, slice):
+            indices = as_places(indices, len(self))
         return replace(self, images=self.images[indices], labels=self.labels[indices])
 
 
@@ -56,7 +77,7 @@ class ImageData:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the test labels in their fixed order: equal where a test image's index means the same image."""
+        """SHA-256 of the test labels: where it is equal, an index means the same test image."""
         return hashlib.sha256(bytes(self.test.labels.tolist())).hexdigest()
 
 
@@ -69,115 +90,135 @@ def load(
 ) -> ImageData:
     """MNIST (``"mnist"``) or CIFAR-10 (``"cifar10"``), whole, from the first place that has it.
 
-    The places: torchvision's files in ``root`` (``COURSE_DATA`` or ``data/`` unless given), class folders or zips
-    there, a download, practice data (at once where ``COURSE_SMOKE=1`` and no ``root`` is given). The images of a split
-    lie in the order of the SHA-1 of their pixels. ``validation`` of the training images, chosen by ``seed``, are split
-    off (at most a quarter of practice). With ``test=False`` the test images are not even read; ``.test`` is empty.
-    Raises DataError where the name is unknown, a local file is damaged or unreadable, or ``validation`` does not fit.
+    The places: torchvision's files in ``root``, class folders or zips there, a download, practice
+    data. The images of a split lie in the order of the SHA-1 of their pixels. Where
+    ``COURSE_SMOKE=1`` and no ``root`` is given, practice data is drawn at once.
+
+    Args:
+        name: the data set.
+        root: the folder that holds the data sets; ``COURSE_DATA`` or ``data/`` unless given.
+        validation: how many training images are split off (of practice data a quarter at most).
+        seed: decides which ones.
+        test: whether the test images are read; without them ``.test`` is empty.
+
+    Raises DataError where the name is unknown, a local file is damaged or cannot be read, or
+    ``validation`` does not fit.
     """
     if name not in KNOWN:
         raise DataError(str(unknown("data set", name, KNOWN)))
-    known, folder = KNOWN[name], data_root() if root is None else Path(root).expanduser()
+    known = KNOWN[name]
+    folder = data_root()
+    if root is not None:
+        folder = Path(root).expanduser()
+
+    # Find the place and read the splits from it, or from the cache.
+    splits = {}
     try:
-        source = _find(name, folder, real=root is not None or not smoke())
-        pools = {
-            split: _read(name, source, folder, split)
-            for split in (("train", "test") if test else ("train",))
-        }
+        source = find(name, folder, real=root is not None or not smoke())
+        for split in ("train", "test"):
+            if split == "train" or test:
+                pool = cache.read(name, source, folder, split)
+                splits[split] = make_split(pool, known, source)
     except OSError as problem:
+        place = problem.filename or folder
         raise DataError(
-            f"{problem.filename or folder} cannot be read ({problem.strerror or problem}): make it "
-            "readable, or name another folder in COURSE_DATA"
+            f"{place} cannot be read ({problem.strerror or problem}): "
+            "make it readable, or name another folder in COURSE_DATA"
         ) from problem
-    count = len(pools["train"][1])
-    if source.kind == "practice":
-        validation = min(validation, count // 4)
-    if not isinstance(validation, int) or not 0 <= validation < count:
-        raise DataError(
-            f"validation={validation} of {count:,} training images of {known.title}: give 0 to {count - 1}"
-        )
-    note = "practice data" if source.kind == "practice" else ""
-    whole = {
-        split: ImageSplit(*pools[split], known.classes, known.mean, known.std, note)
-        for split in pools
-    }
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    chosen = torch.isin(torch.arange(count), order[:validation])
-    train, held_out, none = (whole["train"].subset(part) for part in (~chosen, chosen, slice(0)))
+
+    # Split the validation images off; what is left keeps its order.
+    whole = splits["train"]
+    if source.kind == "practice" and whole_number(validation) is not None:
+        validation = min(validation, len(whole) // 4)
+    held_out = choose(len(whole), validation, seed, known.title)
     return ImageData(
-        name,
-        source.kind,
-        known.classes,
-        known.mean,
-        known.std,
-        train,
-        held_out,
-        whole.get("test", none),
+        name=name,
+        source=source.kind,
+        classes=known.classes,
+        mean=known.mean,
+        std=known.std,
+        train=whole.subset(~held_out),
+        validation=whole.subset(held_out),
+        test=splits.get("test", whole.subset(slice(0))),
     )
 
 
-def _find(name: str, folder: Path, real: bool) -> Source:
-    """The first place that holds the data set; practice data, after a printed line, where none does or not ``real``."""
+def find(name: str, folder: Path, real: bool) -> Source:
+    """The first place that has the data set; practice data where none has it, or not ``real``."""
     if real:
-        source = torchvision_folder(name, folder) or class_folders(name, folder)
-        if source := source or (None if smoke() else download(name, folder)):
-            return source
-    title, sizes = KNOWN[name].title, SMOKE_SIZES if smoke() else PRACTICE_SIZES
-    print(
-        f"PRACTICE DATA: drawn {practice.TITLES[name]} stand in for {title}; results say nothing about {title}."
-    )
-    return Source(
-        "practice",
-        [],
-        lambda split: practice.draw(name, sizes[split], seed=list(sizes).index(split)),
-    )
+        for look in (published_files, class_folders, zipped_folders, published_archive):
+            source = look(name, folder)
+            if source is not None:
+                return source
+        if not smoke():
+            source = download(name, folder)
+            if source is not None:
+                return source
+
+    title = KNOWN[name].title
+    drawn = practice.TITLES[name]
+    print(f"PRACTICE DATA: drawn {drawn} stand in for {title}; results say nothing about {title}.")
+    return Source("practice", [], partial(draw_practice, name))
 
 
-def _in_fixed_order(images: torch.Tensor, labels: torch.Tensor) -> Pool:
-    """A pool sorted by the SHA-1 of every image's pixels (C, H, W), equal images by label."""
-    keys = [
-        (hashlib.sha1(image).digest(), label)
-        for image, label in zip(images.numpy(), labels.tolist())
-    ]
-    order = torch.tensor(sorted(range(len(keys)), key=keys.__getitem__))
-    return images[order], labels[order]
+def draw_practice(name: str, split: str) -> Pool:
+    """One split of practice data, drawn by a seed of its own."""
+    sizes = PRACTICE_SIZES
+    if smoke():
+        sizes = SMOKE_SIZES
+    return practice.draw(name, sizes[split], seed=PRACTICE_SEEDS[split])
 
 
-def _read(name: str, source: Source, root: Path, split: str) -> Pool:
-    """One split in the fixed order, from the cache that bears the fingerprint of its source, or read and cached."""
-    if not source.files:  # drawn, which takes a second or two
-        return _in_fixed_order(*source.read(split))
-    stats = [
-        (path.parent.name, path.name, path.stat().st_size, path.stat().st_mtime_ns)
-        for path in source.files
-    ]
-    file = f"{name}-{split}-{hashlib.sha256(repr(stats).encode()).hexdigest()[:12]}.pt"
-    for folder in (root, ROOT / "data"):
-        with contextlib.suppress(
-            Exception
-        ):  # a damaged cache can raise anything; reading the source is always safe
-            images, labels = torch.load(folder / file, weights_only=True)
-            if images.dtype == torch.uint8 and images.shape == (len(labels), *KNOWN[name].shape):
-                return images, labels
-    pool = _in_fixed_order(*source.read(split))
-    # an administrator may write anywhere; a folder whose mode says read-only is left alone all the same
-    folder = root if os.access(root, os.W_OK) and root.stat().st_mode & 0o222 else ROOT / "data"
-    try:
-        with replacing(folder / file) as temporary, open(temporary, "wb") as opened:
-            torch.save(list(pool), opened)
-    except (OSError, RuntimeError):  # torch wraps a failed write into a RuntimeError
-        print(
-            f"{file} could not be cached (no space, or no right to write); the next load decodes again."
+def make_split(pool: Pool, known: Known, source: Source) -> ImageSplit:
+    """A pool together with what is known of its data set."""
+    images, labels = pool
+    note = ""
+    if source.kind == "practice":
+        note = "practice data"
+    return ImageSplit(images, labels, known.classes, known.mean, known.std, note)
+
+
+def choose(count: int, validation: int, seed: int, title: str) -> torch.Tensor:
+    """A mask [count] of ``validation`` images that the seed chooses.
+
+    Raises DataError where ``validation`` is no whole number from 0 to ``count`` - 1.
+    """
+    size = whole_number(validation, least=0)
+    if size is None or size >= count:
+        raise DataError(
+            f"validation={validation} of {count:,} training images of {title}: "
+            f"give 0 to {count - 1}"
         )
-    return pool
+    if whole_number(seed) is None:
+        raise DataError(f"seed={seed!r}: give a whole number")
+
+    generator = torch.Generator().manual_seed(int(seed))
+    shuffled = torch.randperm(count, generator=generator)
+    chosen = torch.zeros(count, dtype=torch.bool)
+    chosen[shuffled[:size]] = True
+    return chosen
 
 
 class Batches:
-    """Normalised batches of a split, like a DataLoader's: images float32 [B, C, H, W], labels int64 [B], on ``device``.
+    """Normalised batches of a split: images float32 [B, C, H, W] and labels int64 [B].
 
-    The split moves there once, as uint8; a batch becomes float in [0, 1], then ``augment(images, generator)``, then is
-    normalised; the last may be smaller. Order (with ``shuffle``) and augmentation draw from ``generator``, one of the
-    CPU, by default with torch's initial seed. Raises DataError for ``batch_size`` < 1 and for an empty split.
+    They iterate like a ``DataLoader``, and far faster: the whole split lies on the device, as
+    uint8, and a batch is cut out, augmented and normalised there at once.
+
+    Args:
+        split: the images and labels.
+        batch_size: images a batch.
+        augment: called as ``augment(images, generator)`` with images in [0, 1]; where it has an
+            attribute ``wants_indices = True``, as ``augment(images, generator, indices)`` with
+            the images' places in the split, int64 [B].
+        shuffle: visit the images in another random order each time.
+        device: where the batches are made; the CPU unless given.
+        generator: a generator of the CPU that order and augmentation draw from; unless given, one
+            that begins with torch's initial seed.
+        drop_last: leave out a last batch that is smaller than the others.
+
+    Raises DataError for a ``batch_size`` below 1, for a split without images or with a wrong
+    label, and where ``drop_last`` would leave no batch at all.
     """
 
     def __init__(
@@ -188,36 +229,73 @@ class Batches:
         shuffle: bool = False,
         device: torch.device | str | None = None,
         generator: torch.Generator | None = None,
+        drop_last: bool = False,
     ) -> None:
-        if not isinstance(batch_size, int) or batch_size < 1:
+        # What cannot be batched.
+        size = whole_number(batch_size, least=1)
+        if size is None:
             raise DataError(f"batch_size={batch_size!r}: give a whole number of at least 1")
-        if not len(split):
+        if len(split) == 0:
             raise DataError(
                 "the split holds no images: load it with validation > 0, or batch another split"
             )
-        self.split, self.batch_size, self.augment, self.shuffle = (
-            split,
-            batch_size,
-            augment,
-            shuffle,
-        )
+        if drop_last and len(split) < size:
+            raise DataError(
+                f"drop_last leaves no batch: batch_size={size} of {len(split)} images, "
+                f"give at most {len(split)}"
+            )
+        check_labels(split.labels, split.classes, len(split.images))
+
+        self.split = split
+        self.batch_size = size
+        self.augment = augment
+        self.shuffle = shuffle
+        self.drop_last = drop_last
         self.device = torch.device(device or "cpu")
         self.generator = generator or torch.Generator().manual_seed(torch.initial_seed())
-        self._images, self._labels = split.images.to(self.device), split.labels.to(self.device)
-        self._mean, self._std = torch.tensor([split.mean, split.std], device=self.device).view(
-            2, -1, 1, 1
-        )
+
+        # Everything that a batch is made from moves to the device, once.
+        self._images = split.images.to(self.device)
+        self._labels = split.labels.to(self.device, torch.int64)
+        self._mean = torch.tensor(split.mean, device=self.device).view(-1, 1, 1)
+        self._std = torch.tensor(split.std, device=self.device).view(-1, 1, 1)
 
     def __len__(self) -> int:
-        return -(-len(self.split) // self.batch_size)
+        """The number of batches."""
+        full, rest = divmod(len(self.split), self.batch_size)
+        if rest and not self.drop_last:
+            return full + 1
+        return full
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        # The order of the images, drawn anew each time, or as they lie.
         count = len(self.split)
-        order = (
-            torch.randperm(count, generator=self.generator) if self.shuffle else torch.arange(count)
-        )
+        if self.shuffle:
+            order = torch.randperm(count, generator=self.generator)
+        else:
+            order = torch.arange(count)
+        if self.drop_last:
+            order = order[: len(self) * self.batch_size]
+
         for indices in order.to(self.device).split(self.batch_size):
+            # From bytes to numbers in [0, 1].
             images = self._images[indices] / 255
             if self.augment is not None:
-                images = self.augment(images, self.generator)
-            yield (images - self._mean).div_(self._std), self._labels[indices]
+                images = self._augmented(images, indices)
+            # A mean of 0 and a deviation of 1 in every channel.
+            images = (images - self._mean).div_(self._std)
+            yield images, self._labels[indices]
+
+    def _augmented(self, images: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+        """The images augmented; the augmentation is told their places if it wants to know."""
+        if getattr(self.augment, "wants_indices", False):
+            return self.augment(images, self.generator, indices)
+        return self.augment(images, self.generator)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell the augmentation which epoch begins, from 0, where it has a ``set_epoch`` too.
+
+        The name is that of torch's ``DistributedSampler.set_epoch``. ``fit`` calls it.
+        """
+        if hasattr(self.augment, "set_epoch"):
+            self.augment.set_epoch(epoch)

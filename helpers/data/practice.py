@@ -1,159 +1,181 @@
-"""Practice data, drawn instead of downloaded: digits in matplotlib's fonts for MNIST, coloured shapes for CIFAR-10."""
+"""Practice data, drawn instead of downloaded: digits for MNIST, coloured shapes for CIFAR-10."""
 
 import math
 from functools import cache
 from pathlib import Path
-from collections.abc import Callable
 
 import torch
 from torch.nn import functional as F
 
-from helpers.environment import CourseError, unknown
+from helpers.data.shapes import SHAPES
+from helpers.environment import CourseError, unknown, whole_number
 
 TITLES = {"mnist": "digits", "cifar10": "shapes"}
-FONTS = """DejaVuSans DejaVuSans-Bold DejaVuSans-Oblique DejaVuSans-BoldOblique DejaVuSansMono DejaVuSansMono-Bold
-DejaVuSansMono-Oblique DejaVuSerif DejaVuSerif-Bold DejaVuSerif-Italic DejaVuSerif-BoldItalic STIXGeneral
-STIXGeneralBol STIXGeneralItalic STIXGeneralBolIta cmr10 cmb10 cmss10 cmti10 cmtt10""".split()
-SIDE = 56  # of a digit as it is drawn, in pixels: twice the final one, as 2×2 pixels are averaged in the end
+
+# Fonts that every matplotlib since 3.10 ships, with the same bytes in each. cmmi10 has figures of
+# old style; cmti10 would be another hand, but came with 3.11.
+FONTS = """
+    DejaVuSans DejaVuSans-Bold DejaVuSans-Oblique DejaVuSans-BoldOblique
+    DejaVuSansMono DejaVuSansMono-Bold DejaVuSansMono-Oblique
+    DejaVuSerif DejaVuSerif-Bold DejaVuSerif-Italic DejaVuSerif-BoldItalic
+    STIXGeneral STIXGeneralBol STIXGeneralItalic STIXGeneralBolIta
+    cmr10 cmb10 cmss10 cmmi10 cmtt10
+""".split()
+FONT_SIZE = 44
+STROKES = (0, 1)  # pixels added around the ink: every font thin, and a bit bolder
+
 CHUNK = 1000  # images distorted at once, which bounds the memory
+DIGIT_SIDE = 56  # pixels: twice the final side, as 2 × 2 of them are averaged in the end
+SHAPE_SIDE = 64  # likewise
 
 
 def draw(name: str, count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Images uint8 [count, C, H, W] and labels int64 [count]: the same bytes for the same seed.
 
-    ``"mnist"``: white digits on black, 1×28×28. ``"cifar10"``: one of the ``SHAPES`` each, coloured, 3×32×32.
-    Raises CourseError for any other name and for a count below 1.
+    ``"mnist"``: white digits on black, 1 × 28 × 28. ``"cifar10"``: one coloured shape of ``SHAPES``
+    each, 3 × 32 × 32. Raises CourseError for any other name, and for a count below 1.
     """
     if name not in TITLES:
         raise unknown("practice data", name, TITLES)
-    if count < 1:
+    if whole_number(count, least=1) is None:
         raise CourseError(f"{count} practice images: ask for 1 or more")
-    generator = torch.Generator().manual_seed(seed)
+
+    paint = paint_digits
+    if name == "cifar10":
+        paint = paint_shapes
+    generator = torch.Generator().manual_seed(int(seed))
     labels = torch.randint(10, (count,), generator=generator)
-    paint = {"mnist": _digits, "cifar10": _shapes}[name]
-    images = [
-        paint(chunk, generator).mul(255).round().to(torch.uint8) for chunk in labels.split(CHUNK)
-    ]
+    images = []
+    for chunk in labels.split(CHUNK):
+        painted = paint(chunk, generator)
+        images.append(painted.mul(255).round().to(torch.uint8))
     return torch.cat(images), labels
 
 
-def _uniform(
-    count: int, generator: torch.Generator, *ranges: tuple[float, float]
-) -> list[torch.Tensor]:
-    return [torch.rand(count, generator=generator) * (high - low) + low for low, high in ranges]
+def uniform(low: float, high: float, count: int, generator: torch.Generator) -> torch.Tensor:
+    """Random numbers [count], uniform from ``low`` to ``high``."""
+    return torch.rand(count, generator=generator) * (high - low) + low
 
 
-def _grid(matrix: list[torch.Tensor], side: int) -> torch.Tensor:
-    """Where each of side × side pixels looks, [N, side, side, 2], -1 to 1; ``matrix``: six values [N], row by row."""
+def look_up_grid(matrix: list[torch.Tensor], side: int) -> torch.Tensor:
+    """Where each of side × side pixels of each image looks, [N, side, side, 2], from -1 to 1.
+
+    ``matrix``: the six values [N] of a 2 × 3 matrix, row by row.
+    """
     rows = torch.stack(matrix, dim=1).view(-1, 2, 3)
     return F.affine_grid(rows, [len(rows), 1, side, side], align_corners=False)
 
 
+def paint_digits(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """A digit each, float [N, 1, 28, 28] in [0, 1], distorted at random.
+
+    Each is turned, slanted, scaled along both axes, shifted, and waved as by a shaky hand.
+    """
+    count = len(labels)
+    glyphs = all_glyphs()
+    faces = torch.randint(len(glyphs), (count,), generator=generator)
+
+    # An affine map an image.
+    turn = uniform(-0.28, 0.28, count, generator)
+    slant = uniform(-0.3, 0.3, count, generator)
+    wide = uniform(0.75, 1.2, count, generator)
+    tall = uniform(0.75, 1.05, count, generator)
+    right = uniform(-0.12, 0.12, count, generator)
+    down = uniform(-0.12, 0.12, count, generator)
+    cos = turn.cos()
+    sin = turn.sin()
+    matrix = [
+        wide * cos,
+        wide * (slant * cos - sin),
+        right,
+        tall * sin,
+        tall * (slant * sin + cos),
+        down,
+    ]
+    grid = look_up_grid(matrix, DIGIT_SIDE)
+
+    # Waves: 5 × 5 random shifts, with a smooth surface laid through them.
+    waves = torch.randn(count, 2, 5, 5, generator=generator) * 0.06
+    size = (DIGIT_SIDE, DIGIT_SIDE)
+    waves = F.interpolate(waves, size=size, mode="bicubic", align_corners=True)
+    grid = grid + waves.permute(0, 2, 3, 1)
+
+    # Draw each digit twice as large, halve it, and write some more faintly than others.
+    drawn = glyphs[faces, labels].unsqueeze(1)
+    drawn = F.grid_sample(drawn, grid, align_corners=False)
+    strength = uniform(0.75, 1.0, count, generator).view(-1, 1, 1, 1)
+    return F.avg_pool2d(drawn, 2) * strength
+
+
 @cache
-def _glyphs() -> torch.Tensor:
-    """Every digit in every font, thin and with a stroke, float [faces, 10, SIDE, SIDE] in [0, 1], its ink centred."""
+def all_glyphs() -> torch.Tensor:
+    """Every digit in every font, thin and bold, float [faces, 10, DIGIT_SIDE, DIGIT_SIDE]."""
+    faces = []
+    for font in FONTS:
+        for stroke in STROKES:
+            faces.append(face_glyphs(font, stroke))
+    return torch.stack(faces)
+
+
+def face_glyphs(font: str, stroke: int) -> torch.Tensor:
+    """The ten digits of a font, white on black, their ink in the middle of the picture."""
     import matplotlib
     from PIL import Image, ImageDraw, ImageFont
 
-    def glyph(font: str, stroke: int, digit: int) -> torch.Tensor:
-        image, centred = Image.new("L", (SIDE, SIDE)), Image.new("L", (SIDE, SIDE))
-        face = ImageFont.truetype(
-            str(Path(matplotlib.get_data_path(), "fonts", "ttf", f"{font}.ttf")), 44
-        )
-        ImageDraw.Draw(image).text(
-            (SIDE / 2, SIDE / 2), str(digit), 255, face, anchor="mm", stroke_width=stroke
-        )
+    path = Path(matplotlib.get_data_path(), "fonts", "ttf", f"{font}.ttf")
+    face = ImageFont.truetype(str(path), FONT_SIZE)
+    size = (DIGIT_SIDE, DIGIT_SIDE)
+    middle = (DIGIT_SIDE / 2, DIGIT_SIDE / 2)
+    glyphs = []
+    for digit in range(10):
+        image = Image.new("L", size)
+        pen = ImageDraw.Draw(image)
+        pen.text(middle, str(digit), 255, face, anchor="mm", stroke_width=stroke)
+
+        # A font puts a digit on its line; here the ink itself is centred.
         ink = image.crop(image.getbbox())
-        centred.paste(ink, ((SIDE - ink.width) // 2, (SIDE - ink.height) // 2))
-        return (
-            torch.frombuffer(bytearray(centred.tobytes()), dtype=torch.uint8).view(SIDE, SIDE) / 255
-        )
+        left = (DIGIT_SIDE - ink.width) // 2
+        top = (DIGIT_SIDE - ink.height) // 2
+        centred = Image.new("L", size)
+        centred.paste(ink, (left, top))
 
-    return torch.stack(
-        [
-            torch.stack([glyph(font, stroke, digit) for digit in range(10)])
-            for font in FONTS
-            for stroke in (0, 1)
-        ]
-    )
+        pixels = torch.frombuffer(bytearray(centred.tobytes()), dtype=torch.uint8)
+        glyphs.append(pixels.view(size) / 255)
+    return torch.stack(glyphs)
 
 
-def _digits(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """A glyph each, [N, 1, 28, 28], turned, slanted, scaled per axis, shifted, and waved as by a shaky hand."""
-    count, glyphs = len(labels), _glyphs()
-    faces = torch.randint(len(glyphs), (count,), generator=generator)
-    turn, slant, wide, tall, right, down = _uniform(
-        count,
-        generator,
-        (-0.28, 0.28),
-        (-0.3, 0.3),
-        (0.75, 1.2),
-        (0.75, 1.05),
-        (-0.12, 0.12),
-        (-0.12, 0.12),
-    )
-    cos, sin = turn.cos(), turn.sin()
-    grid = _grid(
-        [
-            wide * cos,
-            wide * (slant * cos - sin),
-            right,
-            tall * sin,
-            tall * (slant * sin + cos),
-            down,
-        ],
-        SIDE,
-    )
-    waves = torch.randn(count, 2, 5, 5, generator=generator) * 0.06
-    waves = F.interpolate(waves, size=(SIDE, SIDE), mode="bicubic", align_corners=True).permute(
-        0, 2, 3, 1
-    )
-    images = F.grid_sample(glyphs[faces, labels].unsqueeze(1), grid + waves, align_corners=False)
-    return F.avg_pool2d(images, 2) * _uniform(count, generator, (0.75, 1.0))[0].view(-1, 1, 1, 1)
+def paint_shapes(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """One shape each, float [N, 3, 32, 32], turned, sized, placed and coloured at random.
 
-
-def _half_planes(x: torch.Tensor, y: torch.Tensor, sides: int, distance: float) -> torch.Tensor:
-    """On how many of ``sides`` half planes, evenly turned and ``distance`` from the middle, each point lies."""
-    turns = [2 * math.pi * side / sides for side in range(sides)]
-    return sum((x * math.cos(turn) + y * math.sin(turn) <= distance).int() for turn in turns)
-
-
-SHAPES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "disc": lambda x, y: x.hypot(y) < 0.85,
-    "ring": lambda x, y: (x.hypot(y) < 1.0) & (x.hypot(y) > 0.6),
-    "square": lambda x, y: torch.maximum(x.abs(), y.abs()) < 0.75,
-    "frame": lambda x, y: (
-        (torch.maximum(x.abs(), y.abs()) < 0.85) & (torch.maximum(x.abs(), y.abs()) > 0.5)
-    ),
-    "triangle": lambda x, y: _half_planes(x, y, 3, 0.5) == 3,
-    "star": lambda x, y: _half_planes(x, y, 5, 0.33) >= 4,
-    "cross": lambda x, y: (
-        (torch.minimum(x.abs(), y.abs()) < 0.25) & (torch.maximum(x.abs(), y.abs()) < 0.95)
-    ),
-    "crescent": lambda x, y: (x.hypot(y) < 1.0) & ((x - 0.5).hypot(y) > 0.8),
-    "bar": lambda x, y: (x.abs() < 0.25) & (y.abs() < 1.0),
-    "corner": lambda x, y: (torch.maximum(x.abs(), y.abs()) < 0.75) & (torch.minimum(x, y) < -0.2),
-}
-
-
-def _shapes(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """One shape each, [N, 3, 32, 32], turned, sized, placed and coloured at random on an uneven, noisy ground.
-
-    Neither colour, 0.35 to 0.7 apart in every channel, is drawn with regard to the kind, so it says nothing about it.
+    The ground is uneven and noisy. Its colour and the shape's, 0.35 to 0.7 apart in every channel,
+    are drawn without regard to the kind, so that colour says nothing about it.
     """
+    # Where each pixel lies in the shape's own coordinates.
     count = len(labels)
-    turn, size, right, down = _uniform(
-        count, generator, (0, 2 * math.pi), (0.4, 0.75), (-0.25, 0.25), (-0.25, 0.25)
-    )
-    matrix = [turn.cos(), -turn.sin(), right, turn.sin(), turn.cos(), down]
-    x, y = _grid([value / size for value in matrix], 64).unbind(-1)
-    inside = torch.empty(count, 1, 64, 64)
-    for kind, holds in enumerate(SHAPES.values()):
-        inside[labels == kind, 0] = holds(x[labels == kind], y[labels == kind]).float()
+    turn = uniform(0, 2 * math.pi, count, generator)
+    size = uniform(0.4, 0.75, count, generator)
+    right = uniform(-0.25, 0.25, count, generator)
+    down = uniform(-0.25, 0.25, count, generator)
+    cos = turn.cos() / size
+    sin = turn.sin() / size
+    matrix = [cos, -sin, right / size, sin, cos, down / size]
+    x, y = look_up_grid(matrix, SHAPE_SIDE).unbind(-1)
+
+    # Which pixels belong to the shape.
+    inside = torch.empty(count, 1, SHAPE_SIDE, SHAPE_SIDE)
+    for kind, shape in enumerate(SHAPES):
+        chosen = labels == kind
+        inside[chosen, 0] = shape(x[chosen], y[chosen]).float()
+    coverage = F.avg_pool2d(inside, 2)
+
+    # Two colours: the ground's, and one that is far enough from it.
     ground = torch.rand(count, 3, 1, 1, generator=generator)
     step = torch.rand(count, 3, 1, 1, generator=generator) * 0.35 + 0.35
     ink = torch.where(ground < 0.5, ground + step, ground - step).clamp(0, 1)
+
+    # A ground that is lighter on one side, and noise over everything.
     slope = torch.randn(count, 3, 2, 2, generator=generator) * 0.06
-    ground = ground + F.interpolate(slope, size=(32, 32), mode="bilinear", align_corners=True)
+    slope = F.interpolate(slope, size=(32, 32), mode="bilinear", align_corners=True)
+    ground = ground + slope
     noise = torch.randn(count, 3, 32, 32, generator=generator) * 0.03
-    return (ground + F.avg_pool2d(inside, 2) * (ink - ground) + noise).clamp(0, 1)
+    return (ground + coverage * (ink - ground) + noise).clamp(0, 1)
