@@ -106,6 +106,7 @@ def load(
     """
     if name not in KNOWN:
         raise DataError(str(unknown("data set", name, KNOWN)))
+    # Which data set, and where it may lie.
     known = KNOWN[name]
     folder = data_root()
     if root is not None:
@@ -145,6 +146,7 @@ def load(
 
 def find(name: str, folder: Path, real: bool) -> Source:
     """The first place that has the data set; practice data where none has it, or not ``real``."""
+    # Places in the data folder, then a download, which the fast profile leaves out.
     if real:
         for look in (published_files, class_folders, zipped_folders, published_archive):
             source = look(name, folder)
@@ -155,6 +157,7 @@ def find(name: str, folder: Path, real: bool) -> Source:
             if source is not None:
                 return source
 
+    # Nothing is to be had: draw, and say so.
     title = KNOWN[name].title
     drawn = practice.TITLES[name]
     print(f"PRACTICE DATA: drawn {drawn} stand in for {title}; results say nothing about {title}.")
@@ -192,6 +195,7 @@ def choose(count: int, validation: int, seed: int, title: str) -> torch.Tensor:
     if whole_number(seed) is None:
         raise DataError(f"seed={seed!r}: give a whole number")
 
+    # The first of all images in a random order.
     generator = torch.Generator().manual_seed(int(seed))
     shuffled = torch.randperm(count, generator=generator)
     chosen = torch.zeros(count, dtype=torch.bool)
@@ -246,6 +250,7 @@ class Batches:
             )
         check_labels(split.labels, split.classes, len(split.images))
 
+        # How they are batched.
         self.split = split
         self.batch_size = size
         self.augment = augment
@@ -280,14 +285,15 @@ class Batches:
         for indices in order.to(self.device).split(self.batch_size):
             # From bytes to numbers in [0, 1].
             images = self._images[indices] / 255
-            if self.augment is not None:
-                images = self._augmented(images, indices)
+            images = self._augmented(images, indices)
             # A mean of 0 and a deviation of 1 in every channel.
             images = (images - self._mean).div_(self._std)
             yield images, self._labels[indices]
 
     def _augmented(self, images: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
         """The images augmented; the augmentation is told their places if it wants to know."""
+        if self.augment is None:
+            return images
         if getattr(self.augment, "wants_indices", False):
             return self.augment(images, self.generator, indices)
         return self.augment(images, self.generator)
@@ -297,5 +303,6 @@ class Batches:
 
         The name is that of torch's ``DistributedSampler.set_epoch``. ``fit`` calls it.
         """
-        if hasattr(self.augment, "set_epoch"):
-            self.augment.set_epoch(epoch)
+        set_epoch = getattr(self.augment, "set_epoch", None)
+        if set_epoch is not None:
+            set_epoch(epoch)

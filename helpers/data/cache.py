@@ -34,6 +34,7 @@ def read(name: str, source: Source, root: Path, split: str) -> Pool:
         if pool is not None:
             return pool
 
+    # Nothing there: decode, which can take a minute, and keep it.
     pool = in_fixed_order(source.read(split))
     save(pool, folder_to_write(root) / file)
     return pool
@@ -41,6 +42,7 @@ def read(name: str, source: Source, root: Path, split: str) -> Pool:
 
 def fingerprint(files: list[Path]) -> str:
     """Twelve hex digits that change when a file is added, goes, or has another size or time."""
+    # Size and time of 60,000 files are read in a second, their contents are not.
     marks = []
     for path in files:
         status = path.stat()
@@ -50,8 +52,8 @@ def fingerprint(files: list[Path]) -> str:
 
 def digest(images: torch.Tensor, labels: torch.Tensor) -> str:
     """SHA-256 of all pixels and labels."""
-    total = hashlib.sha256(images.numpy())
-    total.update(labels.numpy())
+    total = hashlib.sha256(images.numpy().data)
+    total.update(labels.numpy().data)
     return total.hexdigest()
 
 
@@ -89,6 +91,7 @@ def folder_to_write(root: Path) -> Path:
 
 def save(pool: Pool, path: Path) -> None:
     """Cache a pool; where that cannot be done, say so and go on."""
+    # Written beside its place and renamed: another process sees all of it, or nothing.
     images, labels = pool
     try:
         with replacing(path) as temporary, open(temporary, "wb") as opened:

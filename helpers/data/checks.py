@@ -10,6 +10,7 @@ from helpers.data.known import DataError
 
 def check_images(images: torch.Tensor) -> None:
     """Raise DataError unless these are images uint8 [N, C, H, W]: pixels as a file holds them."""
+    # An image of floats would be divided by 255 once more, without a word.
     found = type(images).__name__
     if isinstance(images, torch.Tensor):
         if images.dtype == torch.uint8 and images.dim() == 4:
@@ -23,6 +24,7 @@ def check_images(images: torch.Tensor) -> None:
 
 def check_labels(labels: torch.Tensor, classes: tuple[str, ...], count: int) -> None:
     """Raise DataError unless there is a whole number below ``len(classes)`` for each image."""
+    # One number an image, and whole ones.
     found = type(labels).__name__
     if isinstance(labels, torch.Tensor):
         found = f"{labels.dtype} {list(labels.shape)}"
@@ -33,6 +35,7 @@ def check_labels(labels: torch.Tensor, classes: tuple[str, ...], count: int) -> 
     if not is_whole(labels.dtype):
         raise DataError(f"labels are whole numbers, torch.int64 [{count}], not {found}")
 
+    # Each the number of a class.
     outside = (labels < 0) | (labels >= len(classes))
     if outside.any():
         index = int(outside.nonzero()[0])
@@ -52,6 +55,7 @@ def as_places(indices: Iterable[int] | torch.Tensor, count: int) -> torch.Tensor
 
     A negative number counts from the end, as in Python. Raises DataError for anything else.
     """
+    # Lists, arrays, ranges: whatever can be a tensor becomes one.
     accepted = f"give a slice, whole numbers from {-count} to {count - 1}, or a mask of {count}"
     if isinstance(indices, torch.Tensor):
         places = indices.cpu()
@@ -61,6 +65,7 @@ def as_places(indices: Iterable[int] | torch.Tensor, count: int) -> torch.Tensor
         except (TypeError, ValueError):
             raise DataError(f"{indices!r} is no list of images: {accepted}") from None
 
+    # Nothing, a mask, or numbers.
     if places.dim() == 1 and len(places) == 0:
         return torch.empty(0, dtype=torch.int64)
     if places.dtype == torch.bool and places.shape == (count,):
@@ -68,6 +73,7 @@ def as_places(indices: Iterable[int] | torch.Tensor, count: int) -> torch.Tensor
     if places.dim() != 1 or not is_whole(places.dtype):
         raise DataError(f"{places.dtype} {list(places.shape)} names no images: {accepted}")
 
+    # Numbers that an image lies at.
     outside = (places < -count) | (places >= count)
     if outside.any():
         raise DataError(f"there is no image {int(places[outside][0])}: {accepted}")

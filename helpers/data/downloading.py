@@ -22,6 +22,7 @@ UNFINISHED = re.compile(
 # that fits is told: what came first is the cause of what came after, as when a certificate is
 # refused and torchvision tries once more without one.
 CAUSES = (
+    # The disk.
     (
         ("no space left", "quota exceeded"),
         "no space is left in the data folder; make room, or name another folder in COURSE_DATA",
@@ -34,6 +35,7 @@ CAUSES = (
         ("permission denied", "file exists", "read-only file system", "not a directory"),
         "the data folder cannot be written; name another folder in COURSE_DATA",
     ),
+    # The network.
     (
         ("certificate",),
         "the server's certificate was not accepted; set the clock of this machine right, or name "
@@ -48,6 +50,7 @@ CAUSES = (
         ("error 407", "407 proxy"),
         "the proxy of your network wants a password; name it in HTTPS_PROXY",
     ),
+    # The server.
     (
         ("error 403", "error 401", "403 forbidden"),
         "the server or a filter of your network refused it (HTTP 403); try another network",
@@ -60,6 +63,7 @@ CAUSES = (
         ("error 429", "error 50", "error 51", "error 52"),
         "the server is overloaded or out of order; try again later",
     ),
+    # No server at all.
     (
         ("timed out", "timeout"),
         f"there was no answer within {PATIENCE} seconds; try again later, or in another network",
@@ -75,6 +79,7 @@ CAUSES = (
         ),
         "the server cannot be reached; try again later, or in another network",
     ),
+    # What came.
     (
         ("corrupted", "incomplete", "incompleteread", "not a gzipped file", "end-of-stream"),
         "what came is not the published file, as where a login page answers or the line breaks; "
@@ -100,6 +105,7 @@ def download(name: str, root: Path) -> Source | None:
     finally:
         socket.setdefaulttimeout(patience_before)
 
+    # Found like any other, but for its name.
     source = published_files(name, root)
     if source is None:
         return None
@@ -118,6 +124,7 @@ def fetch(name: str, root: Path) -> None:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             reader(fresh, download=True)
 
+        # Renamed one by one: a file is there whole, or not at all.
         (root / folder).mkdir(parents=True, exist_ok=True)
         for file in KNOWN[name].md5:
             os.replace(Path(fresh) / folder / file, root / folder / file)
@@ -130,12 +137,14 @@ def cause_of(problem: BaseException) -> str:
         for sign in signs:
             if sign in text:
                 return cause
+    # One that nobody has met: its own words, in one line.
     first_line = str(problem).strip().split("\n")[0]
     return f"{type(problem).__name__} {first_line}".strip()
 
 
 def texts_of(problem: BaseException | None) -> str:
     """The names and texts of an error and of those that led to it."""
+    # An error that follows another, as when a second try fails, remembers the first.
     texts = []
     while problem is not None:
         texts.append(f"{type(problem).__name__} {problem}")

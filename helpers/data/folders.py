@@ -3,6 +3,7 @@
 import io
 import mimetypes
 import zipfile
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path, PurePath
 
@@ -59,29 +60,33 @@ def read_zip(name: str, places: dict[str, Path], split: str) -> Pool:
     return read_split(name, {split: inside}, split)
 
 
-def read_split(name: str, places: dict[str, Folder], split: str) -> Pool:
+def read_split(name: str, places: Mapping[str, Folder], split: str) -> Pool:
     """Decode every image of a split, with a progress bar; every class is there, and no other."""
     files = list_images(places[split])
     classes = KNOWN[name].classes
     check_classes(files, classes, places[split])
 
+    # A label is the place of the class in their list.
     images = []
     labels = []
-    for file in tqdm(files, desc=f"decoding {name} {split}", leave=False):
+    for kind, file in tqdm(files, desc=f"decoding {name} {split}", leave=False):
         images.append(decode(file, KNOWN[name].shape))
-        labels.append(classes.index(file.parent.name))
+        labels.append(classes.index(kind))
     return torch.stack(images), torch.tensor(labels)
 
 
-def list_images(folder: Folder) -> list[Folder]:
-    """Every image file in the folders of ``folder``; what is hidden, as ``.name``, is left out."""
+def list_images(folder: Folder) -> list[tuple[str, Folder]]:
+    """Every image file in the folders of ``folder``, behind the name of its own: its class.
+
+    What is hidden, as ``.name``, is left out.
+    """
     files = []
     for below in folder.iterdir():
         if below.name.startswith(".") or not below.is_dir():
             continue
         for file in below.iterdir():
             if is_image(file.name):
-                files.append(file)
+                files.append((below.name, file))
     return files
 
 
@@ -95,9 +100,12 @@ def is_image(name: str) -> bool:
     return kind is not None and kind.startswith("image/")
 
 
-def check_classes(files: list[Folder], classes: tuple[str, ...], folder: Folder) -> None:
+def check_classes(
+    files: list[tuple[str, Folder]], classes: tuple[str, ...], folder: Folder
+) -> None:
     """Raise DataError for a class without images, and for a folder of images that is no class."""
-    found = {file.parent.name for file in files}
+    found = {kind for kind, _ in files}
+    # Both ways: what is missing, and what is too much.
     expected = f"the folders of png, webp or jpg files are {', '.join(classes)}"
     for wrong in sorted(found.symmetric_difference(classes)):
         if wrong in classes:
@@ -107,6 +115,7 @@ def check_classes(files: list[Folder], classes: tuple[str, ...], folder: Folder)
 
 def decode(file: Folder, shape: tuple[int, int, int]) -> torch.Tensor:
     """The pixels of an image file, uint8 [C, H, W]; ``shape`` is what they must have."""
+    # Unpack it.
     channels, height, width = shape
     content = read(file)
     try:
@@ -115,6 +124,7 @@ def decode(file: Folder, shape: tuple[int, int, int]) -> torch.Tensor:
     except Exception as problem:  # damaged bytes can make a decoder raise anything
         raise damaged(file, f"cannot be decoded ({type(problem).__name__})") from problem
 
+    # One picture of the right size.
     pictures = getattr(image, "n_frames", 1)
     if pictures != 1:
         raise damaged(file, f"holds {pictures} pictures, not one")

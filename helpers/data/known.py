@@ -10,26 +10,27 @@ class DataError(CourseError):
 
 
 class Known(NamedTuple):
-    """One data set, as its authors published it and as torchvision lays it out.
+    """One data set, as its authors published it and as torchvision lays it out."""
 
-    ``folder``, ``class_folder`` and ``train_zip`` are the places in the data folder that hold it:
-    torchvision's files, images in class folders, and a zip of such folders. ``archive`` is one
-    file that packs all of torchvision's. ``mean`` and ``std`` have a value a channel, white is 1.
-    ``starts`` tells how the files of a split begin, ``md5`` names them all with their sums.
-    """
-
+    # What it is called, and what its labels 0, 1, … mean.
     title: str
     classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+
+    # Its pixels: mean and standard deviation of the training images, where white is 1.
+    mean: tuple[float, ...]  # a value a channel
+    std: tuple[float, ...]  # a value a channel
     shape: tuple[int, int, int]  # channels, height, width
-    reader: str  # the class in torchvision.datasets that downloads it
-    folder: str
-    class_folder: str
-    train_zip: str
-    archive: str | None
-    starts: dict[str, str]
-    md5: dict[str, str]
+
+    # Where it lies in the data folder.
+    folder: str  # torchvision's files
+    class_folder: str  # images in a folder a class
+    train_zip: str  # a zip of such folders; that of the test images has test for train
+    archive: str | None  # one file that packs all of torchvision's
+
+    # The published files.
+    reader: str  # the class in torchvision.datasets that downloads them
+    starts: dict[str, str]  # how the names of a split's files begin
+    md5: dict[str, str]  # all of them, with their md5 sums
 
 
 MNIST = Known(
@@ -38,11 +39,11 @@ MNIST = Known(
     mean=(0.1307,),
     std=(0.3081,),
     shape=(1, 28, 28),
-    reader="MNIST",
     folder=DATA_PLACES["mnist"][0],
     class_folder=DATA_PLACES["mnist"][1],
     train_zip=DATA_PLACES["mnist"][2],
     archive=None,
+    reader="MNIST",
     starts={"train": "train", "test": "t10k"},
     md5={
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -58,11 +59,11 @@ CIFAR10 = Known(
     mean=(0.4914, 0.4822, 0.4465),
     std=(0.2470, 0.2435, 0.2616),
     shape=(3, 32, 32),
-    reader="CIFAR10",
     folder=DATA_PLACES["cifar10"][0],
     class_folder=DATA_PLACES["cifar10"][1],
     train_zip=DATA_PLACES["cifar10"][2],
     archive="cifar-10-python.tar.gz",
+    reader="CIFAR10",
     starts={"train": "data_batch", "test": "test_batch"},
     md5={
         "data_batch_1": "c99cafc152244af753f735de768cd75f",

@@ -32,6 +32,7 @@ def published_files(name: str, root: Path) -> Source | None:
 
     Raises DataError where some of the files are missing, or one is a folder.
     """
+    # Each file as it is, or packed as it was downloaded.
     folder = root / KNOWN[name].folder
     names = names_in(folder)
     paths = {}
@@ -40,6 +41,7 @@ def published_files(name: str, root: Path) -> Source | None:
         if file not in names and f"{file}.gz" in names:
             paths[file] = folder / f"{file}.gz"
 
+    # All or none of them.
     if not all_there(paths.values()):
         return None
     for path in paths.values():
@@ -90,6 +92,7 @@ def read_archive(name: str, archive: Path, files: list[str]) -> list[bytes]:
     except UNPACKING_PROBLEMS as problem:
         raise damaged(archive, f"cannot be unpacked ({problem})") from problem
 
+    # The files in the order that they were asked for.
     contents = []
     for file in files:
         if file not in found:
@@ -108,6 +111,7 @@ def check_sum(content: bytes, md5: str, path: Path) -> None:
 
 def read_split(name: str, contents: Contents, split: str) -> Pool:
     """One split, from the contents of the files whose names begin as the split's do."""
+    # Those of the other split are not even opened.
     files = []
     for file in KNOWN[name].md5:
         if file.startswith(KNOWN[name].starts[split]):
@@ -133,8 +137,10 @@ def decode_cifar10(contents: list[bytes]) -> Pool:
     pixels = []
     labels = []
     for content in contents:
+        # A pickle can run any program: this one is opened because its sum is the published one.
         batch = pickle.loads(content, encoding="latin1")
         pixels.append(batch["data"])
         labels.extend(batch["labels"])
+    # A row of 3,072 bytes an image: all its red ones, then green, then blue.
     images = numpy.concatenate(pixels).reshape(-1, *KNOWN["cifar10"].shape)
     return torch.tensor(images), torch.tensor(labels)

@@ -32,6 +32,9 @@ def half_planes(x: torch.Tensor, y: torch.Tensor, sides: int, distance: float) -
     return count
 
 
+# Round ones. The numbers make all of them about equally large.
+
+
 def disc(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return x.hypot(y) < 0.85
 
@@ -39,6 +42,9 @@ def disc(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 def ring(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     radius = x.hypot(y)
     return (radius < 1.0) & (radius > 0.6)
+
+
+# Square ones.
 
 
 def square(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -49,12 +55,18 @@ def frame(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return (largest(x, y) < 0.85) & (largest(x, y) > 0.5)
 
 
+# Ones with straight edges: inside of all, or of all edges but one.
+
+
 def triangle(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return half_planes(x, y, sides=3, distance=0.5) == 3
 
 
 def star(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return half_planes(x, y, sides=5, distance=0.33) >= 4
+
+
+# Ones that colour, size and place say least about.
 
 
 def cross(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -75,4 +87,5 @@ def corner(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return (largest(x, y) < 0.75) & outer
 
 
+# In the order of the labels, from 0 to 9.
 SHAPES = (disc, ring, square, frame, triangle, star, cross, crescent, bar, corner)

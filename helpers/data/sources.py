@@ -51,6 +51,7 @@ def all_there(paths: Iterable[Path]) -> bool:
         else:
             missing.append(path)
 
+    # Half a data set is a mistake that would go unnoticed if another place were read instead.
     if present and missing:
         raise damaged(missing[0], "is missing")
     return bool(present)
@@ -67,6 +68,7 @@ def in_fixed_order(pool: Pool) -> Pool:
 
     Wherever the images come from, and in whatever order, an index then means the same image.
     """
+    # A key an image; the label in it decides between images that are equal.
     images, labels = pool
     keys = []
     for image, label in zip(images.numpy(), labels.tolist()):
