@@ -1,33 +1,37 @@
 """Many trainings in parallel processes that can be killed at any moment and go on later."""
 
-import hashlib
-import inspect
-import json
+import contextlib
 import multiprocessing
 import os
-import re
 import signal
 import sys
 import threading
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from collections.abc import Sequence
 
 import torch
 from tqdm import tqdm
 
-from helpers import augment, environment, training
-from helpers.data import Batches, ImageData
-from helpers.environment import CourseError, runs_root
+from helpers import training
+from helpers.data import ImageData
+from helpers.environment import CourseError, pick_device, whole_number
+from helpers.experiments.folders import checkpoint_in, remove_leftovers, run_folder
 from helpers.experiments.recipe import Recipe
-from helpers.experiments.runs import OnEpoch, Trained, load_for, train
-from helpers.models import residual, resnet9, small
+from helpers.experiments.runs import OnEpoch, Trained, load_for, train_net
+
+LARGEST_SEED = 2**32 - 1  # NumPy takes no larger one
+CUT_OFF = "its process ended too early; the same command goes on from its last finished epoch"
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One seed of one recipe, for a process of its own; ``searching`` measures on training images that it leaves out."""
+    """One seed of one recipe, for a process of its own.
+
+    ``searching`` measures on the validation images instead of the test images.
+    """
 
     recipe: Recipe
     seed: int
@@ -36,105 +40,198 @@ class Job:
     searching: bool
 
     def train(self, data: ImageData, on_epoch: OnEpoch | None = None) -> Trained:
-        """Train, going on from the last finished epoch: where all are finished, only their outcome is read."""
+        """Train, going on from the last finished epoch; where all are, only read the outcome."""
         torch.set_num_threads(self.threads)
-        trained = train(
+        checkpoint = checkpoint_in(self.folder, self.seed)
+        remove_leftovers(self.folder, checkpoint.name)
+        measured_on = data.validation if self.searching else data.test
+        return train_net(
             self.recipe,
             self.seed,
             data.train,
-            data.validation if self.searching else data.test,
-            self.folder / f"seed-{self.seed}.checkpoint",
+            measured_on,
+            checkpoint,
             show=False,
             on_epoch=on_epoch,
         )
-        for left in self.folder.glob(
-            f".seed-{self.seed}.*.tmp"
-        ):  # of processes killed while they wrote
-            left.unlink(missing_ok=True)
-        return trained
 
 
-def _work(job: Job, messages: Connection) -> None:
-    """The body of a worker process, which ends when its parent does: send a row an epoch, and None or an error."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the parent too, which ends its workers
-    tqdm.set_lock(
-        threading.RLock()
-    )  # its own is a semaphore, of which a worker that is ended leaves a warning
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
-    sys.stdout = open(os.devnull, "w")
-    try:
-        job.train(load_for(job.recipe, job.searching), messages.send)
-        messages.send(None)
-    except (CourseError, OSError) as problem:
-        messages.send(str(problem))
-
-
-def run_jobs(jobs: Sequence[Job], workers: int) -> None:
-    """Work off ``jobs``, ``workers`` at a time, with a bar and a line an epoch; finished epochs are not done again."""
-    context, waiting, active = multiprocessing.get_context("spawn"), list(jobs), {}
-    bar = training.progress(None, "epochs", total=sum(job.recipe.epochs for job in jobs))
-    try:
-        while waiting or active:
-            while waiting and len(active) < workers:
-                reader, writer = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(waiting[0], writer))
-                process.start()
-                writer.close()  # the worker holds the only other copy: its end, however it comes, ends the pipe
-                active[reader] = waiting.pop(0), process
-            for reader in wait(list(active)):
-                job, process = active[reader]
-                name = f"{job.recipe.name}, seed {job.seed}"
-                try:
-                    message = reader.recv()
-                except (EOFError, OSError):
-                    message = "its process ended too early; the same command goes on from its last finished epoch"
-                if isinstance(message, str):
-                    raise CourseError(f"{name}: {message}")
-                if message:
-                    bar.write(
-                        f"{name}: {training.line(message, job.recipe.epochs)}", file=sys.stdout
-                    )
-                    bar.update()
-                else:
-                    del active[reader]
-                    process.join()
-    finally:
-        for _, process in active.values():
-            process.terminate()
-            process.join()
-        bar.close()
+# What to do, and with how many processors.
 
 
 def plan(
-    recipes: Sequence[Recipe], seeds: Sequence[int], workers: int | None, digest: str
+    recipes: Sequence[Recipe],
+    seeds: Sequence[int],
+    workers: int | None,
+    data: str,
+    searching: bool = False,
 ) -> tuple[list[Job], int]:
-    """The jobs and the number of workers; with a ``digest`` of test labels for an experiment, without for a search.
+    """A job for every seed of every recipe, and the number of processes that work on them.
 
-    A folder is named after all that its numbers depend on (of an experiment also the code), so that none is mixed up.
+    ``workers`` is that number where it is asked for, and ``data`` the digest of the images
+    (``folders.data_digest``).
     """
-    if not seeds or (workers is not None and workers < 1):
-        raise CourseError(f"--seeds {len(seeds)} --jobs {workers}: give at least 1 for each")
-    device = environment.pick_device().type
-    processors = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    workers = workers or (min(len(seeds) * len(recipes), processors) if device == "cpu" else 1)
-    threads = max(1, processors // workers)
-    parts = (augment, small, residual, resnet9, training, Batches, Recipe, train) if digest else ()
-    code = "".join(map(inspect.getsource, parts))
+    # The number of threads decides the last digits: it is part of what a folder is named after.
+    workers, threads = share_processors(len(recipes) * len(seeds), workers)
+    jobs = []
+    for recipe in recipes:
+        folder = run_folder(recipe, data, threads, searching)
+        for seed in seeds:
+            jobs.append(Job(recipe, seed, folder, threads, searching))
+    return jobs, workers
 
-    def folder(recipe: Recipe) -> Path:
-        key = json.dumps(
-            [recipe.hyperparameters(), digest + code, threads, device, torch.__version__]
-        )
-        name = f"{re.sub('[^a-z0-9]+', '-', recipe.name)}-{hashlib.sha256(key.encode()).hexdigest()[:10]}"
-        return runs_root() / ("experiments" if digest else "search") / name
 
-    return [
-        Job(recipe, seed, folder(recipe), threads, not digest)
-        for recipe in recipes
-        for seed in seeds
-    ], workers
+def share_processors(jobs: int, workers: int | None) -> tuple[int, int]:
+    """How many processes work at a time, and with how many threads each.
+
+    Unless ``workers`` are asked for: on a GPU one, on a CPU one a job, as far as there are
+    processors.
+    """
+    processors = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):  # those that this process may use, where a system tells
+        processors = len(os.sched_getaffinity(0))
+
+    # Several processes on one GPU would wait for each other.
+    if workers is None and pick_device().type == "cpu":
+        workers = min(jobs, processors)
+    elif workers is None:
+        workers = 1
+    return workers, max(1, processors // workers)
+
+
+def checked_seeds(seeds: Iterable[int]) -> list[int]:
+    """The seeds as plain ints, each once. Raises ``CourseError`` for none, or a wrong one."""
+    checked = []
+    for seed in seeds:
+        number = whole_number(seed, least=0)
+        if number is None or number > LARGEST_SEED:
+            raise CourseError(f"a seed is a whole number from 0 to {LARGEST_SEED}, not {seed!r}")
+        if number not in checked:
+            checked.append(number)
+    if not checked:
+        raise CourseError("there is no seed to train with: give at least 1 to --seeds")
+    return checked
+
+
+def checked_workers(workers: int | None) -> int | None:
+    """The number of processes as a plain int, or None. Raises ``CourseError`` below 1."""
+    if workers is None:
+        return None
+    number = whole_number(workers, least=1)
+    if number is None:
+        raise CourseError(f"--jobs {workers}: give at least 1")
+    return number
+
+
+# The workers.
+
+
+def work(job: Job, messages: Connection) -> None:
+    """The body of a worker process, which ends when its parent does.
+
+    It sends the row of every finished epoch, and at the end None, or the text of an error.
+    """
+    # Ctrl-C reaches the parent too, which ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The bar's own lock is a semaphore, of which a worker that is ended leaves a warning.
+    tqdm.set_lock(threading.RLock())
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+    # Only the parent prints.
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        try:
+            data = load_for(job.recipe, job.searching)
+            job.train(data, on_epoch=messages.send)
+            messages.send(None)
+        except (CourseError, OSError) as problem:
+            messages.send(str(problem))
+
+
+def end_with_parent() -> None:
+    """Wait for the end of the parent process, then end this one: nobody takes its numbers."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
+
+
+@contextlib.contextmanager
+def no_interrupts() -> Iterator[None]:
+    """Keep Ctrl-C from a process that starts in this block, before it can ignore it itself."""
+    # A process takes over which signals its parent holds back; this one lets them through again.
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_all(processes: Sequence[BaseProcess]) -> None:
+    """End processes at once, then wait for them; a second Ctrl-C stops the waiting alone."""
+    # All of them first, so that nothing comes between.
+    for process in processes:
+        if process.pid is not None:  # None: it had not begun
+            process.terminate()
+    for process in processes:
+        if process.pid is not None:
+            process.join()
+
+
+def run_jobs(jobs: Sequence[Job], workers: int) -> None:
+    """Work off ``jobs``, so many at a time, with a bar and a line an epoch.
+
+    Finished epochs are not done again. Raises ``CourseError`` with the first problem of a worker,
+    and ends the others.
+    """
+    context = multiprocessing.get_context("spawn")  # a fork would share torch's threads
+    waiting = list(jobs)
+    active: dict[Connection, tuple[Job, BaseProcess]] = {}
+    epochs = sum(job.recipe.epochs for job in jobs)
+    bar = training.progress(None, "epochs", total=epochs)
+
+    try:
+        while waiting or active:
+            # Start workers while there is a place for one.
+            while waiting and len(active) < workers:
+                job = waiting.pop(0)
+                reader, writer = context.Pipe(duplex=False)
+                process = context.Process(target=work, args=(job, writer))
+                active[reader] = job, process
+                with no_interrupts():
+                    process.start()
+                # The worker holds the only other end: when it ends, however, so does the pipe.
+                writer.close()
+
+            # Take a message from each of those that have one.
+            for reader in wait(list(active)):
+                job, process = active[reader]
+                row = next_row(reader, job)
+                if row is None:
+                    # All its epochs are done.
+                    del active[reader]
+                    process.join()
+                else:
+                    name = f"{job.recipe.name}, seed {job.seed}"
+                    text = training.line(row, job.recipe.epochs)
+                    bar.write(f"{name}: {text}", file=sys.stdout)
+                    bar.update()
+    finally:
+        end_all([process for _, process in active.values()])
+        bar.close()
+
+
+def next_row(reader: Connection, job: Job) -> dict[str, float] | None:
+    """The row of an epoch that a worker sends; None where it has done its job.
+
+    Raises ``CourseError`` where it sends the text of an error, or has ended without a word.
+    """
+    try:
+        message = reader.recv()
+    except (EOFError, OSError):
+        message = CUT_OFF
+    if isinstance(message, str):
+        raise CourseError(f"{job.recipe.name}, seed {job.seed}: {message}")
+    return message

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -10,16 +12,35 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers import augment, training
-from helpers.environment import unknown
-from helpers.models import residual, resnet9, small
+from helpers.experiments.parts import find_part
 
 Steps = tuple[tuple[str, dict[str, Any]], ...]
+
+# The fields that say how a result is told: a training does not depend on them.
 UNJUDGED = ("title", "claim", "baseline", "headline", "document")
+
+# Records older than the paths name their nets so.
+OLD_NETS = {
+    "first_net": "models.small.first_net",
+    "budget_net": "models.small.budget_net",
+    "wide_net": "models.small.wide_net",
+    "field_net": "models.small.field_net",
+    "basic_net": "models.small.basic_net",
+    "early_pool_net": "models.small.early_pool_net",
+    "compact_net": "models.small.compact_net",
+    "PointwiseNet": "models.small.PointwiseNet",
+    "SharedNet": "models.small.SharedNet",
+    "ResidualNet": "models.residual.ResidualNet",
+    "ResNet9": "models.resnet9.ResNet9",
+}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """At most so many parameters and epochs, and at least ``accuracy`` percent in each of the ``last_epochs``."""
+    """At most so many parameters and epochs, and an accuracy in each of the last epochs.
+
+    ``accuracy`` is in percent, and the least that each of the ``last_epochs`` may have.
+    """
 
     max_parameters: int
     max_epochs: int
@@ -27,147 +48,237 @@ class Claim:
     last_epochs: int = 1
 
     def __str__(self) -> str:
-        where = (
-            f"each of the last {self.last_epochs} epochs"
-            if self.last_epochs > 1
-            else "the last epoch"
-        )
-        return f"≤ {self.max_parameters:,} parameters, ≤ {self.max_epochs} epochs, ≥ {self.accuracy} % in {where}"
+        where = "the last epoch"
+        if self.last_epochs > 1:
+            where = f"each of the last {self.last_epochs} epochs"
+        limits = f"≤ {self.max_parameters:,} parameters, ≤ {self.max_epochs} epochs"
+        return f"{limits}, ≥ {self.accuracy} % in {where}"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network and everything that its training depends on. ``learning_rate`` is the highest of its ``schedule``.
+    """A network and everything that its training depends on.
 
-    ``schedule``: ``"one_cycle"`` (``peak_epoch``, ``annihilate``), ``"step"`` (times ``gamma`` every ``step_size``
-    epochs) or ``"constant"``. ``augment`` lists (transform, arguments); ``average`` is the decay of averaged weights, 0
-    for none; ``decay_all=False`` leaves biases and normalisations without weight decay; ``mixed`` (mixed precision) and
-    ``compile`` (torch's compiler) are for the speed on a GPU. The fields from ``title`` on say how the result is told;
-    ``baseline`` names the recipe that it is compared with, ``document`` what the course's source states of it.
+    Some fields can be a *path* inside ``helpers``, such as ``models.small.first_net``: folders,
+    file, and the name of a function or class in it. A new net, optimizer or schedule is a file of
+    its own, so that this file, and with it the finished epochs of all other recipes, stay as they
+    are.
     """
 
     name: str
+
+    # The net: its path, and the arguments that it is made with.
     model: str
     epochs: int
     model_options: dict[str, Any] = field(default_factory=dict)
+
+    # The data: "mnist" or "cifar10".
     data: str = "mnist"
     batch_size: int = 128
+
+    # "sgd", "adamw", or the path of a function (model, recipe) that returns an optimizer.
     optimizer: str = "sgd"
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    nesterov: bool = True
+    learning_rate: float = 0.1  # the highest of the schedule
+    momentum: float = 0.9  # AdamW's first beta, too
+    nesterov: bool = True  # for "sgd" alone
     weight_decay: float = 1e-4
+
+    # "one_cycle", "step", "constant", or the path of a function (optimizer, recipe,
+    # steps_per_epoch) that returns a scheduler, several of them, or None.
     schedule: str = "one_cycle"
-    peak_epoch: float = 4.0
-    annihilate: bool = True
-    step_size: int = 6
-    gamma: float = 0.1
+    peak_epoch: float = 4.0  # of "one_cycle": where the rate is highest
+    annihilate: bool = True  # of "one_cycle": whether the rate falls to almost nothing
+    step_size: int = 6  # of "step": so many epochs …
+    gamma: float = 0.1  # … and the rate is multiplied by this
+
+    # Pairs of a transform's name in helpers.augment and its arguments.
     augment: Steps = ()
     label_smoothing: float = 0.0
+
+    # The decay of averaged weights, which are measured in place of the others; 0 for none.
     average: float = 0.0
-    decay_all: bool = True
+    decay_all: bool = True  # False: biases and normalisations do not decay
+
+    # Mixed precision and torch's compiler, for the speed on a GPU.
     mixed: bool = False
     compile: bool = False
+
+    # Three more paths: of a function (model, recipe) that returns what training.fit takes as its
+    # average; of a training step, as training.training_step; and of a function that makes the net
+    # that is measured of the trained one. Empty: the usual.
+    averaging: str = ""
+    step: str = ""
+    views: str = ""
+    options: dict[str, Any] = field(default_factory=dict)  # what such parts want to know
+
+    # From here on: how the result is told.
     title: str = ""
     claim: Claim | None = None
-    baseline: str = ""
-    headline: bool = False
-    document: str = ""
+    baseline: str = ""  # the name of the recipe that it is compared with
+    headline: bool = False  # whether its logits and weights are kept
+    document: str = ""  # what the course's source states of it
+
+    # What a record keeps of it.
 
     def hyperparameters(self) -> dict[str, Any]:
         """What a record keeps of the recipe, as JSON has it (lists for tuples)."""
-        fields = {name: value for name, value in asdict(self).items() if name not in UNJUDGED}
-        return fields | {"augment": [[name, dict(arguments)] for name, arguments in self.augment]}
+        # Text and back makes of it what a reader of the record gets.
+        fields = asdict(self)
+        for name in UNJUDGED:
+            del fields[name]
+        return json.loads(json.dumps(fields))
 
     @classmethod
     def completed(cls, kept: dict[str, Any]) -> dict[str, Any]:
-        """What a record kept of its recipe, with the fields that are newer than the record at their defaults."""
-        return cls("", "", 0).hyperparameters() | kept
+        """What a record kept of its recipe, as a record of today would have it.
+
+        Fields that are newer than the record get their defaults, and an old name becomes a path.
+        """
+        model = OLD_NETS.get(kept["model"], kept["model"])
+        defaults = cls("", "", 0).hyperparameters()
+        return defaults | kept | {"model": model}
 
     @classmethod
     def restored(cls, kept: dict[str, Any]) -> Recipe:
         """The recipe that a record kept."""
-        return cls(
-            **cls.completed(kept)
-            | {"augment": tuple((name, arguments) for name, arguments in kept["augment"])}
-        )
+        fields = cls.completed(kept)
+        fields["augment"] = tuple((name, arguments) for name, arguments in kept["augment"])
+        return cls(**fields)
 
-    def trains_as(self, other: Recipe) -> bool:
-        """Whether both train the same net step by step, and differ at most in what is measured of it."""
-
-        def trained(recipe: Recipe) -> dict[str, Any]:
-            options = {
-                name: value for name, value in recipe.model_options.items() if name != "mirror"
-            }
-            return recipe.hyperparameters() | {"name": "", "average": 0.0, "model_options": options}
-
-        return trained(self) == trained(other)
+    # How it differs from others.
 
     def shortened(self, epochs: int) -> Recipe:
         """The same recipe over fewer epochs, its peak moved in proportion."""
         epochs = min(epochs, self.epochs)
         return replace(self, epochs=epochs, peak_epoch=self.peak_epoch * epochs / self.epochs)
 
+    def trains_as(self, other: Recipe) -> bool:
+        """Whether both train the same net step by step, and differ at most in what is measured."""
+        return self.trained_part() == other.trained_part()
+
+    def trained_part(self) -> dict[str, Any]:
+        """The hyperparameters without the name, and without what is done to measure alone."""
+        fields = self.hyperparameters()
+        for name in ("name", "average", "averaging", "views"):
+            del fields[name]
+        # A mirror image beside the image, too, is looked at in evaluation mode alone.
+        fields["model_options"].pop("mirror", None)
+        return fields
+
+    # The parts that a training is made of.
+
+    def part_paths(self) -> list[str]:
+        """The paths of the recipe's own parts inside ``helpers``, the net's first."""
+        # A dot tells a path from a word such as "sgd".
+        fields = (self.model, self.optimizer, self.schedule, self.averaging, self.step, self.views)
+        return [path for path in fields if "." in path]
+
     def build_model(self) -> nn.Module:
-        """The network, its convolutions in channels-last order: the numbers are the same, the CPU is faster."""
-        networks = vars(small) | vars(residual) | vars(resnet9)
-        if self.model not in networks:
-            raise unknown(
-                "model", self.model, [name for name in networks if name.lower().endswith("net")]
-            )
-        return networks[self.model](**self.model_options).to(memory_format=torch.channels_last)
+        """The network, its convolutions in channels-last order: equal numbers, sooner on a CPU."""
+        network = find_part("model", self.model)
+        return network(**self.model_options).to(memory_format=torch.channels_last)
+
+    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """The parameters for an optimizer; in two groups where biases and norms do not decay."""
+        if self.decay_all:
+            return [{"params": list(model.parameters())}]
+
+        # Weights have two or more axes; biases, and what a normalisation learns, have one.
+        weights, others = [], []
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                weights.append(parameter)
+            else:
+                others.append(parameter)
+        return [{"params": weights}, {"params": others, "weight_decay": 0.0}]
 
     def build_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        """Stochastic gradient descent with momentum, Nesterov's unless the recipe says otherwise; or AdamW."""
-        groups: Any = model.parameters()
-        if not self.decay_all:
-            groups = [
-                {"params": [each for each in model.parameters() if each.dim() > 1]},
-                {
-                    "params": [each for each in model.parameters() if each.dim() < 2],
-                    "weight_decay": 0.0,
-                },
-            ]
+        """Stochastic gradient descent with momentum, AdamW, or the optimizer at the recipe's path.
+
+        Raises ``CourseError`` where there is none of that name.
+        """
+        if self.optimizer == "sgd":
+            return torch.optim.SGD(
+                self.parameter_groups(model),
+                lr=self.learning_rate,
+                momentum=self.momentum,
+                nesterov=self.nesterov,
+                weight_decay=self.weight_decay,
+            )
         if self.optimizer == "adamw":
             return torch.optim.AdamW(
-                groups,
+                self.parameter_groups(model),
                 lr=self.learning_rate,
                 betas=(self.momentum, 0.999),
                 weight_decay=self.weight_decay,
             )
-        if self.optimizer != "sgd":
-            raise unknown("optimizer", self.optimizer, ["sgd", "adamw"])
-        return torch.optim.SGD(
-            groups,
-            lr=self.learning_rate,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
-            weight_decay=self.weight_decay,
-        )
+        return find_part("optimizer", self.optimizer, ["sgd", "adamw"])(model, self)
 
     def build_scheduler(self, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Any:
-        """The schedule, to be stepped after every batch; None for a constant rate."""
+        """The schedule, or several, to be stepped after every batch; None for a constant rate.
+
+        Raises ``CourseError`` where there is none of that name.
+        """
         if self.schedule == "constant":
             return None
         if self.schedule == "step":
-            return torch.optim.lr_scheduler.StepLR(
-                optimizer, self.step_size * steps_per_epoch, self.gamma
+            steps = self.step_size * steps_per_epoch
+            return torch.optim.lr_scheduler.StepLR(optimizer, steps, self.gamma)
+        if self.schedule == "one_cycle":
+            return training.one_cycle(
+                optimizer,
+                self.learning_rate,
+                self.epochs,
+                steps_per_epoch,
+                self.peak_epoch,
+                annihilate=self.annihilate,
             )
-        if self.schedule != "one_cycle":
-            raise unknown("schedule", self.schedule, ["one_cycle", "step", "constant"])
-        return training.one_cycle(
-            optimizer,
-            self.learning_rate,
-            self.epochs,
-            steps_per_epoch,
-            self.peak_epoch,
-            annihilate=self.annihilate,
-        )
+        schedule = find_part("schedule", self.schedule, ["one_cycle", "step", "constant"])
+        return schedule(optimizer, self, steps_per_epoch)
+
+    def build_average(self, model: nn.Module) -> Any:
+        """The running average of the weights, which is measured in their place; None for none."""
+        if self.averaging:
+            return find_part("averaging", self.averaging)(model, self)
+        if self.average:
+            return training.moving_average(model, self.average)
+        return None
+
+    def build_augment(self) -> augment.Compose | None:
+        """The transform of the training images; None for none."""
+        return augment.build(self.augment)
+
+    def build_step(self) -> Callable[..., Any]:
+        """The function that takes a training step, for ``training.fit``."""
+        if self.step:
+            return find_part("step", self.step)
+        return training.training_step
+
+    def build_views(self) -> Callable[[nn.Module], nn.Module] | None:
+        """The function that makes the measured net of the trained one; None where both are one."""
+        if self.views:
+            return find_part("views", self.views)
+        return None
+
+    def measured(self, net: nn.Module) -> nn.Module:
+        """What is measured of a trained net, and used: the net itself, or its views."""
+        views = self.build_views()
+        if views is None:
+            return net
+        return views(net)
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Cross-entropy, with the recipe's label smoothing."""
         return F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
 
-    def build_augment(self) -> augment.Compose | None:
-        """The transform of the training images; None for none."""
-        return augment.build(self.augment)
+
+def variant(parent: Recipe, name: str, title: str, **changes: Any) -> Recipe:
+    """A recipe that differs from its parent in ``changes``, and is compared with it.
+
+    It inherits every hyperparameter. What is told of the parent's result (its claim, the document's
+    figure, being a headline) it does not inherit, and its ``baseline`` is the parent unless another
+    is among the changes.
+    """
+    # The parent's title, claim and figures would be wrong of this one.
+    own = {"claim": None, "document": "", "headline": False, "baseline": parent.name}
+    return replace(parent, name=name, title=title, **(own | changes))

@@ -1,18 +1,19 @@
-"""Recorded results: ``notebooks/results/NAME.json`` and ``.npz`` read and written, claims judged."""
+"""Recorded results, ``notebooks/results/NAME.json`` and ``.npz``, and how claims are judged."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import statistics
-import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from collections.abc import Sequence
 
 from helpers.data import ImageData
-from helpers.environment import NOTEBOOKS, ROOT, CourseError, replacing, runs_root, smoke
+from helpers.environment import NOTEBOOKS, CourseError, replacing, runs_root, smoke
+from helpers.experiments.folders import remove_leftovers
 from helpers.experiments.recipe import Claim, Recipe
 from helpers.interpret import Predictions
 from helpers.intervals import wilson
@@ -20,8 +21,13 @@ from helpers.training import History
 
 
 def results_root() -> Path:
-    """Where records are kept; the fast profile writes beside its checkpoints, so that it never touches the evidence."""
-    return runs_root() / "results" if smoke() else NOTEBOOKS / "results"
+    """Where records are written: ``notebooks/results``.
+
+    The fast profile writes beside its checkpoints, so that it never touches the evidence.
+    """
+    if smoke():
+        return runs_root() / "results"
+    return NOTEBOOKS / "results"
 
 
 def is_recorded(name: str) -> bool:
@@ -31,7 +37,11 @@ def is_recorded(name: str) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A record (the JSON's dictionary) and its arrays: ``predictions`` [seeds, N], maybe ``logits`` [seeds, N, 10]."""
+    """A record: what its JSON holds, and the arrays of its NPZ.
+
+    The arrays are ``predictions`` [seeds, N], maybe ``logits`` [seeds, N, 10], and maybe the
+    weights of the first seed's net, each as ``weights/NAME``.
+    """
 
     record: dict[str, Any]
     arrays: dict[str, Any]
@@ -49,65 +59,152 @@ class Result:
     @property
     def accuracies(self) -> dict[int, float]:
         """Test accuracy after the last epoch, in percent, by seed."""
-        return {run["seed"]: run["epochs"][-1]["test_accuracy"] for run in self.record["runs"]}
+        accuracies = {}
+        for run in self.record["runs"]:
+            accuracies[run["seed"]] = run["epochs"][-1]["test_accuracy"]
+        return accuracies
 
     @property
     def accuracy(self) -> str:
         """Mean and sample standard deviation over n seeds: ``99.50 ± 0.03 % (n = 5)``."""
         values = list(self.accuracies.values())
-        spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-        return f"{statistics.fmean(values):.2f}{spread} % (n = {len(values)})"
+        text = f"{statistics.fmean(values):.2f}"
+        if len(values) > 1:
+            text += f" ± {statistics.stdev(values):.2f}"
+        return f"{text} % (n = {len(values)})"
 
     @property
     def command(self) -> str:
         """The command that makes this record."""
-        return (
-            f"python -m helpers experiment {self.record['name']} --seeds {len(self.record['runs'])}"
-        )
+        name, count = self.record["name"], len(self.record["runs"])
+        return f"python -m helpers experiment {name} --seeds {count}"
+
+    @property
+    def commits(self) -> list[str]:
+        """The commits that the record, and seeds added later, were made from; each once.
+
+        A ``+`` at the end says that files of ``helpers`` had been changed since that commit.
+        """
+        commits = []
+        for part in (self.record, *self.record["runs"]):
+            if "commit" in part and part["commit"] not in commits:
+                commits.append(part["commit"])
+        return commits
+
+    @property
+    def from_changed_files(self) -> bool:
+        """Whether some of it was made from files that no commit holds."""
+        return any(commit.endswith("+") for commit in self.commits)
 
     @property
     def provenance(self) -> str:
-        """When, on what and from which commits (``+``: and changed files) the record and seeds added later were made."""
-        made, on = self.record, self.record["environment"]
-        commits = [each["commit"] for each in (made, *made["runs"]) if "commit" in each]
-        commits = dict.fromkeys(commit[:7] + "+" * commit.endswith("+") for commit in commits)
+        """When, on what and from which commits the record was made."""
+        machine = self.record["environment"]
+        threads = f"{machine['threads']} threads"
+        if machine["threads"] == 1:
+            threads = "1 thread"
+
+        # Seven characters name a commit, and the + is told with them.
+        commits = []
+        for commit in self.commits:
+            short = commit[:7]
+            if commit.endswith("+"):
+                short += "+"
+            commits.append(short)
         return (
-            f"recorded {made['recorded'][:10]}, {on['device']} ({on['device_name']}, {on['threads']} "
-            f"thread{'s' * (on['threads'] > 1)}), torch {on['torch']}, commit {', '.join(commits)}"
+            f"recorded {self.record['recorded'][:10]}, {machine['device']} "
+            f"({machine['device_name']}, {threads}), torch {machine['torch']}, "
+            f"commit {', '.join(dict.fromkeys(commits))}"
         )
 
     def predictions(self, data: ImageData, run: int = 0) -> Predictions:
-        """The recorded predictions of one run. Raises ``CourseError`` where ``data`` has other test images."""
+        """The recorded predictions of one run, a number from 0, on the test images of ``data``.
+
+        Raises ``CourseError`` where these are other images than the record's.
+        """
         if data.digest != self.record["data"]["digest"]:
             raise CourseError(
-                f"the record {self.record['name']} belongs to other test images than these ({data.name}, "
-                f"{data.source}): fetch them with python -m helpers data, or train with COURSE_TRAIN=1"
+                f"the record {self.record['name']} belongs to other test images than these "
+                f"({data.name}, {data.source}): fetch them with python -m helpers data, or train "
+                "with COURSE_TRAIN=1"
             )
-        logits = self.arrays["logits"][run] if "logits" in self.arrays else None
+        logits = None
+        if "logits" in self.arrays:
+            logits = self.arrays["logits"][run]
         return Predictions(data.test, logits, self.arrays["predictions"][run])
 
     def judge(self, claim: Claim) -> Verdict:
         """Judge a claim on every run of the record."""
-        return judge(
-            claim, self.record["parameters"], self.histories, self.record["data"]["source"]
-        )
+        parameters, source = self.record["parameters"], self.record["data"]["source"]
+        return judge(claim, parameters, self.histories, source)
 
     def save(self) -> None:
-        """Write arrays and JSON whole under temporary names, then rename both; remove what killed processes left."""
+        """Write arrays and JSON whole under temporary names, then rename both.
+
+        The JSON holds the digest of the NPZ: a reader who meets the files of two saves, because
+        this one was killed between the two renames, sees that they do not belong together.
+        Raises ``CourseError`` where a number is not finite; then nothing is written.
+        """
         import numpy
 
+        self.check_finite()
         path = results_root() / f"{self.record['name']}.json"
         with replacing(path) as text, replacing(path.with_suffix(".npz")) as packed:
             with open(packed, "wb") as file:
                 numpy.savez_compressed(file, **self.arrays)
-            text.write_text(json.dumps(self.record, indent=1) + "\n", encoding="utf-8")
-        for left in path.parent.glob(f".{path.stem}.*.tmp"):
-            left.unlink(missing_ok=True)
+            record = with_digest(self.record, digest_of(packed))
+            written = json.dumps(record, indent=1, allow_nan=False)
+            text.write_text(written + "\n", encoding="utf-8")
+
+        # What earlier processes left when they were killed in the lines above.
+        remove_leftovers(path.parent, path.name)
+        remove_leftovers(path.parent, path.with_suffix(".npz").name)
+
+    def check_finite(self) -> None:
+        """Raise ``CourseError`` for a number that is not finite: it is no result."""
+        import numpy
+
+        name = self.record["name"]
+        for run in self.record["runs"]:
+            for row in run["epochs"]:
+                for key, value in row.items():
+                    if not math.isfinite(value):
+                        raise CourseError(
+                            f"{name}, seed {run['seed']}, epoch {row['epoch']}: {key} is {value}, "
+                            "and a record holds finite numbers only: take a lower learning rate"
+                        )
+        for key, array in self.arrays.items():
+            if not numpy.isfinite(array).all():
+                raise CourseError(
+                    f"{name}: {key} holds numbers that are not finite, and a record holds finite "
+                    "numbers only: take a lower learning rate"
+                )
+
+
+# The digest that ties the two files of a record together.
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of the bytes of a file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def with_digest(record: dict[str, Any], digest: str) -> dict[str, Any]:
+    """The record with ``arrays``, the digest of its NPZ, before its runs."""
+    fields = dict(record)
+    runs = fields.pop("runs")
+    return fields | {"arrays": digest, "runs": runs}
+
+
+# Claims.
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How many of ``n`` runs meet a claim, and what was wrong with the others; ``judged`` is False on practice data."""
+    """How many of ``n`` runs meet a claim, and what was wrong with the others.
+
+    ``judged`` is False on practice data.
+    """
 
     claim: Claim
     passed: int
@@ -118,45 +215,51 @@ class Verdict:
     def __str__(self) -> str:
         if not self.judged:
             return f"NOT JUDGED (practice data): {self.claim}"
+        word = "FAILS"
+        if self.passed == self.n:
+            word = "HOLDS"
         low, high = wilson(self.passed, self.n)
-        counts = f"  {self.passed} of {self.n} runs (Wilson 95 %: {low:.0f} to {high:.0f} %)"
-        return "\n".join(
-            [
-                f"{'HOLDS' if self.passed == self.n else 'FAILS'}: {self.claim}",
-                counts,
-                *self.reasons,
-            ]
-        )
+        interval = f"Wilson 95 %: {low:.0f} to {high:.0f} %"
+        counts = f"  {self.passed} of {self.n} runs ({interval})"
+        return "\n".join([f"{word}: {self.claim}", counts, *self.reasons])
 
 
 def judge(claim: Claim, parameters: int, histories: Sequence[History], source: str = "") -> Verdict:
-    """Judge every run of a net with so many ``parameters``. Of practice data (by ``source``) nothing is claimed."""
-    reasons, passed = [], 0
-    for number, epochs in enumerate(history.epochs for history in histories):
-        last = [row["test_accuracy"] for row in epochs[-claim.last_epochs :]]
-        lowest = min(
-            last, key=lambda value: (value == value, value), default=math.nan
-        )  # not a number is lowest of all
-        wrong = (
-            [f"{parameters:,} parameters"] * (parameters > claim.max_parameters)
-            + [f"{len(epochs)} epochs"] * (not claim.last_epochs <= len(epochs) <= claim.max_epochs)
-            + [f"{lowest:.2f} %"] * (not lowest >= claim.accuracy)
-        )
-        passed += not wrong
-        reasons += [f"  run {number}: {', '.join(wrong)}"] * bool(wrong)
-    return Verdict(claim, passed, len(histories), tuple(reasons), judged=source != "practice")
+    """Judge every run of a net with so many ``parameters``.
+
+    ``source`` is that of the data: of practice data nothing is claimed.
+    """
+    reasons = []
+    for number, history in enumerate(histories):
+        wrong = objections(claim, parameters, history)
+        if wrong:
+            reasons.append(f"  run {number}: {', '.join(wrong)}")
+    passed = len(histories) - len(reasons)
+    judged = source != "practice"
+    return Verdict(claim, passed, len(histories), tuple(reasons), judged)
 
 
-def commit() -> str:
-    """The commit of the code that runs, with ``+`` where ``helpers`` differs from it; ``unknown`` without git."""
+def objections(claim: Claim, parameters: int, history: History) -> list[str]:
+    """In which ways a run does not meet a claim."""
+    wrong = []
+    if parameters > claim.max_parameters:
+        wrong.append(f"{parameters:,} parameters")
+    epochs = len(history.epochs)
+    if not claim.last_epochs <= epochs <= claim.max_epochs:
+        wrong.append(f"{epochs} epochs")
+    lowest = lowest_accuracy(history, claim.last_epochs)
+    if not lowest >= claim.accuracy:  # so that nan does not pass either
+        wrong.append(f"{lowest:.2f} %")
+    return wrong
 
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True
-        ).stdout.strip()
 
-    try:
-        changed = git("status", "--porcelain", "-uno", "--", "helpers")
-        return (git("rev-parse", "HEAD") or "unknown") + "+" * bool(changed)
-    except OSError:
-        return "unknown"
+def lowest_accuracy(history: History, last_epochs: int) -> float:
+    """The lowest test accuracy of the last epochs; nan where there is none, or one is nan."""
+    lowest = math.nan
+    for row in history.epochs[-last_epochs:]:
+        accuracy = row["test_accuracy"]
+        if math.isnan(accuracy):
+            return math.nan
+        if math.isnan(lowest) or accuracy < lowest:
+            lowest = accuracy
+    return lowest

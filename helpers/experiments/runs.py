@@ -1,8 +1,7 @@
 """One training of a recipe, from its seed to its last epoch."""
 
-import contextlib
-from pathlib import Path
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -27,65 +26,118 @@ def train(
     show: bool = True,
     on_epoch: OnEpoch | None = None,
 ) -> Trained:
-    """Train ``recipe`` once, in this process: the model to use (the averaged one where asked for) and its history.
+    """Train ``recipe`` once, in this process: the net to use, and its history.
 
-    Raises ``CourseError`` as ``training.fit``, and where a batch does not fit into the memory of a GPU.
+    The net is what was measured: the averaged one, and its views, where the recipe asks for them.
+    Raises ``CourseError`` as ``train_net``, whose arguments these are.
     """
-    generator, device = environment.seed_everything(seed), environment.pick_device()
+    net, history = train_net(recipe, seed, train_split, test_split, checkpoint, show, on_epoch)
+    return recipe.measured(net), history
+
+
+def train_net(
+    recipe: Recipe,
+    seed: int,
+    train_split: ImageSplit,
+    test_split: ImageSplit,
+    checkpoint: Path | None = None,
+    show: bool = True,
+    on_epoch: OnEpoch | None = None,
+) -> Trained:
+    """Train ``recipe`` once: the net whose weights are recorded, and its history.
+
+    - ``seed``: fixes the first weights, the order of the batches, augmentation and dropout;
+    - ``train_split``, ``test_split``: the images to train with, and those to measure on;
+    - ``checkpoint``: the file to go on from, and to write after every epoch;
+    - ``show``: print a bar, and a line an epoch;
+    - ``on_epoch``: called with the row of every finished epoch.
+
+    Raises ``CourseError`` as ``training.fit``, and where a batch does not fit into the memory of a
+    GPU.
+    """
+    # The seed comes first: the weights that a new net begins with are drawn too.
+    generator = environment.seed_everything(seed)
+    device = environment.pick_device()
     model = recipe.build_model().to(device)
     if recipe.compile:
         model.compile()
+
+    # All that training and measuring need.
+    transform = recipe.build_augment()
+    batches = Batches(train_split, recipe.batch_size, transform, True, device, generator)
+    test_batches = Batches(test_split, MEASURED, device=device)
     optimizer = recipe.build_optimizer(model)
-    batches = Batches(
-        train_split, recipe.batch_size, recipe.build_augment(), True, device, generator
-    )
-    average = training.moving_average(model, recipe.average) if recipe.average else None
+    average = recipe.build_average(model)
+
     try:
         history = training.fit(
             model,
             batches,
-            Batches(test_split, MEASURED, device=device),
+            test_batches,
             recipe.epochs,
             optimizer,
             recipe.build_scheduler(optimizer, len(batches)),
             loss_fn=recipe.loss,
             average=average,
+            step=recipe.build_step(),
+            views=recipe.build_views(),
             checkpoint=checkpoint,
             show=show,
             on_epoch=on_epoch,
             mixed=recipe.mixed,
         )
-        return (average.module if average else model), history
     except torch.OutOfMemoryError:
-        pass  # what the failed step held is free once this block is left
-    fits = fitting(recipe, train_split, device)
-    raise CourseError(
+        history = None  # what the failed step held is free only once this block is left
+
+    if history is None:
+        raise too_large(recipe, train_split, device)
+    if average is not None:
+        return average.module, history
+    return model, history
+
+
+def too_large(recipe: Recipe, split: ImageSplit, device: torch.device) -> CourseError:
+    """The error of a batch that does not fit into a device's memory, with the size that does."""
+    size = largest_batch(recipe, split, device)
+    advice = f"those of {size} do" if size > 0 else "and no smaller ones do"
+    return CourseError(
         f"{recipe.name}: batches of {recipe.batch_size} do not fit into the free memory of the "
-        f"{device.type} device, {f'those of {fits} do' if fits else 'and no smaller ones do'}: end what "
-        "else uses it, or take that batch_size; finished epochs are kept"
+        f"{device.type} device, {advice}: end what else uses it, or take that batch_size; "
+        "finished epochs are kept"
     )
 
 
-def fitting(recipe: Recipe, split: ImageSplit, device: torch.device) -> int:
-    """The largest half, quarter … of a recipe's batch whose training step fits into the device's memory; 0 if none."""
-    size = recipe.batch_size
-    while size := size // 2:
-        with contextlib.suppress(torch.OutOfMemoryError):
-            model, batches = (
-                recipe.build_model().to(device),
-                Batches(split.subset(slice(size)), size, device=device),
-            )
-            training.train_one_epoch(model, batches, recipe.build_optimizer(model))
-            break
-    return size
+def largest_batch(recipe: Recipe, split: ImageSplit, device: torch.device) -> int:
+    """The largest half, quarter … of a recipe's batch that fits into the memory; 0 if none does."""
+    for halvings in range(1, recipe.batch_size.bit_length()):
+        size = recipe.batch_size >> halvings
+        if batch_fits(recipe, split.subset(slice(size)), device):
+            return size
+    return 0
+
+
+def batch_fits(recipe: Recipe, split: ImageSplit, device: torch.device) -> bool:
+    """Whether a training step on all images of a split fits into the device's memory."""
+    model = recipe.build_model().to(device)
+    batches = Batches(split, len(split), device=device)
+    try:
+        training.train_one_epoch(model, batches, recipe.build_optimizer(model))
+    except torch.OutOfMemoryError:
+        return False
+    return True
 
 
 def load_for(recipe: Recipe, searching: bool) -> ImageData:
-    """All training images and the test images; for a search a validation split, and no test images at all.
+    """All training images and the test images; for a search a validation split instead of them.
 
-    Raises ``CourseError`` without real data, because a record is evidence. (The fast profile records elsewhere.)
+    A search never has the test images in its hands. Raises ``CourseError`` without real data,
+    because a record is evidence. (The fast profile records elsewhere.)
     """
-    data = load(recipe.data, validation=VALIDATION if searching else 0, test=not searching)
+    if searching:
+        data = load(recipe.data, validation=VALIDATION, test=False)
+    else:
+        data = load(recipe.data, validation=0)
+
     if data.source == "practice" and not smoke():
         raise CourseError(
             f"no {data.name} data: put it into {environment.data_root()}, name its folder in "

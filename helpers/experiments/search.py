@@ -1,94 +1,136 @@
 """Searches for a recipe, on a validation split alone."""
 
 import json
+import math
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from collections.abc import Sequence
 
 from helpers import environment
 from helpers.environment import NOTEBOOKS, CourseError, replacing, smoke
 from helpers.experiments.catalogue import SEARCHES
-from helpers.experiments.jobs import plan, run_jobs
+from helpers.experiments.folders import data_digest
+from helpers.experiments.jobs import Job, checked_seeds, checked_workers, plan, run_jobs
 from helpers.experiments.recipe import Recipe
-from helpers.experiments.records import commit, results_root
-from helpers.experiments.runs import load_for
+from helpers.experiments.recording import DIGITS, current_commit
+from helpers.experiments.records import results_root
+from helpers.experiments.runs import Trained, load_for
+from helpers.markdown import Table
+
+Trial = dict[str, Any]
 
 
-def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[dict[str, Any]]:
-    """Train every candidate of a search on all training images but 5,000 and measure on those; no test image is loaded.
+def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[Trial]:
+    """Train every candidate of a search, and measure on 5,000 training images that are left out.
 
-    Each trial (recipe, seed, validation loss and accuracy after the last epoch) is kept in ``results/search/NAME.json``
-    and not done again. Raises ``CourseError`` for an unknown name, no real data and a damaged file.
+    No test image is loaded. Each trial (recipe, seed, validation loss and accuracy after the last
+    epoch) is kept in ``results/search/NAME.json`` and not done again. Raises ``CourseError`` for an
+    unknown name, no seeds, no real data and a damaged file.
     """
-    candidates = [recipe.shortened(2) if smoke() else recipe for recipe in find_candidates(name)]
-    trials, path = kept_trials(name, results_root()), results_root() / "search" / f"{name}.json"
-    known = [(trial["recipe"], trial["seed"]) for trial in trials]
+    candidates = find_candidates(name)
+    if smoke():
+        candidates = [recipe.shortened(2) for recipe in candidates]
+    seeds = checked_seeds(seeds)
+    jobs = checked_workers(jobs)
+
+    # What is left to do after the trials that are recorded.
+    trials = kept_trials(name, results_root())
+    done = [(trial["recipe"], trial["seed"]) for trial in trials]
     data = load_for(candidates[0], searching=True)
-    todo, workers = plan(candidates, seeds, jobs, "")
-    todo = [job for job in todo if (job.recipe.hyperparameters(), job.seed) not in known]
+    planned, workers = plan(candidates, seeds, jobs, data_digest(data), searching=True)
+    todo = []
+    for job in planned:
+        if (job.recipe.hyperparameters(), job.seed) not in done:
+            todo.append(job)
+    if not todo:
+        return trials
+
+    # Worker processes train, and leave their nets in checkpoints, which this process reads.
     run_jobs(todo, workers)
     for job in todo:
-        last = job.train(data)[1].last
-        trials.append(
-            {
-                "recipe": job.recipe.hyperparameters(),
-                "seed": job.seed,
-                "validation_loss": round(last["test_loss"], 6),
-                "validation_accuracy": last["test_accuracy"],
-            }
-        )
-    kept = {
-        "name": name,
-        "environment": environment.machine(),
-        "commit": commit(),
-        "trials": trials,
-    }
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        trials.append(trial_of(job, job.train(data)))
+    save_trials(name, trials)
     return trials
 
 
-def find_candidates(name: str) -> list[Recipe]:
-    """What a search compares: its list in ``helpers.recipes``, or the recipes of its record."""
-    kept = {
-        json.dumps(trial["recipe"]): Recipe.restored(trial["recipe"]) for trial in kept_trials(name)
+def trial_of(job: Job, trained: Trained) -> Trial:
+    """What the record of a search keeps of one training."""
+    last = trained[1].last
+    if not math.isfinite(last["test_loss"]):
+        raise CourseError(
+            f"{job.recipe.name}, seed {job.seed}: the validation loss is {last['test_loss']}, and "
+            "a record holds finite numbers only: leave this candidate out"
+        )
+    return {
+        "recipe": job.recipe.hyperparameters(),
+        "seed": job.seed,
+        "validation_loss": round(last["test_loss"], DIGITS),
+        "validation_accuracy": last["test_accuracy"],
     }
-    if not kept and name not in SEARCHES:
+
+
+def save_trials(name: str, trials: Sequence[Trial]) -> None:
+    """Write the record of a search."""
+    kept = {
+        "name": name,
+        "environment": environment.machine(),
+        "commit": current_commit(),
+        "trials": trials,
+    }
+    with replacing(results_root() / "search" / f"{name}.json") as temporary:
+        temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
+def find_candidates(name: str) -> list[Recipe]:
+    """What a search compares: its list in ``catalogue.SEARCHES``, or the recipes of its record."""
+    if name in SEARCHES:
+        return list(SEARCHES[name])
+
+    candidates = []
+    for trial in kept_trials(name):
+        recipe = Recipe.restored(trial["recipe"])
+        if recipe not in candidates:  # a recipe has a trial for each of its seeds
+            candidates.append(recipe)
+    if not candidates:
         recorded = [path.stem for path in (NOTEBOOKS / "results" / "search").glob("*.json")]
         raise environment.unknown("search", name, [*SEARCHES, *recorded])
-    return list(SEARCHES.get(name, kept.values()))
+    return candidates
 
 
-def kept_trials(name: str, folder: Path = NOTEBOOKS / "results") -> list[dict[str, Any]]:
-    """The trials of a search that are recorded, with whole recipes. Raises ``CourseError`` for a damaged file."""
+def kept_trials(name: str, folder: Path = NOTEBOOKS / "results") -> list[Trial]:
+    """The trials of a search that are recorded, with whole recipes; none without a record.
+
+    Raises ``CourseError`` for a damaged file.
+    """
     path = folder / "search" / f"{name}.json"
+    if not path.exists():
+        return []
+    trials = []
     try:
-        trials = json.loads(path.read_text(encoding="utf-8"))["trials"] if path.exists() else []
-        return [
-            trial | {"recipe": Recipe.completed(trial["recipe"]), "seed": trial["seed"]}
-            for trial in trials
-        ]
+        for trial in json.loads(path.read_text(encoding="utf-8"))["trials"]:
+            recipe = Recipe.completed(trial["recipe"])
+            trials.append(trial | {"recipe": recipe, "seed": trial["seed"]})
     except (ValueError, KeyError, TypeError):
         raise CourseError(
             f"{path} is damaged: restore it or move it away, and give the same command again"
         ) from None
+    return trials
 
 
-def ranking(trials: Sequence[dict[str, Any]]) -> str:
-    """Candidates by mean validation loss, best first, with mean accuracy and number of seeds."""
-    groups: dict[str, list[dict[str, Any]]] = {}
+def ranking(trials: Sequence[Trial]) -> Table:
+    """Candidates by mean validation loss, lowest first, with mean accuracy and number of seeds."""
+    groups: dict[str, list[Trial]] = {}
     for trial in trials:
         groups.setdefault(json.dumps(trial["recipe"]), []).append(trial)
-    rows = sorted(
-        (
-            statistics.fmean(trial["validation_loss"] for trial in group),
-            statistics.fmean(trial["validation_accuracy"] for trial in group),
-            len(group),
-            group[0]["recipe"]["name"],
-        )
-        for group in groups.values()
-    )
-    return "\n".join(
-        f"{loss:.5f}  {accuracy:.2f} %  n = {count}  {name}" for loss, accuracy, count, name in rows
-    )
+
+    means = []
+    for group in groups.values():
+        loss = statistics.fmean(trial["validation_loss"] for trial in group)
+        accuracy = statistics.fmean(trial["validation_accuracy"] for trial in group)
+        means.append((loss, accuracy, len(group), group[0]["recipe"]["name"]))
+
+    rows = []
+    for loss, accuracy, count, candidate in sorted(means):
+        rows.append((candidate, f"{loss:.5f}", f"{accuracy:.2f} %", count))
+    return Table(("candidate", "validation loss", "validation accuracy", "seeds"), rows)

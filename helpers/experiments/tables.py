@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from helpers.environment import unknown
 from helpers.experiments import load_result
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS
 from helpers.experiments.recipe import Recipe
@@ -14,12 +15,14 @@ NONE = "–"
 
 
 def difference(result: Result, baseline: Result) -> Interval:
-    """How much better a record is than its baseline after the last epoch, in points, with its 95 % interval.
+    """How much better a record is than its baseline after the last epoch, in points, at 95 %.
 
-    Seeds are paired only where both recipes train the very same net step by step, and differ in what they measure of
-    it. Everything else, even one rate, leads equal seeds apart: then seeds are independent, and the deviation is
-    pooled. Raises ``CourseError`` where there are fewer than two seeds.
+    Seeds are paired only where both recipes train the very same net step by step, and differ in
+    what they measure of it. Everything else, even one rate, leads equal seeds apart: then seeds are
+    independent, and the deviation is pooled. Raises ``CourseError`` where there are fewer than two
+    seeds.
     """
+    # Seed 3 of one is seed 3 of the other only if every step was the same.
     mine, other = result.accuracies, baseline.accuracies
     if result.recipe.trains_as(baseline.recipe):
         return paired_difference(mine, other)
@@ -27,14 +30,19 @@ def difference(result: Result, baseline: Result) -> Interval:
 
 
 def comparison(names: Sequence[str]) -> Table:
-    """One change a row: parameters, last epoch, and the difference to the row that the recipe changes.
+    """One change a row: parameters, last epoch, and the difference to the row that it changes.
 
-    Where all recipes have a claim, a column says how many seeds meet it; where one of them has a figure of a
-    document, another gives that. Raises ``CourseError`` where a name is unknown or not recorded.
+    Where all recipes have a claim, a column says how many seeds meet it; where one of them has a
+    figure of a document, another gives that. Below the table stands how the differences were
+    calculated, and which records were made from changed files. Raises ``CourseError`` where a name
+    is unknown or not recorded.
     """
-    recipes = [EXPERIMENTS[name] for name in names]
-    with_claims = all(recipe.claim for recipe in recipes)
-    with_documents = any(recipe.document for recipe in recipes)
+    names = list(names)
+    recipes = [known_recipe(name) for name in names]
+
+    # Two columns are there only where they have something to say.
+    with_claims = None not in [recipe.claim for recipe in recipes]
+    with_documents = set() != {recipe.document for recipe in recipes} - {""}
 
     head = ["", "change", "parameters", "last epoch", "difference (95 % interval)"]
     if with_claims:
@@ -43,33 +51,48 @@ def comparison(names: Sequence[str]) -> Table:
         head.append("the report states")
 
     rows = []
-    kinds = set()
+    paired = set()
+    changed = []
     for number, recipe in enumerate(recipes, 1):
         result = load_result(recipe.name)
         row = [str(number), recipe.title, f"{result.record['parameters']:,}", result.accuracy]
+        if result.from_changed_files:
+            changed.append(str(number))
+
+        # The difference to the recipe that this one changes, if that has a row here.
         if recipe.baseline in names:
             baseline = load_result(recipe.baseline)
-            against = list(names).index(recipe.baseline) + 1
+            against = names.index(recipe.baseline) + 1
             row.append(f"{told(difference(result, baseline))} against row {against}")
-            kinds.add(result.recipe.trains_as(baseline.recipe))
+            paired.add(result.recipe.trains_as(baseline.recipe))
         else:
             row.append(NONE)
-        if with_claims:
+
+        if with_claims and recipe.claim is not None:
             row.append(share(result.judge(recipe.claim)))
         if with_documents:
             row.append(recipe.document or NONE)
         rows.append(row)
-    return Table(head, rows, note=method(kinds))
+    return Table(head, rows, note=" ".join([*method(paired), *origin(changed)]))
+
+
+def known_recipe(name: str) -> Recipe:
+    """The recipe of that name. Raises ``CourseError`` for an unknown one."""
+    if name not in EXPERIMENTS:
+        raise unknown("experiment", name, EXPERIMENTS)
+    return EXPERIMENTS[name]
 
 
 def told(interval: Interval) -> str:
     """An interval in words, ``+0.14 (+0.03 to +0.26)``, and whether it leaves the sign open."""
     text = f"{interval.estimate:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})"
-    return text if interval.decided else f"{text}, undecided"
+    if not interval.decided:
+        text += ", undecided"
+    return text
 
 
-def method(paired: set[bool]) -> str:
-    """A line on how the differences of a table were calculated; nothing where it has none."""
+def method(paired: set[bool]) -> list[str]:
+    """Sentences on how the differences of a table were calculated; none where it has none."""
     sentences = []
     if False in paired:
         sentences.append(
@@ -79,7 +102,14 @@ def method(paired: set[bool]) -> str:
         sentences.append(
             "Where both rows measure the very same trainings, seeds are paired (paired t)."
         )
-    return " ".join(sentences)
+    return sentences
+
+
+def origin(rows: Sequence[str]) -> list[str]:
+    """A sentence on the rows whose records were made from changed files, if there are any."""
+    if not rows:
+        return []
+    return [f"Recorded from files that no commit holds (its + says so): row {', '.join(rows)}."]
 
 
 def share(verdict: Verdict) -> str:
@@ -89,7 +119,7 @@ def share(verdict: Verdict) -> str:
 
 
 def results_table() -> Table:
-    """README's table: every recipe with its last epoch, its claim judged, its origin and its command."""
+    """README's table: every recipe with its last epoch, its claim, its origin and its command."""
     head = (
         "recipe",
         "parameters",
@@ -110,12 +140,14 @@ def results_table() -> Table:
 
 
 def _claimed(recipe: Recipe) -> str:
+    """What a recipe claims, in one cell of the table."""
     if recipe.claim is None:
         return NONE
     return f"≥ {recipe.claim.accuracy} % (last {recipe.claim.last_epochs})"
 
 
 def _recorded_row(recipe: Recipe) -> Sequence[str]:
+    """A recipe with its record."""
     result = load_result(recipe.name)
     claim = _claimed(recipe)
     if recipe.claim is not None:

@@ -12,29 +12,44 @@ FIGURE = re.compile(r"(<!-- result ([\w-]+) -->).*?(<!-- /result -->)")
 
 
 def outdated(root: Path = ROOT) -> dict[Path, str]:
-    """README and notebooks whose table or figures, between their markers, are not the records'; with the right text.
+    """README and notebooks that tell other figures than the records, each with the right text.
 
-    Raises ``CourseError`` where a record is missing, or README or the markers of its table.
+    A figure stands between two markers. Raises ``CourseError`` where a record is missing, or README
+    or the markers of its table.
     """
     readme = root / "README.md"
-    old = {
-        path: path.read_bytes().decode()
-        if path.exists()
-        else ""  # bytes: line ends stay as they are
-        for path in (readme, *sorted((root / "notebooks").glob("*.ipynb")))
-    }
+    old = {readme: ""}
+    for path in (readme, *sorted((root / "notebooks").glob("*.ipynb"))):
+        if path.exists():
+            old[path] = path.read_bytes().decode()  # as bytes, so that line ends stay as they are
     if len(TABLE.findall(old[readme])) != 1:
         raise CourseError(
             f"{readme.name} needs <!-- results --> and <!-- /results -->, once, around its table"
         )
-    new = {
-        path: FIGURE.sub(lambda at: f"{at[1]}{load_result(at[2]).accuracy}{at[3]}", old[path])
-        for path in old
-    }
-    new[readme] = TABLE.sub(
-        lambda at: f"{at[1]}\n\n{results_table().markdown()}\n\n{at[2]}", new[readme]
-    )
-    return {path: text for path, text in new.items() if text != old[path]}
+
+    # One figure after the other in every file, and the table in README.
+    new = {}
+    for path, text in old.items():
+        new[path] = FIGURE.sub(figure, text)
+    new[readme] = TABLE.sub(table, new[readme])
+
+    changed = {}
+    for path, text in new.items():
+        if text != old[path]:
+            changed[path] = text
+    return changed
+
+
+def figure(place: re.Match[str]) -> str:
+    """The recorded accuracy that belongs between two markers, with them."""
+    begin, name, end = place.groups()
+    return begin + load_result(name).accuracy + end
+
+
+def table(place: re.Match[str]) -> str:
+    """The table of all recipes, with the two markers around it."""
+    begin, end = place.groups()
+    return f"{begin}\n\n{results_table().markdown()}\n\n{end}"
 
 
 def write_results(root: Path = ROOT) -> list[Path]:

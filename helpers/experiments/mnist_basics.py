@@ -1,0 +1,144 @@
+"""The recipes for MNIST of sessions 01 to 03: a first net, a budget, and how far a net sees."""
+
+from helpers.experiments.recipe import Claim, Recipe, Steps, variant
+
+
+def affine(degrees: float, shift: float, scale: float, shear: float = 0.0) -> Steps:
+    """The one augmentation step of the small nets.
+
+    ``degrees`` is the largest rotation, ``shift`` the largest shift as a share of the image,
+    ``scale`` the largest change of size, and ``shear`` the largest shear in degrees.
+    """
+    options = {
+        "degrees": degrees,
+        "translate": [shift, shift],
+        "scale": [1 - scale, 1 + scale],
+        "shear": shear,
+    }
+    return (("RandomAffine", options),)
+
+
+# Session 01: a first small net, three epochs.
+FIRST = Recipe(
+    "first",
+    "models.small.first_net",
+    title="session 01's first net: four convolutions, three epochs",
+    epochs=3,
+    peak_epoch=1,
+    weight_decay=0.0,
+    claim=Claim(10_000, 3, 98.0),
+)
+FIRST_FAST = variant(
+    FIRST,
+    "first-fast",
+    "twice the learning rate",
+    learning_rate=0.2,
+)
+FIRST_SLOW = variant(
+    FIRST,
+    "first-slow",
+    "a hundredth of the learning rate",
+    learning_rate=0.001,
+)
+FIRST_ONE_EPOCH = variant(
+    FIRST,
+    "first-one-epoch",
+    "one epoch instead of three",
+    epochs=1,
+    peak_epoch=1 / 3,
+)
+
+# Session 02: 99.4 % within a budget of parameters and epochs.
+BUDGET = Recipe(
+    "budget",
+    "models.small.budget_net",
+    title="document 001's net: augmentation, one-cycle, averaged weights",
+    epochs=19,
+    peak_epoch=4,
+    weight_decay=5e-4,
+    augment=affine(8, 0.08, 0.08, 5),
+    average=0.999,
+    claim=Claim(19_999, 19, 99.4, last_epochs=5),
+    headline=True,
+)
+
+# The same net in five epochs, and what one change does to it.
+SHORT = Recipe(
+    "budget-5",
+    "models.small.budget_net",
+    title="document 001's net, five epochs, no augmentation",
+    epochs=5,
+    peak_epoch=1.5,
+)
+SHORT_WIDE = variant(
+    SHORT,
+    "budget-5-wide",
+    "four wide convolutions instead of eight narrow ones",
+    model="models.small.wide_net",
+)
+SHORT_NO_NORM = variant(
+    SHORT,
+    "budget-5-no-norm",
+    "without batch normalisation, at its own best rate",
+    model_options={"batch_norm": False},
+    learning_rate=0.01,
+)
+SHORT_CONSTANT = variant(
+    SHORT,
+    "budget-5-constant",
+    "a constant learning rate",
+    schedule="constant",
+)
+
+# Session 03: one net of five convolutions, with pooling at different places. The name holds the
+# receptive field in pixels. All are compared with the net that sees least.
+FIELD_11 = variant(
+    SHORT,
+    "field-11",
+    "sees 11 pixels: pools after none of five convolutions",
+    model="models.small.field_net",
+    model_options={"pools": []},
+    baseline="",
+)
+FIELD_16 = variant(
+    FIELD_11,
+    "field-16",
+    "sees 16 pixels: pools after 3 of five convolutions",
+    model_options={"pools": [3]},
+)
+FIELD_24 = variant(
+    FIELD_11,
+    "field-24",
+    "sees 24 pixels: pools after 2 and 4 of five convolutions",
+    model_options={"pools": [2, 4]},
+)
+FIELD_34 = variant(
+    FIELD_11,
+    "field-34",
+    "sees 34 pixels: pools after 1 and 2 of five convolutions",
+    model_options={"pools": [1, 2]},
+    claim=Claim(4_999, 5, 99.0),
+)
+FIELD_54 = variant(
+    FIELD_11,
+    "field-54",
+    "sees 54 pixels: pools after 1 and 2 and 3 of five convolutions",
+    model_options={"pools": [1, 2, 3]},
+)
+
+RECIPES = (
+    FIRST,
+    FIRST_FAST,
+    FIRST_SLOW,
+    FIRST_ONE_EPOCH,
+    BUDGET,
+    SHORT,
+    SHORT_WIDE,
+    SHORT_NO_NORM,
+    SHORT_CONSTANT,
+    FIELD_11,
+    FIELD_16,
+    FIELD_24,
+    FIELD_34,
+    FIELD_54,
+)

@@ -1,0 +1,108 @@
+"""The recipes for MNIST of session 06: residual nets, the range test, and depth."""
+
+from dataclasses import replace
+
+from helpers.experiments.mnist_basics import SHORT, affine
+from helpers.experiments.mnist_ladder import BEST
+from helpers.experiments.recipe import Claim, Recipe, variant
+
+RESIDUAL_NET = "models.residual.ResidualNet"
+
+# Document 000's net, below 20,000 parameters.
+RESIDUAL = replace(
+    BEST,
+    name="residual",
+    title="document 000's residual net: AdamW, mild augmentation",
+    model=RESIDUAL_NET,
+    model_options={},
+    epochs=20,
+    peak_epoch=4,
+    optimizer="adamw",
+    learning_rate=0.01,
+    weight_decay=0.01,
+    augment=affine(6, 0.05, 0.05),
+    claim=Claim(19_999, 20, 99.4, last_epochs=5),
+    headline=True,
+    document="98.93 % (40 epochs)",
+)
+
+
+# A rate that a range test suggested, and four others, a factor of √10 apart.
+FACTORS = {"tenth": 0.1, "third": 0.316, "triple": 3.16, "tenfold": 10.0}
+
+
+def at_five_rates(recipe: Recipe) -> list[Recipe]:
+    """The recipe at its own rate, and at the four others around it."""
+    recipes = [recipe]
+    for name, factor in FACTORS.items():
+        other = variant(
+            recipe,
+            f"{recipe.name}-{name}",
+            f"{recipe.title}, times {factor:g}",
+            learning_rate=round(recipe.learning_rate * factor, 6),
+        )
+        recipes.append(other)
+    return recipes
+
+
+# The rates are the valley rule's for seed 0, over five orders of the data (session 06 shows them).
+RESIDUAL_5 = variant(
+    SHORT,
+    "residual-5",
+    "document 000's net, five epochs at the suggested rate",
+    model=RESIDUAL_NET,
+    learning_rate=0.01,
+    baseline="",
+)
+RESIDUAL_RATES = at_five_rates(RESIDUAL_5)
+FIRST_5 = variant(
+    SHORT,
+    "first-5",
+    "session 01's net, five epochs at the suggested rate",
+    model="models.small.first_net",
+    weight_decay=0.0,
+    learning_rate=0.012,
+    baseline="",
+)
+FIRST_RATES = at_five_rates(FIRST_5)
+
+# Shortcuts with parameters, at the rate that was best without them.
+TENFOLD = RESIDUAL_RATES[-1]
+PROJECTED = variant(
+    TENFOLD,
+    "residual-5-conv",
+    "a 1×1 convolution in shortcuts that change the shape",
+    model_options={"shortcut": "conv"},
+)
+
+
+def plain_and_residual(blocks: int) -> list[Recipe]:
+    """A net with so many blocks a stage, without shortcuts and with them."""
+    # Three stages of blocks of two layers, one layer before them, one behind.
+    layers = 6 * blocks + 2
+    plain = variant(
+        SHORT,
+        f"depth-{layers}",
+        f"{layers} layers, no shortcuts",
+        model=RESIDUAL_NET,
+        model_options={"blocks": blocks, "shortcut": "none", "stride": 2},
+        baseline="",
+    )
+    residual = variant(
+        plain,
+        f"depth-{layers}-shortcuts",
+        f"{layers} layers, with shortcuts",
+        model_options={"blocks": blocks, "shortcut": "pad", "stride": 2},
+    )
+    return [plain, residual]
+
+
+RECIPES = (
+    RESIDUAL,
+    *RESIDUAL_RATES,
+    PROJECTED,
+    *FIRST_RATES,
+    *plain_and_residual(blocks=1),
+    *plain_and_residual(blocks=3),
+    *plain_and_residual(blocks=7),
+)

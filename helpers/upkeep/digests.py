@@ -1,0 +1,48 @@
+"""Records that are older than the digest of their arrays are given one."""
+
+import json
+import re
+from pathlib import Path
+
+from helpers.environment import CourseError, replacing
+from helpers.experiments import read_record
+from helpers.experiments.records import digest_of, with_digest
+
+# The line that the experiment command writes before the runs, with what ends the line before it.
+BEFORE_RUNS = re.compile(rb'(\r?\n )"runs": \[')
+
+
+def add_digests(folder: Path) -> list[Path]:
+    """Write into every record of a folder the digest of its NPZ where it has none; what changed.
+
+    Nothing else of a file changes, not by a byte. Raises ``CourseError`` for a record that cannot
+    be read, or that is not of one piece with its NPZ; then no file is changed.
+    """
+    changed = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            record, arrays = read_record(path)
+            whole = len(record["runs"]) == len(arrays["predictions"])
+            has_one = "arrays" in record
+        except Exception:  # a damaged archive can raise anything
+            whole = has_one = False
+        if not whole:
+            raise CourseError(f"{path} is damaged, or not of one piece with its npz: make it anew")
+        if not has_one:
+            changed[path] = text_with_digest(path)
+
+    for path, text in changed.items():
+        with replacing(path) as temporary:
+            temporary.write_bytes(text)
+    return list(changed)
+
+
+def text_with_digest(path: Path) -> bytes:
+    """The text of a record with the digest of its NPZ put in before its runs."""
+    old = path.read_bytes()
+    digest = digest_of(path.with_suffix(".npz"))
+    line = rf'\1"arrays": "{digest}",\g<0>'
+    new = BEFORE_RUNS.sub(line.encode(), old, count=1)
+    if json.loads(new) != with_digest(json.loads(old), digest):
+        raise CourseError(f"{path} is not written as the experiment command does: make it anew")
+    return new
