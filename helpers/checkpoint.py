@@ -1,59 +1,213 @@
-"""Checkpoints: the whole state of a training run in one file, so that a killed run goes on as if never stopped."""
+"""Checkpoints: the state of a training in one file, from which a stopped run goes on."""
 
+import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from torch.amp import GradScaler
+from torch.optim import Optimizer
 
-from helpers.environment import CourseError, replacing
+from helpers.checkpoint_file import check_readable, plain, read, write
+from helpers.environment import CourseError
 from helpers.randomness import random_states, set_random_states
+
+Epochs = list[dict[str, float]]
 
 
 class State:
-    """Everything a run needs to go on: weights, optimizer, schedule, average, loss scale, history and random states."""
+    """Everything that a run needs to go on, and what it was begun with.
+
+    ``schedulers``, ``average`` and ``scaler`` have ``state_dict`` and ``load_state_dict``;
+    ``generators`` are those that the batches draw from.
+    """
 
     def __init__(
         self,
         model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        schedulers: list[Any],
-        average: Any,
-        scaler: GradScaler | None,
-        generators: list[torch.Generator],
+        optimizer: Optimizer,
+        schedulers: Sequence[Any] = (),
+        average: Any = None,
+        scaler: Any = None,
+        generators: Sequence[torch.Generator] = (),
     ) -> None:
-        self.parts = {
-            "model": model,
-            "optimizer": optimizer,
-            "average": average,
-            "scaler": scaler,
-        }
-        for number, scheduler in enumerate(schedulers):
-            self.parts[f"scheduler {number}"] = scheduler
+        self.model = model
+        self.optimizer = optimizer
+        self.schedulers = schedulers
+        self.average = average
+        self.scaler = scaler
         self.generators = generators
+        self.begun_with = self.settings()
+        self.known_to_be_readable = False
 
-    def save(self, path: Path, epochs: list[dict[str, float]]) -> None:
-        """Write the state to ``path`` under a temporary name and rename it."""
-        state = {name: part.state_dict() for name, part in self.parts.items() if part is not None}
-        state |= {"random": random_states(self.generators), "epochs": epochs}
-        with replacing(path) as temporary:
-            torch.save(state, temporary)
+    def settings(self) -> dict[str, Any]:
+        """What has to be the same when a run goes on: kinds, numbers and hyperparameters."""
+        kinds = [type(scheduler).__name__ for scheduler in self.schedulers]
+        groups = []
+        for group in self.optimizer.param_groups:
+            options = dict(group)
+            options["params"] = len(group["params"])
+            groups.append(options)
+        return plain(
+            {
+                "optimizer": type(self.optimizer).__name__,
+                "schedules": kinds,
+                "average": self.average is not None,
+                "generators": len(self.generators),
+                "groups": groups,
+            }
+        )
 
-    def load(self, path: Path) -> list[dict[str, float]]:
-        """Restore the state from ``path`` and return the finished epochs; none where there is no such file."""
-        if not Path(path).exists():
+    def save(self, path: Path, epochs: Epochs) -> None:
+        """Write the state to ``path``, under a temporary name first, which is then renamed.
+
+        Raises ``CourseError`` where it cannot be written; the file that was there stays.
+        """
+        state: dict[str, Any] = {
+            "model": self.model.state_dict(),
+            "optimizer": plain(self.optimizer.state_dict()),
+            "schedules": [plain(each.state_dict()) for each in self.schedulers],
+            "random": random_states(self.generators),
+            "begun_with": self.begun_with,
+            "epochs": plain(epochs),
+        }
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
+        if self.scaler is not None:
+            state["scaler"] = self.scaler.state_dict()
+
+        # In memory first: what a write to the disk then raises tells its reason.
+        file = io.BytesIO()
+        torch.save(state, file)
+        if not self.known_to_be_readable:
+            check_readable(file.getvalue())
+            self.known_to_be_readable = True
+        write(Path(path), file.getvalue())
+
+    def load(self, path: Path, epochs: int) -> Epochs:
+        """Restore the state from ``path``, and return the finished epochs; none without a file.
+
+        Raises ``CourseError`` for a file that is damaged, no checkpoint, another run's, or of more
+        than ``epochs`` epochs.
+        """
+        path = Path(path)
+        if not path.exists():
             return []
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            for name, part in self.parts.items():
-                if part is not None and state[name] != {}:  # as of a scaler where none was needed
-                    part.load_state_dict(state[name])
-            set_random_states(state["random"], self.generators)
-            return state["epochs"]
-        except Exception as problem:  # a damaged pickle can raise anything
-            reason = " ".join(f"{type(problem).__name__}: {problem}".split())[:160]
+        state = read(path)
+
+        # Nothing is changed before all of it is known to fit.
+        finished = len(state["epochs"])
+        if finished > epochs:
             raise CourseError(
-                f"the checkpoint {path} is damaged or of another run ({reason}); delete it, and start "
-                "again with a new model"
-            ) from None
+                f"the checkpoint {path} holds {finished} epochs, and {epochs} are asked for: "
+                f"give epochs={finished} or more, or name another file to begin anew"
+            )
+        difference = self.difference(state)
+        if difference:
+            raise CourseError(
+                f"the checkpoint {path} is another run's: {difference}; go on as that run was "
+                "begun, or name another file to begin anew with a new model"
+            )
+        self.restore(state)
+        self.begun_with = state["begun_with"]
+        return state["epochs"]
+
+    def difference(self, state: dict[str, Any]) -> str:
+        """What tells the run of a checkpoint from this one, in words; empty where nothing does."""
+        begun, given = state["begun_with"], self.begun_with
+
+        # The parts: the nets, the optimizer, the schedules, the generators.
+        wrong = other_weights(state["model"], self.model.state_dict())
+        if wrong:
+            return wrong
+        for name in ("optimizer", "schedules", "average", "generators"):
+            if begun[name] != given[name]:
+                return f"{name} {begun[name]} there, {given[name]} now"
+        sizes = [group["params"] for group in begun["groups"]]
+        now = [group["params"] for group in given["groups"]]
+        if sizes != now:
+            return f"parameters in the optimizer's groups {sizes} there, {now} now"
+
+        # The hyperparameters, of which the checkpoint also knows how far a schedule moved them.
+        moved = state["optimizer"]["param_groups"]
+        for first, last, group in zip(begun["groups"], moved, given["groups"]):
+            wrong = other_hyperparameter(first, last, group)
+            if wrong:
+                return wrong
+        return ""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Load every part from the state of a checkpoint that fits."""
+        load_weights(self.model, state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for scheduler, kept in zip(self.schedulers, state["schedules"]):
+            scheduler.load_state_dict(kept)
+        if self.average is not None:
+            load_weights(self.average, state["average"])
+
+        # A scaler's state is empty on a device that needs none.
+        if self.scaler is not None and state.get("scaler"):
+            self.scaler.load_state_dict(state["scaler"])
+        set_random_states(state["random"], self.generators)
+
+
+def plain_name(name: str) -> str:
+    """A weight's name without what ``torch.compile`` and ``DataParallel`` put into it."""
+    parts = name.split(".")
+    wrappers = ("_orig_mod", "module")
+    return ".".join(part for part in parts if part not in wrappers)
+
+
+def renamed(weights: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """``weights`` under the names that a net's ``own`` have, whichever of the two is wrapped."""
+    names = {plain_name(name): name for name in own}
+    if len(names) < len(own):
+        return weights
+    result = {}
+    for name, value in weights.items():
+        result[names.get(plain_name(name), name)] = value
+    return result
+
+
+def load_weights(model: Any, weights: dict[str, Any]) -> None:
+    """Load ``weights`` into a net (or an average) that may be wrapped otherwise."""
+    model.load_state_dict(renamed(weights, model.state_dict()))
+
+
+def other_weights(kept: dict[str, Any], own: dict[str, Any]) -> str:
+    """What tells two nets' weights apart, in words; empty where names and shapes are the same."""
+    kept = renamed(kept, own)
+    for name in [*kept, *own]:
+        there = getattr(kept.get(name), "shape", None)
+        now = getattr(own.get(name), "shape", None)
+        if there != now:
+            return f"its net has {name} {describe(there)}, and this one {describe(now)}"
+    return ""
+
+
+def describe(shape: Sequence[int] | None) -> str:
+    """A shape in words."""
+    if shape is None:
+        return "not at all"
+    return f"of shape {list(shape)}"
+
+
+def other_hyperparameter(first: dict, last: dict, given: dict) -> str:
+    """The hyperparameter with which a run does not go on as it was begun, in words; or nothing.
+
+    ``first``: a parameter group as the run began; ``last``: as the checkpoint has it; ``given``: as
+    it is now, newly made or, in the same notebook, where the stopped run left it.
+    """
+    for name, value in given.items():
+        if name == "params" or (name == "lr" and "initial_lr" in given):
+            continue
+        began, is_now = first.get(name), last.get(name)
+        moved = name != "lr" and began != is_now
+        if moved or value in (began, is_now):
+            continue
+        what = name
+        if name in ("lr", "initial_lr"):
+            what = "a learning rate of"
+        return f"it was begun with {what} {began}, and {value} is given now"
+    return ""

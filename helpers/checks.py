@@ -1,56 +1,54 @@
-"""What the training loops ask of a batch, a net and an optimizer, and one line for what is otherwise."""
+"""What the training loops ask of a batch, a net and an optimizer; all else is told in one line."""
 
-import contextlib
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from helpers.environment import CourseError
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """The device of the model's first parameter; the CPU for a net without any."""
-    for parameter in model.parameters():
-        return parameter.device
-    return torch.device("cpu")
+from helpers.environment import CourseError, whole_number
 
 
 def unpack(batch: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """The images [B, C, H, W] and the targets int64 [B] of a batch, on ``device``.
+    """The images [B, ...] and the targets int64 [B] of a batch, on ``device``.
 
-    Raises ``CourseError`` for a batch that is no pair of tensors, and for targets that are no
-    class numbers (one-hot rows, floats), which would be compared with the net's answers to no sense.
+    Raises ``CourseError`` for a batch that is no pair of tensors, and for targets that are no class
+    numbers: with floats or one-hot rows, an accuracy would be a number of nothing.
     """
+    # A batch is a pair of tensors.
     if not isinstance(batch, tuple | list):
-        raise CourseError(
-            f"a batch is a {type(batch).__name__}: give batches that are pairs (images, targets)"
-        )
+        kind = type(batch).__name__
+        raise CourseError(f"a batch is a {kind}: give pairs (images, targets)")
     if len(batch) != 2:
-        raise CourseError(
-            f"a batch has {len(batch)} items: give batches that are pairs (images, targets)"
-        )
+        raise CourseError(f"a batch has {len(batch)} items: give pairs (images, targets)")
     images, targets = batch
     for name, part in (("images", images), ("targets", targets)):
         if not isinstance(part, torch.Tensor):
-            raise CourseError(f"the {name} of a batch are a {type(part).__name__}: give a tensor")
-    whole = not targets.is_floating_point() and not targets.is_complex()
-    if not whole or targets.shape != images.shape[:1]:
+            kind = type(part).__name__
+            raise CourseError(f"the {name} of a batch are a {kind}: give a tensor")
+
+    # Targets are one whole number an image.
+    numbers = targets.is_floating_point() or targets.is_complex()
+    count = len(images)
+    if numbers or targets.shape != (count,):
         kind = str(targets.dtype).removeprefix("torch.")
+        shape = list(targets.shape)
         raise CourseError(
-            f"the targets of a batch of {len(images)} images are {kind} {list(targets.shape)}: "
-            f"give class numbers, int64 [{len(images)}]"
+            f"the targets of a batch of {count} images are {kind} {shape}: give class numbers, "
+            f"int64 [{count}]"
         )
     return images.to(device), targets.to(device, torch.int64)
 
 
 def check_logits(logits: Any, targets: torch.Tensor) -> None:
-    """Raise ``CourseError`` unless ``logits`` are a tensor [B, classes], as ``targets`` [B] ask."""
+    """Raise ``CourseError`` unless the net's answers are a tensor [B, classes] for B targets."""
     if not isinstance(logits, torch.Tensor):
+        kind = type(logits).__name__
         raise CourseError(
-            f"the model returns a {type(logits).__name__}: the net has to return the logits alone"
+            f"the model returns a {kind}: the net has to return the logits alone, as a tensor"
         )
     count = len(targets)
     if logits.dim() == 2 and len(logits) == count:
@@ -59,39 +57,84 @@ def check_logits(logits: Any, targets: torch.Tensor) -> None:
     if count == 1 and logits.dim() < 2:
         raise CourseError(
             f"the model returns {shape} for a batch of one image: a squeeze() in the net removes "
-            "the batch's axis too; write flatten(1), or leave a last batch of one out with "
-            "Batches(drop_last=True)"
+            "the axis of the batch too; write flatten(1) there, or leave a last batch of one image "
+            "out with Batches(drop_last=True)"
         )
     raise CourseError(
         f"the model returns {shape} for {count} images: the net has to return [{count}, classes]"
     )
 
 
-@contextlib.contextmanager
+@contextmanager
 def explained() -> Iterator[None]:
-    """Turn those of torch's errors whose cause lies in the batches into one line that names it."""
+    """Turn those of torch's errors whose cause lies in a batch into one line that names it."""
     try:
         yield
     except ValueError as problem:
         if "Expected more than 1 value per channel" not in str(problem):
             raise
         raise CourseError(
-            "batch norm cannot be trained on one image, and a batch (the last?) holds no more: leave "
-            "it out with Batches(drop_last=True), or take another batch_size"
+            "batch norm cannot be trained on a batch of one image, and the last batch holds one: "
+            "leave it out with Batches(drop_last=True), or take another batch_size"
         ) from problem
     except IndexError as problem:
-        if "Target" not in str(problem) or "out of bounds" not in str(problem):
+        words = str(problem).rstrip(".")
+        if not (words.startswith("Target ") and words.endswith(" is out of bounds")):
             raise
         raise CourseError(
-            f"{problem} The targets have to lie between 0 and the number of the net's logits less 1"
+            f"a class number is out of bounds ({words}): with n logits an image, targets lie "
+            "between 0 and n - 1"
         ) from problem
+
+
+def check_finite(losses: Sequence[torch.Tensor], rates: Sequence[float], label: str) -> None:
+    """Raise ``CourseError`` with step and rate of the first loss that is no finite number."""
+    finite = torch.stack(tuple(losses)).isfinite()
+    if finite.all():
+        return
+    first = int(finite.int().argmin())
+    loss, rate = float(losses[first]), rates[first]
+    advice = "take a lower one, and a new model, because the weights of this one are ruined"
+    if first == 0:
+        advice = "images or weights were no finite numbers before it: take a new model"
+    raise CourseError(
+        f"{label}, step {first + 1}: the loss is {loss} at a learning rate of {rate:.3g}: {advice}"
+    )
+
+
+def check_measures(train_loss: float, test_loss: float, rate: float, label: str) -> None:
+    """Raise ``CourseError`` unless both losses of an epoch are finite, as a record needs them."""
+    for name, loss in (("training", train_loss), ("test", test_loss)):
+        if not math.isfinite(loss):
+            raise CourseError(
+                f"{label}: the {name} loss is {loss} at a learning rate of {rate:.3g}: take a "
+                "lower one and a new model, and images that are finite numbers"
+            )
 
 
 def strangers(model: nn.Module, optimizer: Optimizer) -> tuple[int, int]:
-    """How many of the optimizer's parameters are not the model's, and how many to train it lacks."""
+    """How many parameters of the optimizer are not the model's, and how many to train it lacks."""
     held = set()
     for group in optimizer.param_groups:
         held.update(group["params"])
     own = set(model.parameters())
-    trained = {parameter for parameter in own if parameter.requires_grad}
+    trained = set()
+    for parameter in own:
+        if parameter.requires_grad:
+            trained.add(parameter)
     return len(held - own), len(trained - held)
+
+
+def check_run(model: nn.Module, optimizer: Optimizer, epochs: int, step_every: str) -> None:
+    """Raise ``CourseError`` for what can be told before the first step."""
+    if step_every not in ("batch", "epoch"):
+        raise CourseError(f"fit: step_every is 'batch' or 'epoch', not {step_every!r}")
+    if whole_number(epochs, least=1) is None:
+        raise CourseError(f"fit: epochs is a whole number of at least 1, not {epochs!r}")
+    foreign, lacking = strangers(model, optimizer)
+    if lacking:
+        raise CourseError(
+            f"fit: the optimizer lacks {lacking} of the parameters to be trained, and holds "
+            f"{foreign} that are not the model's: make it from model.parameters(); what is to stay "
+            "as it is, freeze with requires_grad_(False)"
+        )

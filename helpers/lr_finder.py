@@ -1,200 +1,113 @@
-"""The learning-rate range test: a short training under a rising rate that leaves no trace, and rules that read it.
+"""The learning-rate range test: a short training under a rising rate that leaves no trace.
 
-Smith, "Cyclical Learning Rates for Training Neural Networks", 2017. The rules are fastai's, written anew.
+Smith, "Cyclical Learning Rates for Training Neural Networks", 2017. The rules that read a rate off
+its curve are fastai's (``callback/schedule.py``), written anew.
 """
 
-import contextlib
 import math
-import random
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from helpers.environment import CourseError, unknown
+from helpers.checks import check_logits, explained, strangers, unpack
+from helpers.environment import CourseError, unknown, whole_number
+from helpers.modules import device_of
+from helpers.randomness import generators_of
+from helpers.snapshot import Snapshot
 from helpers.training import Loss, progress
 
 
-def _valley(lrs: np.ndarray, losses: np.ndarray) -> float:
-    lengths = np.ones(len(losses), dtype=int)  # of the longest falling subsequence that ends here
+def valley(lrs: np.ndarray, losses: np.ndarray) -> float:
+    """Half way (a third and a sixth) through the longest falling subsequence, as one piece."""
+    # How long the longest falling subsequence is that ends at each point.
+    lengths = np.ones(len(losses), dtype=int)
     for here in range(1, len(losses)):
-        lengths[here] += lengths[:here][losses[:here] > losses[here]].max(initial=0)
-    end, length = int(lengths.argmax()), int(lengths.max())
-    return lrs[
-        max(0, end - length + length // 3 + length // 6)
-    ]  # as fastai counts: from one before the first
+        higher = losses[:here] > losses[here]
+        lengths[here] += lengths[:here][higher].max(initial=0)
+
+    # fastai counts from one before its first point.
+    end = int(lengths.argmax())
+    length = int(lengths[end])
+    before = end - length
+    return lrs[max(0, before + length // 3 + length // 6)]
 
 
-def _slide(
-    lrs: np.ndarray, losses: np.ndarray, lr_diff: int = 15, threshold: float = 0.005
-) -> float:
-    if len(lrs) <= lr_diff:
+def slide(lrs: np.ndarray, losses: np.ndarray) -> float:
+    """From the end down, the last rate whose slope differs by more than 0.005 from 15 steps on."""
+    distance, threshold = 15, 0.005
+    if len(lrs) <= distance:
         raise CourseError(
-            f"the rule 'slide' needs {lr_diff + 1} points of the curve, not {len(lrs)}: take more steps"
+            f"the rule 'slide' needs {distance + 1} points of the curve, not {len(lrs)}: take more "
+            "steps"
         )
     slopes = np.gradient(losses)
-    calm = np.flatnonzero(np.abs(slopes[lr_diff:] - slopes[:-lr_diff]) <= threshold).max(initial=-1)
-    return lrs[min(calm + 1, len(lrs) - 1 - lr_diff)]
+    changes = np.abs(slopes[distance:] - slopes[:-distance])
+    calm = np.flatnonzero(changes <= threshold)
+    last_calm = calm.max(initial=-1)
+    return lrs[min(last_calm + 1, len(lrs) - 1 - distance)]
 
 
-RULES = {
-    "valley": _valley,
-    "slide": _slide,
-    "minimum": lambda lrs, losses: lrs[losses.argmin()] / 10,
-    "steep": lambda lrs, losses: lrs[(np.diff(losses) / np.diff(np.log(lrs))).argmin()],
-}
+def minimum(lrs: np.ndarray, losses: np.ndarray) -> float:
+    """A tenth of the rate of the lowest loss."""
+    return lrs[losses.argmin()] / 10
+
+
+def steep(lrs: np.ndarray, losses: np.ndarray) -> float:
+    """Where the loss falls fastest against the logarithm of the rate."""
+    slopes = np.diff(losses) / np.diff(np.log(lrs))
+    return lrs[slopes.argmin()]
+
+
+RULES = {"valley": valley, "slide": slide, "minimum": minimum, "steep": steep}
 
 
 class LRRangeTest:
-    """What a range test met: ``rates`` float64 [steps] as planned; for every order of the data a curve float64 [2, n],
-    n <= steps, the losses of the batches and the smoothed ones; ``note``, that of the data.
+    """What a range test met.
 
-    ``lrs``, ``losses`` and ``smoothed`` [n] are the means over the orders, as far as the shortest curve reaches;
-    ``band`` is the lowest and the highest smoothed loss there, [n] each.
+    ``rates``: float64 [steps], as planned. ``curves``: one for every order of the data, float64
+    [2, n], n <= steps: the losses of the batches and the smoothed ones. ``note``: the data's.
+
+    ``lrs``, ``losses`` and ``smoothed`` [n] are the means over the orders, as far as the shortest
+    curve reaches; ``band`` is the lowest and the highest smoothed loss there, [n] each.
     """
 
     def __init__(self, rates: np.ndarray, curves: Sequence[np.ndarray], note: str = "") -> None:
-        self.rates, self.curves, self.note = rates, tuple(curves), note
-        common = np.stack([curve[:, : min(curve.shape[1] for curve in curves)] for curve in curves])
-        self.lrs, self.band = rates[: common.shape[2]], (common.min(0)[1], common.max(0)[1])
+        self.rates = rates
+        self.curves = tuple(curves)
+        self.note = note
+
+        # As far as all curves reach: [orders, 2, n].
+        shortest = min(curve.shape[1] for curve in curves)
+        common = np.stack([curve[:, :shortest] for curve in curves])
+        self.lrs = rates[:shortest]
         self.losses, self.smoothed = common.mean(0)
+        self.band = (common.min(0)[1], common.max(0)[1])
 
     def suggest(self, rule: str = "valley") -> float:
-        """The rate that one of fastai's rules (its ``callback/schedule.py``) reads off the smoothed curve.
+        """The rate that one of fastai's rules reads off the smoothed curve.
 
-        ``"valley"``: half way (a third and a sixth) through the longest falling subsequence, taken as one piece;
-        ``"steep"``: where the loss falls fastest against log rate; ``"minimum"``: a tenth of the rate of the lowest
-        loss; ``"slide"``: from the end down, the last rate whose slope per step differs by more than 0.005 from that 15
-        steps on. As in fastai the first tenth of the planned steps and the last five points are left out, but only
-        where 16 points remain. Raises ``CourseError`` for an unknown rule, where the loss never falls below the first,
-        and for ``"slide"`` with fewer than 16 points.
+        rule: ``"valley"``, ``"slide"``, ``"minimum"`` or ``"steep"``, functions of this module.
+
+        As in fastai the first tenth of the planned steps and the last five points are left out,
+        but only where 16 points remain. Raises ``CourseError`` for an unknown rule, where the loss
+        never falls below the first, and for ``"slide"`` with fewer than 16 points.
         """
         if rule not in RULES:
             raise unknown("rule", rule, RULES)
-        kept = slice(len(self.rates) // 10, -5)
-        lrs, losses = (
-            whole[kept] if len(whole[kept]) > 15 else whole for whole in (self.lrs, self.smoothed)
-        )
+        lrs, losses = self.lrs, self.smoothed
+        middle = slice(len(self.rates) // 10, -5)
+        if len(lrs[middle]) > 15:
+            lrs, losses = lrs[middle], losses[middle]
         if losses.argmin() == 0:
             raise CourseError(
-                f"no rate to suggest: from {lrs[0]:.3g} to {lrs[-1]:.3g} the loss never falls below the "
-                f"first, {losses[0]:.3g}; give a lower start_lr, or a higher end_lr"
+                f"no rate to suggest: from {lrs[0]:.3g} to {lrs[-1]:.3g} the loss never falls "
+                f"below the first, {losses[0]:.3g}; give a lower start_lr, or a higher end_lr"
             )
         return float(RULES[rule](lrs, losses))
-
-
-def _check(
-    model: nn.Module, optimizer: Optimizer, start_lr: float, end_lr: float, **least: tuple[int, int]
-) -> None:
-    for name, (value, lowest) in least.items():
-        if not isinstance(value, int) or value < lowest:
-            raise CourseError(
-                f"lr_range_test: {name} is a whole number of at least {lowest}, not {value!r}"
-            )
-    if not 0 < start_lr < end_lr < math.inf:
-        raise CourseError(
-            f"lr_range_test: start_lr has to lie between 0 and end_lr = {end_lr}, not {start_lr}"
-        )
-    held, own = (
-        {one for group in optimizer.param_groups for one in group["params"]},
-        set(model.parameters()),
-    )
-    trained = {parameter for parameter in own if parameter.requires_grad}
-    if not trained <= held <= own:
-        raise CourseError(
-            f"the optimizer holds {len(held)} parameters, {len(held - own)} of them not the model's, and "
-            f"lacks {len(trained - held)} of {len(trained)} to train: make it from model.parameters()"
-        )
-
-
-def _generators(batches: Iterable) -> list[torch.Generator]:
-    """Torch's, and those that ``Batches``, a ``DataLoader`` or its samplers draw from."""
-    samplers = [getattr(batches, name, None) for name in ("sampler", "batch_sampler")]
-    found = {
-        getattr(owner, "generator", None)
-        for owner in (batches, *samplers, getattr(samplers[1], "sampler", None))
-    }
-    return [torch.default_generator, *(one for one in found if isinstance(one, torch.Generator))]
-
-
-@contextlib.contextmanager
-def _put_back(
-    model: nn.Module, optimizer: Optimizer, generators: list[torch.Generator]
-) -> Iterator[None]:
-    """Whatever ends the block, everything that training changes is as it was, in the same objects."""
-    undo = [(setattr, module, "training", module.training) for module in model.modules()]
-    undo += [(setattr, parameter, "grad", parameter.grad) for parameter in model.parameters()]
-    tensors = [*model.parameters(), *(parameter.grad for parameter in model.parameters())]
-    buffers = [module._buffers for module in model.modules()]
-    for table in (*buffers, optimizer.state, *optimizer.state.values(), *optimizer.param_groups):
-        undo += [(table.clear,), (table.update, dict(table))]
-        tensors += table.values()
-    undo += [
-        (one.detach().copy_, one.detach().clone())
-        for one in tensors
-        if isinstance(one, torch.Tensor)
-    ]
-    undo += [
-        (torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()),
-        (random.setstate, random.getstate()),
-    ]
-    undo += [(one.set_state, one.get_state()) for one in generators] + [
-        (np.random.set_state, np.random.get_state())
-    ]
-    try:
-        yield
-    finally:
-        for put, *was in undo:
-            put(*was)
-
-
-def _curve(
-    model: nn.Module,
-    batches: Iterable,
-    loss_fn: Loss,
-    optimizer: Optimizer,
-    rates: Sized,
-    smoothing: float,
-    divergence: float,
-) -> np.ndarray:
-    """One test: losses and smoothed losses, float64 [2, n]. Leaves everything as trained."""
-    model.train()
-    device, before = (
-        next(model.parameters()).device,
-        [float(group["lr"]) for group in optimizer.param_groups],
-    )
-    losses, smoothed, mean = [], [], 0.0
-    for rate, (images, targets) in zip(
-        rates, (batch for _ in range(len(rates)) for batch in batches)
-    ):
-        for group, lr in zip(optimizer.param_groups, before):
-            group["lr"] = rate * (lr / max(before) if max(before) else 1.0)
-        optimizer.zero_grad()
-        logits = model(images.to(device))
-        if not isinstance(logits, torch.Tensor):
-            raise CourseError(
-                f"the model returns a {type(logits).__name__}: the net has to return the logits alone"
-            )
-        loss = loss_fn(logits, targets.to(device))
-        losses.append(loss.item())
-        mean = smoothing * mean + (1 - smoothing) * losses[-1]
-        smoothed.append(mean / (1 - smoothing ** len(losses)))
-        if not smoothed[-1] <= divergence * min(smoothed) < math.inf:  # so that nan stops it too
-            break
-        loss.backward()
-        optimizer.step()
-    else:
-        if len(losses) < len(rates):
-            raise CourseError(
-                f"the loader is empty after {len(losses)} of {len(rates)} batches: give one to go around"
-            )
-    if not math.isfinite(losses[0]):
-        raise CourseError(
-            f"the loss is {losses[0]} at the first step: give images and weights that are finite numbers"
-        )
-    return np.array([losses, smoothed])[:, np.isfinite(smoothed)]
 
 
 def lr_range_test(
@@ -211,24 +124,168 @@ def lr_range_test(
     orders: int = 1,
     show: bool = False,
 ) -> LRRangeTest:
-    """Train for ``steps`` batches (images [B, ...], targets) while the rate grows exponentially, and put all back.
+    """Train for a while under a rate that grows exponentially, and put everything back.
 
-    The rate of step k is the k-th of ``numpy.geomspace(start_lr, end_lr, steps)``, for the fastest parameter group; the
-    others keep their ratio. Losses are smoothed (by 0 <= ``smoothing`` < 1) with bias correction, as Adam's moments.
-    The test ends early once the smoothed loss exceeds ``divergence`` times its lowest (so losses must not be negative)
-    or is not finite, which is not kept. Batches go to the model's device, and around if they are too few. One curve is
-    noise: ``orders`` > 1 repeats the test from the same state with the generators of ``batches`` and torch's seeded
-    anew; a list always has one order. Weights, buffers, optimizer, modes, gradients and random states (not those of
-    persistent workers) are put back, also after an interruption; no file is written. Raises ``CourseError`` for
-    ``steps`` < 10, ``orders`` < 1, rates that do not rise from above 0, an optimizer of other parameters than the
-    model's, an empty loader, a model that does not return a tensor, and a first loss that is not finite.
+    The rate of step k is the k-th of ``numpy.geomspace(start_lr, end_lr, steps)``, for the fastest
+    parameter group; the others keep their ratio.
+
+    batches: of (images [B, ...], targets [B]); they go to the model's device, and around if they
+        are too few.
+    loss_fn: its losses must not be negative.
+    smoothing: at least 0 and below 1; losses are smoothed with bias correction, as Adam's moments.
+    divergence: the test ends early once the smoothed loss exceeds so many times its lowest, or is
+        not finite, which is not kept.
+    orders: one curve is noise; more repeat the test from the same state with the generators of
+        ``batches`` and torch's seeded anew. (A list always has one order.)
+    show: a progress bar.
+
+    Weights, buffers, optimizer, modes, gradients and random states (not those of persistent
+    workers) are put back, also after an interruption; no file is written.
+
+    Raises ``CourseError`` for ``steps`` below 10, ``orders`` below 1, a smoothing or a divergence
+    outside its range, rates that do not rise from above 0, an optimizer of other parameters than
+    the model's, an empty loader, a model that does not return a tensor of logits, and a first loss
+    that is not finite.
     """
-    _check(model, optimizer, start_lr, end_lr, steps=(steps, 10), orders=(orders, 1))
-    rates, curves, generators = np.geomspace(start_lr, end_lr, steps), [], _generators(batches)
+    check_numbers(steps, orders, smoothing, divergence)
+    if not 0 < start_lr < end_lr < math.inf:
+        raise CourseError(
+            f"lr_range_test: start_lr has to lie between 0 and end_lr = {end_lr}, not {start_lr}"
+        )
+    check_parameters(model, optimizer)
+
+    rates = np.geomspace(start_lr, end_lr, steps)
+    generators = generators_of(batches)
+    snapshot = Snapshot(model, optimizer, generators)
+    curves = []
     for order in range(orders):
-        with _put_back(model, optimizer, generators):
-            for generator in generators if order else ():
-                generator.manual_seed((generator.initial_seed() + order) % 2**63)
-            bar = progress(rates.tolist(), f"range test {order + 1}/{orders}", show)
-            curves.append(_curve(model, batches, loss_fn, optimizer, bar, smoothing, divergence))
-    return LRRangeTest(rates, tuple(curves), getattr(getattr(batches, "split", None), "note", ""))
+        label = f"range test {order + 1}/{orders}"
+        snapshot.take()
+        try:
+            if order > 0:
+                seed_anew([torch.default_generator, *generators], order)
+            bar = progress(rates.tolist(), label, show)
+            curves.append(curve_of(model, batches, loss_fn, optimizer, bar, smoothing, divergence))
+        finally:
+            snapshot.restore()
+
+    split = getattr(batches, "split", None)
+    return LRRangeTest(rates, curves, getattr(split, "note", ""))
+
+
+def check_numbers(steps: int, orders: int, smoothing: float, divergence: float) -> None:
+    """Raise ``CourseError`` for settings that no test can be made with."""
+    for name, value, least in (("steps", steps, 10), ("orders", orders, 1)):
+        if whole_number(value, least) is None:
+            raise CourseError(
+                f"lr_range_test: {name} is a whole number of at least {least}, not {value!r}"
+            )
+    if not 0 <= smoothing < 1:
+        raise CourseError(f"lr_range_test: smoothing is at least 0 and below 1, not {smoothing!r}")
+    if not 1 <= divergence < math.inf:
+        raise CourseError(
+            f"lr_range_test: divergence is a finite number of at least 1, not {divergence!r}"
+        )
+
+
+def check_parameters(model: nn.Module, optimizer: Optimizer) -> None:
+    """Raise ``CourseError`` unless the optimizer trains the model, and nothing else."""
+    foreign, lacking = strangers(model, optimizer)
+    if foreign == 0 and lacking == 0:
+        return
+    held = 0
+    for group in optimizer.param_groups:
+        held += len(group["params"])
+    trained = 0
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            trained += 1
+    raise CourseError(
+        f"the optimizer holds {held} parameters, {foreign} of them not the model's, and lacks "
+        f"{lacking} of {trained} to train: make it from model.parameters()"
+    )
+
+
+def seed_anew(generators: Iterable[torch.Generator], order: int) -> None:
+    """Give every generator the seed of another order of the data."""
+    for generator in generators:
+        seed = generator.initial_seed() + order
+        generator.manual_seed(seed % 2**63)
+
+
+def around(batches: Iterable, rounds: int) -> Iterator[Any]:
+    """The batches of so many epochs, one after the other."""
+    for _ in range(rounds):
+        yield from batches
+
+
+def curve_of(
+    model: nn.Module,
+    batches: Iterable,
+    loss_fn: Loss,
+    optimizer: Optimizer,
+    rates: Any,
+    smoothing: float,
+    divergence: float,
+) -> np.ndarray:
+    """Train under ``rates``: the losses and the smoothed losses, float64 [2, n].
+
+    Nothing is put back. Parameters as of ``lr_range_test``.
+    """
+    device = device_of(model)
+    ratios = ratios_of(optimizer)
+    losses: list[float] = []
+    smoothed: list[float] = []
+    moment = 0.0
+    diverged = False
+
+    model.train()
+    with explained():
+        for rate, batch in zip(rates, around(batches, len(rates))):
+            # The rate of this step; every group keeps its ratio to the fastest.
+            for group, ratio in zip(optimizer.param_groups, ratios):
+                group["lr"] = rate * ratio
+
+            # Forward.
+            images, targets = unpack(batch, device)
+            optimizer.zero_grad()
+            logits = model(images)
+            check_logits(logits, targets)
+            loss = loss_fn(logits, targets)
+            losses.append(loss.item())
+
+            # A moving average, whose start at 0 is divided out.
+            moment = smoothing * moment + (1 - smoothing) * losses[-1]
+            smoothed.append(moment / (1 - smoothing ** len(losses)))
+
+            # Asked in this way round, nan ends the test too.
+            limit = divergence * min(smoothed)
+            fine = smoothed[-1] <= limit < math.inf
+            if not fine:
+                diverged = True
+                break
+
+            # Backward.
+            loss.backward()
+            optimizer.step()
+
+    if len(losses) < len(rates) and not diverged:
+        raise CourseError(
+            f"the loader is empty after {len(losses)} of {len(rates)} batches: give one to go "
+            "around"
+        )
+    if not math.isfinite(losses[0]):
+        raise CourseError(
+            f"the loss is {losses[0]} at the first step: give images and weights that are finite "
+            "numbers"
+        )
+    return np.array([losses, smoothed])[:, np.isfinite(smoothed)]
+
+
+def ratios_of(optimizer: Optimizer) -> list[float]:
+    """The rate of every parameter group as a share of the fastest; 1 where all are zero."""
+    rates = [float(group["lr"]) for group in optimizer.param_groups]
+    fastest = max(rates)
+    if fastest == 0:
+        return [1.0] * len(rates)
+    return [rate / fastest for rate in rates]

@@ -6,10 +6,9 @@ from helpers.environment import CourseError
 
 
 class RunningAverage:
-    """A mean of losses and accuracies in which every sample counts once, however the batches are cut."""
+    """A mean loss and an accuracy in which every sample counts once, however batches are cut."""
 
     def __init__(self) -> None:
-        # Sums stay on the device until the end: reading a number there would wait for it.
         self.loss: torch.Tensor | float = 0.0
         self.correct: torch.Tensor | int = 0
         self.samples = 0
@@ -18,6 +17,8 @@ class RunningAverage:
         """Add a batch: its mean loss [], logits [B, classes] and targets [B]."""
         count = len(targets)
         right = logits.detach().argmax(1) == targets
+
+        # The sums stay on the device: to read a number here would be to wait for it.
         self.loss = self.loss + loss.detach() * count
         self.correct = self.correct + right.sum()
         self.samples += count

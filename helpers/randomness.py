@@ -1,4 +1,4 @@
-"""The states of everything that draws random numbers in a training, as plain values, and back."""
+"""The states of all that draws random numbers in a training, as plain values, and back again."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -8,15 +8,16 @@ import numpy as np
 import torch
 
 
-def generators_of(batches: Iterable) -> list[torch.Generator]:
-    """The generators that ``Batches``, a ``DataLoader`` or one of its samplers draws from, each once."""
-    batch_sampler = getattr(batches, "batch_sampler", None)
-    owners = [
-        batches,
-        getattr(batches, "sampler", None),
-        batch_sampler,
-        getattr(batch_sampler, "sampler", None),
-    ]
+def generators_of(*loaders: Iterable) -> list[torch.Generator]:
+    """The generators that ``Batches``, a ``DataLoader`` or its samplers draw from, each once."""
+    owners: list[Any] = []
+    for loader in loaders:
+        batch_sampler = getattr(loader, "batch_sampler", None)
+        owners.append(loader)
+        owners.append(getattr(loader, "sampler", None))
+        owners.append(batch_sampler)
+        owners.append(getattr(batch_sampler, "sampler", None))
+
     found: list[torch.Generator] = []
     for owner in owners:
         generator = getattr(owner, "generator", None)
@@ -26,26 +27,28 @@ def generators_of(batches: Iterable) -> list[torch.Generator]:
 
 
 def random_states(generators: Sequence[torch.Generator]) -> dict[str, Any]:
-    """The states of ``generators``, torch's, CUDA's, NumPy's and Python's, for ``torch.save``.
+    """The states of ``generators``, and of torch's, CUDA's, NumPy's and Python's own.
 
-    Not those that nothing leads to: of a data set's own ``numpy.random.Generator``, of a
-    DataLoader's workers.
+    Nothing leads to the generators that a data set may hold for itself
+    (``numpy.random.default_rng``), nor to those of a DataLoader's workers: they are not kept.
     """
-    name, keys, *rest = np.random.get_state()
+    name, keys, *position = np.random.get_state()
     return {
         "generators": [generator.get_state() for generator in generators],
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all(),
-        "numpy": [name, keys.tolist(), *rest],
+        "numpy": [name, keys.tolist(), *position],
         "python": random.getstate(),
     }
 
 
 def set_random_states(states: dict[str, Any], generators: Sequence[torch.Generator]) -> None:
-    """Put back what ``random_states`` gave."""
+    """Put back what ``random_states`` gave; GPUs that are not there any more are left out."""
     for generator, state in zip(generators, states["generators"], strict=True):
         generator.set_state(state)
     torch.set_rng_state(states["torch"])
-    torch.cuda.set_rng_state_all(states["cuda"])
+    for device, state in enumerate(states["cuda"]):
+        if device < torch.cuda.device_count():
+            torch.cuda.set_rng_state(state, device)
     np.random.set_state(tuple(states["numpy"]))
     random.setstate(states["python"])

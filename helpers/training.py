@@ -1,13 +1,12 @@
-"""The training loop, its measures, the one-cycle schedule and the moving average of weights."""
+"""The training loop, the one-cycle schedule and the moving average of weights."""
 
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -18,14 +17,31 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from helpers.checkpoint import State
-from helpers.checks import check_logits, device_of, explained, strangers, unpack
-from helpers.environment import CourseError, half_precision, whole_number
+from helpers.checks import check_finite, check_logits, check_measures, check_run, explained, unpack
+from helpers.environment import CourseError
 from helpers.metrics import RunningAverage
+from helpers.modules import device_of, evaluation_mode, independent_copy
+from helpers.precision import forward_precision, loss_scaler
 from helpers.randomness import generators_of
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Step = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 Schedule = LRScheduler | Sequence[LRScheduler] | None
+
+
+class Average(Protocol):
+    """What follows the weights of a net in training, and is measured in its place."""
+
+    module: nn.Module
+
+    def update_parameters(self, model: nn.Module) -> None:
+        """Take the weights of ``model`` in, after an update."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it, for a checkpoint."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
+        """Put it back."""
 
 
 @dataclass
@@ -70,7 +86,7 @@ def training_step(
     optimizer.zero_grad()
 
     # Forward: the net's answers, and how wrong they are.
-    with half_precision_where(scaler, images.device):
+    with forward_precision(scaler, images.device):
         logits = model(images)
         check_logits(logits, targets)
         loss = loss_fn(logits, targets)
@@ -92,7 +108,7 @@ def train_one_epoch(
     optimizer: Optimizer,
     loss_fn: Loss = F.cross_entropy,
     scheduler: Schedule = None,
-    average: Any = None,
+    average: Average | None = None,
     show: bool = False,
     label: str = "training",
     scaler: GradScaler | None = None,
@@ -151,7 +167,7 @@ def evaluate(
     """Mean loss and accuracy in percent over ``batches`` of (images [B, C, H, W], targets [B]).
 
     Measures in evaluation mode, and leaves every module in the mode it found. Raises
-    ``CourseError`` for an empty loader, batches that are no pairs, and a net that returns no logits.
+    ``CourseError`` for an empty loader, batches that are no pairs, a net that returns no logits.
     """
     device = device_of(model)
     metrics = RunningAverage()
@@ -174,7 +190,7 @@ def fit(
     *,
     step_every: str = "batch",
     loss_fn: Loss = F.cross_entropy,
-    average: Any = None,
+    average: Average | None = None,
     step: Step = training_step,
     views: Callable[[nn.Module], nn.Module] | None = None,
     checkpoint: Path | None = None,
@@ -207,21 +223,29 @@ def fit(
     """
     check_run(model, optimizer, epochs, step_every)
     schedulers = schedulers_of(scheduler, step_every)
-    each_batch = schedulers if step_every == "batch" else []
-    scaler = loss_scaler(device_of(model)) if mixed else None
+    each_batch = []
+    if step_every == "batch":
+        each_batch = schedulers
+    scaler = None
+    if mixed:
+        scaler = loss_scaler(device_of(model))
 
     # What is measured: the net, or its average, seen through the views.
-    measured = model if average is None else average.module
+    measured = model
+    if average is not None:
+        measured = average.module
     if views is not None:
         measured = views(measured)
 
     # What a stopped run has finished is not done again.
     history = History()
-    state = State(model, optimizer, schedulers, average, scaler, generators_of(train_batches))
+    generators = generators_of(train_batches, test_batches)
+    state = State(model, optimizer, schedulers, average, scaler, generators)
     if checkpoint is not None:
-        history.epochs = state.load(checkpoint)
+        history.epochs = state.load(checkpoint, epochs)
 
     for epoch in range(len(history.epochs), epochs):
+        label = f"epoch {epoch + 1}/{epochs}"
         start = time.perf_counter()
         announce_epoch(train_batches, epoch)
         trained = train_one_epoch(
@@ -232,14 +256,16 @@ def fit(
             scheduler=each_batch,
             average=average,
             show=show,
-            label=f"epoch {epoch + 1}/{epochs}",
+            label=label,
             scaler=scaler,
             step=step,
         )
         test_loss, test_accuracy = evaluate(measured, test_batches)
+        check_measures(trained.loss, test_loss, trained.learning_rate, label)
         if step_every == "epoch":
             step_schedulers(schedulers, test_loss)
 
+        # A finished epoch is written down before it is shown.
         row = {
             "epoch": epoch + 1,
             "learning_rate": trained.learning_rate,
@@ -259,26 +285,13 @@ def fit(
     return history
 
 
-def check_run(model: nn.Module, optimizer: Optimizer, epochs: int, step_every: str) -> None:
-    """Raise ``CourseError`` for what can be told before the first step."""
-    if step_every not in ("batch", "epoch"):
-        raise CourseError(f"fit: step_every is 'batch' or 'epoch', not {step_every!r}")
-    if whole_number(epochs, least=1) is None:
-        raise CourseError(f"fit: epochs is a whole number of at least 1, not {epochs!r}")
-    foreign, lacking = strangers(model, optimizer)
-    if lacking:
-        raise CourseError(
-            f"fit: the optimizer lacks {lacking} of the parameters that the model trains, and holds "
-            f"{foreign} that are not the model's: make it from model.parameters(), and freeze what "
-            "is not to be trained with requires_grad_(False)"
-        )
-
-
 def schedulers_of(scheduler: Schedule, step_every: str) -> list[Any]:
     """The schedules as a list. Raises ``CourseError`` for one that cannot step every batch."""
     if scheduler is None:
         return []
-    schedulers = list(scheduler) if isinstance(scheduler, Sequence) else [scheduler]
+    schedulers = [scheduler]
+    if isinstance(scheduler, Sequence):
+        schedulers = list(scheduler)
     for each in schedulers:
         if step_every == "batch" and isinstance(each, ReduceLROnPlateau):
             raise CourseError(
@@ -304,48 +317,11 @@ def announce_epoch(batches: Iterable, epoch: int) -> None:
             owner.set_epoch(epoch)
 
 
-def check_finite(losses: Sequence[torch.Tensor], rates: Sequence[float], label: str) -> None:
-    """Raise ``CourseError`` with step and rate of the first loss that is no finite number."""
-    finite = torch.stack(tuple(losses)).isfinite()
-    if finite.all():
-        return
-    first = int(finite.int().argmin())
-    raise CourseError(
-        f"{label}, step {first + 1}: the loss is {float(losses[first])} at a learning rate of "
-        f"{rates[first]:.3g}: take a lower one"
-    )
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Put the model into evaluation mode, and afterwards each of its modules back into its own."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
-def half_precision_where(scaler: GradScaler | None, device: torch.device) -> torch.autocast:
-    """The context of a forward pass: mixed precision with a scaler, where the device has it."""
-    half = half_precision(device) if scaler is not None else None
-    return torch.autocast(device.type, half, enabled=half is not None)
-
-
-def loss_scaler(device: torch.device) -> GradScaler:
-    """For mixed precision: multiplies losses, so that float16 gradients do not vanish.
-
-    It does nothing where float16 is not used. Micikevicius and others, "Mixed Precision Training",
-    2018. It begins at 1,024, so that the first step is taken.
-    """
-    enabled = half_precision(device) == torch.float16
-    return GradScaler(device.type, init_scale=1024.0, enabled=enabled)
-
-
 def progress(iterable: Iterable | None, label: str, show: bool = True, **options: Any) -> Any:
-    """A bar that disappears when it is done; on standard output, so that a notebook keeps no trace."""
+    """A bar that disappears when it is done.
+
+    It goes to standard output, so that a notebook keeps no trace of it.
+    """
     from tqdm import tqdm
 
     return tqdm(
@@ -371,21 +347,30 @@ def line(row: dict[str, float], epochs: int) -> str:
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of weights and buffers, over about 1 / (1 − decay) steps.
+    """An exponential moving average of weights and buffers, over about 1 / (1 - decay) steps.
 
     At step n the decay is at most (1 + n) / (10 + n), so that the first steps are soon forgotten.
-    Buffers of whole numbers are copied. Polyak and Juditsky, "Acceleration of Stochastic
-    Approximation by Averaging", 1992; torch's ``AveragedModel`` does the work.
+    Buffers of whole numbers (counts, indices) are copied, because their means would be cut off.
+    Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992; torch's
+    ``AveragedModel`` does the work. Raises ``CourseError`` for a decay outside 0 to 1.
     """
+    if not 0 <= decay <= 1:
+        raise CourseError(f"moving_average: decay lies between 0 and 1, not {decay!r}")
 
     def update(
         averaged: list[torch.Tensor], current: list[torch.Tensor], n: torch.Tensor | int
     ) -> None:
-        steps = int(n)
-        kept = min(decay, (1 + steps) / (10 + steps))
-        get_ema_multi_avg_fn(kept)(averaged, current, n)
+        """Move a list of tensors of one type towards the current ones."""
+        if averaged[0].is_floating_point() or averaged[0].is_complex():
+            steps = int(n)
+            kept = min(decay, (1 + steps) / (10 + steps))
+            get_ema_multi_avg_fn(kept)(averaged, current, n)
+            return
+        for old, new in zip(averaged, current):
+            old.copy_(new)
 
-    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    start = independent_copy(model)
+    return AveragedModel(start, multi_avg_fn=update, use_buffers=True)
 
 
 def one_cycle(
@@ -398,38 +383,66 @@ def one_cycle(
     annihilate: bool = False,
     anneal: str = "linear",
 ) -> LambdaLR:
-    """The one-cycle schedule: up from ``min_lr`` to ``max_lr`` at the last step of ``peak_epoch``, and down again.
+    """The one-cycle schedule: the rate rises for a few epochs, and falls for the rest.
 
-    It ends at ``min_lr`` (``max_lr / 25`` unless given), or with ``annihilate`` at ``min_lr / 10,000``. ``anneal`` is
-    ``"linear"`` or ``"cos"``. Step it after every batch. Momentum is left alone. Several parameter groups keep the
-    ratio of their rates, and ``max_lr`` is that of the fastest. Smith and Topin, "Super-Convergence", 2018. Raises
-    ``CourseError`` for a peak outside the run, a rate that does not rise, or another ``anneal``.
+    Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning
+    Rates", 2018. Step it after every batch. Momentum is left alone. Several parameter groups keep
+    the ratio of their rates.
+
+    max_lr: the highest rate, that of the fastest group, at the last step of ``peak_epoch``.
+    epochs, steps_per_epoch: the length of the run.
+    peak_epoch: counted from 1; it may lie within an epoch (4.5).
+    min_lr: the rate of the first step, and of the last one; ``max_lr / 25`` unless given.
+    annihilate: the rate ends at ``min_lr / 10,000`` instead.
+    anneal: along straight lines (``"linear"``), or half waves of a cosine (``"cos"``).
+
+    Raises ``CourseError`` for a peak outside the run, a rate that does not rise, and another
+    ``anneal``.
     """
-    peak, last = peak_epoch * steps_per_epoch - 1, epochs * steps_per_epoch - 1
-    low = max_lr / 25 if min_lr is None else min_lr
-    final = low / 10_000 if annihilate else low
+    # Steps are counted from 0, so the last step of an epoch is one below a multiple.
+    peak = peak_epoch * steps_per_epoch - 1
+    last = epochs * steps_per_epoch - 1
+
+    # The rates at the start, at the peak and at the end.
+    high = float(max_lr)
+    low = high / 25
+    if min_lr is not None:
+        low = float(min_lr)
+    final = low
+    if annihilate:
+        final = low / 10_000
+
     if not 0 < peak < last:
         raise CourseError(
             f"one_cycle: the peak (epoch {peak_epoch}) has to lie inside the {epochs} epochs"
         )
-    if not 0 < low < max_lr:
-        raise CourseError(
-            f"one_cycle: min_lr has to lie between 0 and max_lr = {max_lr}, not {low}"
-        )
+    if not 0 < low < high:
+        raise CourseError(f"one_cycle: min_lr has to lie between 0 and max_lr = {high}, not {low}")
     if anneal not in ("linear", "cos"):
         raise CourseError(f"one_cycle: anneal is 'linear' or 'cos', not {anneal!r}")
 
     def share_of_highest(step: int) -> float:
-        start, stop, share = (
-            (low, max_lr, step / peak)
-            if step <= peak
-            else (max_lr, final, (min(step, last) - peak) / (last - peak))
-        )
-        if anneal == "cos":
-            share = (1 - math.cos(math.pi * share)) / 2
-        return (start + (stop - start) * share) / max_lr
+        """The rate of a step, as a share of the highest one."""
+        # Upwards until the peak, then downwards; after the last step the rate stays.
+        if step <= peak:
+            start, stop = low, high
+            way = step / peak
+        else:
+            start, stop = high, final
+            way = (min(step, last) - peak) / (last - peak)
 
-    fastest = max(group["lr"] for group in optimizer.param_groups)
+        # How much of the way is gone: evenly, or slowly at both of its ends.
+        if anneal == "cos":
+            way = (1 - math.cos(math.pi * way)) / 2
+        rate = start + (stop - start) * way
+        return rate / high
+
+    # Each group's own highest rate, in proportion to the fastest group's.
+    fastest = max(float(group["lr"]) for group in optimizer.param_groups)
     for group in optimizer.param_groups:
-        group["lr"] = group["initial_lr"] = max_lr * (group["lr"] / fastest if fastest else 1.0)
+        ratio = 1.0
+        if fastest > 0:
+            ratio = float(group["lr"]) / fastest
+        group["lr"] = high * ratio
+        group["initial_lr"] = high * ratio
     return LambdaLR(optimizer, share_of_highest)

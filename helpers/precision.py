@@ -1,0 +1,27 @@
+"""Mixed precision: forward passes in 16 bits where a GPU is fast at them, weights in 32.
+
+Micikevicius and others, "Mixed Precision Training", 2018.
+"""
+
+import torch
+from torch.amp import GradScaler
+
+from helpers.environment import half_precision
+
+
+def loss_scaler(device: torch.device) -> GradScaler:
+    """Multiplies losses, so that small gradients do not vanish in float16; else it does nothing.
+
+    It begins at 1,024, so that the first step is taken: torch's 65,536 overflows for some nets, and
+    a step whose gradients overflow is skipped.
+    """
+    enabled = half_precision(device) == torch.float16
+    return GradScaler(device.type, init_scale=1024.0, enabled=enabled)
+
+
+def forward_precision(scaler: GradScaler | None, device: torch.device) -> torch.autocast:
+    """The context of a forward pass: in 16 bits with a scaler, where the device is fast at them."""
+    half = None
+    if scaler is not None:
+        half = half_precision(device)
+    return torch.autocast(device.type, half, enabled=half is not None)
