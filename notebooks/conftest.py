@@ -1,4 +1,4 @@
-"""Notebooks run in the fast profile under pytest, also when only this folder is given."""
+"""Notebooks run in the fast profile under pytest, also with this folder alone."""
 
 import os
 

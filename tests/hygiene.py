@@ -1,4 +1,4 @@
-"""What a committed notebook is checked for: run in order, clean, short, in rhythm, with links that lead somewhere."""
+"""What a committed notebook is checked for: run in order, clean, short, in rhythm, links alive."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ LINK = re.compile(
                       |\b(http://[^\s)>]*)  # bare, and not https""",
     re.MULTILINE | re.VERBOSE,
 )
+# A table as Markdown writes it: the line below its head, or a row.
+PIPES = re.compile(r"\|[ \t]*:?-{3,}:?[ \t]*\||^\s*\|.*\|.*\|\s*$", re.MULTILINE)
 NOT_PROSE = re.compile(r"```.*?```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]+\$", re.DOTALL)
 SLIDES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
 IMAGES = ("image/png", "image/jpeg", "application/vnd")
 
 
 def link_problems(text: str, place: Path, root: Path, attachments=()) -> list[str]:
-    """Dead links and images of a Markdown text that stands in the folder ``place`` of the repository ``root``."""
+    """Dead links and images of a Markdown text in the folder ``place`` of a repository."""
     targets = ["".join(groups) for groups in LINK.findall(NOT_PROSE.sub("", text))]
     return [
         f"dead link {target!r}"
@@ -80,6 +82,9 @@ def outputs(path, notebook, code):
                 yield f"cell {number} shows a warning"
             if MACHINE_PATH.search(text):
                 yield f"cell {number} shows a machine path"
+            printed = output.get("text", "") + output.get("data", {}).get("text/plain", "")
+            if PIPES.search(printed):
+                yield f"cell {number} shows a table of pipes"
 
 
 def sources(path, notebook, code):
@@ -94,9 +99,16 @@ def sources(path, notebook, code):
 
 
 def size(path, notebook, code):
-    limit = 600 if path.name.startswith("07") else 300
-    if path.stat().st_size > limit * 1000:
-        yield f"larger than {limit} KB"
+    if path.stat().st_size > 800_000:
+        yield "larger than 800 KB"
+
+
+def width(path, notebook, code):
+    for number, cell in enumerate(code, 1):
+        if max(map(len, cell.source.splitlines()), default=0) > 88:
+            yield f"cell {number} has a line of over 88 characters"
+        if PIPES.search(cell.source):
+            yield f"cell {number} writes a table of pipes"
 
 
 def setup(path, notebook, code):
@@ -104,7 +116,18 @@ def setup(path, notebook, code):
         number for number, cell in enumerate(code) if "setup" in cell.metadata.get("tags", [])
     ]
     if tagged != [0] or code[0].source != publish.setup_cell(publish.published()):
-        yield "the first code cell is not the setup cell of helpers.publish"
+        yield "the first code cell is not the setup cell of helpers.upkeep.publish"
+    for number in tagged:
+        if len(code[number].source.splitlines()) > 8:
+            yield "the setup cell has more than eight lines"
+        if not folded(code[number]):
+            yield "the setup cell is not folded"
+
+
+def folded(cell) -> bool:
+    """Whether Jupyter and Colab hide a cell's source until the reader asks for it."""
+    hidden = cell.metadata.get("jupyter", {}).get("source_hidden") is True
+    return hidden and cell.metadata.get("cellView") == "form"
 
 
 def imports(path, notebook, code):
@@ -141,7 +164,7 @@ def rhythm(path, notebook, code):
         if cell.cell_type == "markdown"
     ]
     words = sum(len(text.split()) for text in prose)
-    if not 3 <= words / sum(lengths) <= 8:
+    if words / sum(lengths) < 3:
         yield f"{words / sum(lengths):.1f} words of prose a line of code"
 
 
@@ -164,17 +187,13 @@ def metadata(path, notebook, code):
             "NBVAL_SKIP|NBVAL_RAISES", cell.source
         ):
             yield f"cell {number} is kept from the tests"
-        folded = (
-            cell.metadata.get("jupyter", {}).get("source_hidden")
-            and cell.metadata.get("cellView") == "form"
-        )
-        if "solution" in tags and not folded:
+        if "solution" in tags and not folded(cell):
             yield f"solution in cell {number} is not folded"
     if not any("nbval-check-output" in cell.metadata.get("tags", []) for cell in code):
         yield "no cell has its output compared"
 
 
-RULES = (execution, outputs, sources, size, setup, imports, rhythm, links, metadata)
+RULES = (execution, outputs, sources, size, width, setup, imports, rhythm, links, metadata)
 
 
 def problems(path: Path) -> list[str]:
