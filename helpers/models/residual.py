@@ -1,4 +1,7 @@
-"""Residual networks: a block adds its input to what its two convolutions make of it."""
+"""Residual networks: a block adds its input to what its two convolutions make of it.
+
+He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2016.
+"""
 
 from collections.abc import Sequence
 
@@ -12,60 +15,84 @@ SHORTCUTS = ("pad", "conv", "none")
 
 
 def pad_shortcut(x: torch.Tensor, out_channels: int, stride: int) -> torch.Tensor:
-    """Images [N, C, H, W] to [N, out_channels, ⌈H/stride⌉, ⌈W/stride⌉] without parameters.
+    """Images [N, C, H, W] to [N, out_channels, ⌈H/stride⌉, ⌈W/stride⌉], without parameters.
 
-    Every ``stride``-th row and column is kept; missing channels are zeros, half of them in front and half behind, an
-    odd one behind. Option A of He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2016, 3.3.
+    Every ``stride``-th row and column is kept. Missing channels are zeros, half of them in front
+    and half behind, an odd one behind: option A of section 3.3 of the paper.
     """
+    kept = x[:, :, ::stride, ::stride]
+
     missing = out_channels - x.shape[1]
-    return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, missing // 2, missing - missing // 2))
+    front = missing // 2
+    behind = missing - front
+    # F.pad names the last axis first: columns, rows, then channels.
+    return F.pad(kept, (0, 0, 0, 0, front, behind))
 
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions with batch normalisation, and a shortcut around both; the last ReLU comes after the sum.
+    """Two 3×3 convolutions and a shortcut around both; the last ReLU comes after the sum.
 
-    ``stride`` is that of the first convolution. ``shortcut``: ``"pad"`` (``pad_shortcut``), ``"conv"`` (a 1×1
-    convolution with batch normalisation where the shape changes: option B of the paper) or ``"none"``. Images
-    [N, in_channels, H, W] to [N, out_channels, ⌈H/stride⌉, ⌈W/stride⌉]. Raises ``CourseError`` for another shortcut.
+    Images [N, in_channels, H, W] to [N, out_channels, ⌈H/stride⌉, ⌈W/stride⌉].
+
+    stride: that of the first convolution.
+    shortcut: ``"pad"`` (see ``pad_shortcut``), ``"conv"`` (a 1×1 convolution with batch
+        normalisation where the shape changes, option B of the paper) or ``"none"``.
+
+    Raises ``CourseError`` for another shortcut.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, stride: int = 1, shortcut: str = "pad"
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        shortcut: str = "pad",
     ) -> None:
         super().__init__()
         if shortcut not in SHORTCUTS:
             raise unknown("shortcut", shortcut, SHORTCUTS)
-        self.out_channels, self.stride, self.shortcut = out_channels, stride, shortcut
+        self.out_channels = out_channels
+        self.stride = stride
+        self.shortcut = shortcut
+
+        # The main path. Batch normalisation has a bias, so the convolutions need none.
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(out_channels)
-        if shortcut == "conv" and (stride > 1 or in_channels != out_channels):
+
+        # The shortcut has weights only where the input does not fit as it is.
+        self.project = None
+        shape_changes = stride > 1 or in_channels != out_channels
+        if shortcut == "conv" and shape_changes:
             self.project = nn.Sequential(
                 nn.Conv2d(in_channels, out_channels, 1, stride, bias=False),
                 nn.BatchNorm2d(out_channels),
             )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
-        if self.shortcut == "none":
-            return F.relu(y)
-        return F.relu(
-            y
-            + (
-                self.project(x)
-                if hasattr(self, "project")
-                else pad_shortcut(x, self.out_channels, self.stride)
-            )
-        )
+        y = F.relu(self.norm1(self.conv1(x)))
+        y = self.norm2(self.conv2(y))
+        if self.shortcut != "none":
+            y = y + self.around(x)
+        return F.relu(y)
+
+    def around(self, x: torch.Tensor) -> torch.Tensor:
+        """The input in the shape of the output."""
+        if self.project is not None:
+            return self.project(x)
+        return pad_shortcut(x, self.out_channels, self.stride)
 
 
 class ResidualNet(nn.Module):
-    """Document 000's net: 19,074 parameters, one basic block a stage, and no pooling before the average at the end.
+    """Document 000's net: 19,074 parameters, and no pooling before the average at the end.
 
-    Images [N, 1, H, W] to logits [N, 10]. ``widths`` are the channels of the stages, of which all but the first halve
-    rows and columns; ``blocks`` is the number of blocks in each, so that the depth is 2 × blocks × stages + 2;
-    ``stride`` is that of the first convolution, 2 for a net of a quarter of the work.
+    Images [N, 1, H, W] to logits [N, 10].
+
+    widths: channels of the stages; all but the first stage halve rows and columns.
+    blocks: basic blocks in each stage, so that the depth is 2 × blocks × stages + 2 layers.
+    shortcut: that of every ``BasicBlock``.
+    stride: that of the first convolution; 2 makes a net of a quarter of the work.
     """
 
     def __init__(
@@ -76,22 +103,28 @@ class ResidualNet(nn.Module):
         stride: int = 1,
     ) -> None:
         super().__init__()
-        self.conv, self.norm = (
-            nn.Conv2d(1, widths[0], 3, stride, 1, bias=False),
-            nn.BatchNorm2d(widths[0]),
-        )
-        sizes = [
-            (max(0, stage - (block == 0)), stage, 2 if stage and not block else 1)
-            for stage in range(len(widths))
-            for block in range(blocks)
-        ]
-        self.blocks = nn.Sequential(
-            *(
-                BasicBlock(widths[before], widths[stage], stride, shortcut)
-                for before, stage, stride in sizes
-            )
-        )
+        # 28 × 28 images of one channel
+        self.conv = nn.Conv2d(1, widths[0], 3, stride, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(widths[0])
+
+        # 28 × 28, then 14 × 14, then 7 × 7
+        layers = []
+        in_channels = widths[0]
+        for stage, out_channels in enumerate(widths):
+            for block in range(blocks):
+                # The first block of a stage makes the map smaller and gives it more channels.
+                block_stride = 1
+                if block == 0 and stage > 0:
+                    block_stride = 2
+                layers.append(BasicBlock(in_channels, out_channels, block_stride, shortcut))
+                in_channels = out_channels
+        self.blocks = nn.Sequential(*layers)
+
+        # The average of each channel, [N, 32], to ten logits
         self.linear = nn.Linear(widths[-1], 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.linear(self.blocks(F.relu(self.norm(self.conv(images)))).mean((2, 3)))
+        x = F.relu(self.norm(self.conv(images)))
+        x = self.blocks(x)
+        x = x.mean((2, 3))
+        return self.linear(x)

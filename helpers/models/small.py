@@ -1,4 +1,7 @@
-"""The small networks for MNIST, one function or class each, with exact parameter counts."""
+"""The small networks for MNIST, one function or class each, with exact parameter counts.
+
+Behind a layer stands the size of the map that it leaves; where nothing stands, it stays as it is.
+"""
 
 from collections.abc import Sequence
 
@@ -8,92 +11,114 @@ from torch import nn
 
 
 def starter_net() -> nn.Sequential:
-    """Document 001's starting point: 6,379,786 parameters. Images [N, 1, 28, 28] to logits [N, 10].
+    """Document 001's starting point: 6,379,786 parameters.
 
-    Seven 3×3 convolutions with biases, 1→32→64→128→256→512→1024→10, a pooling after each second one.
+    Images [N, 1, 28, 28] to logits [N, 10]. Seven 3×3 convolutions with biases.
     """
     return nn.Sequential(
-        nn.Conv2d(1, 32, 3, padding=1),
+        nn.Conv2d(1, 32, 3, padding=1),  # 28 × 28
         nn.ReLU(),
         nn.Conv2d(32, 64, 3, padding=1),
         nn.ReLU(),
-        nn.MaxPool2d(2),
+        nn.MaxPool2d(2),  # 28 × 28 → 14 × 14
         nn.Conv2d(64, 128, 3, padding=1),
         nn.ReLU(),
         nn.Conv2d(128, 256, 3, padding=1),
         nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(256, 512, 3),
+        nn.MaxPool2d(2),  # 14 × 14 → 7 × 7
+        nn.Conv2d(256, 512, 3),  # 7 × 7 → 5 × 5
         nn.ReLU(),
-        nn.Conv2d(512, 1024, 3),
+        nn.Conv2d(512, 1024, 3),  # 5 × 5 → 3 × 3
         nn.ReLU(),
-        nn.Conv2d(1024, 10, 3),
+        nn.Conv2d(1024, 10, 3),  # 3 × 3 → 1 × 1
         nn.Flatten(),
     )
 
 
 def first_net() -> nn.Sequential:
-    """Session 01's first small net: 5,958 parameters. Images [N, 1, 28, 28] to logits [N, 10]."""
+    """Session 01's first small net: 5,958 parameters.
+
+    Images [N, 1, 28, 28] to logits [N, 10].
+    """
     return nn.Sequential(
-        nn.Conv2d(1, 8, 3),
+        nn.Conv2d(1, 8, 3),  # 28 × 28 → 26 × 26
         nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 3),
+        nn.MaxPool2d(2),  # 26 × 26 → 13 × 13
+        nn.Conv2d(8, 16, 3),  # 13 × 13 → 11 × 11
         nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(16, 20, 3),
+        nn.MaxPool2d(2),  # 11 × 11 → 5 × 5
+        nn.Conv2d(16, 20, 3),  # 5 × 5 → 3 × 3
         nn.ReLU(),
-        nn.Conv2d(20, 10, 3),
+        nn.Conv2d(20, 10, 3),  # 3 × 3 → 1 × 1
         nn.Flatten(),
     )
 
 
-def _conv_relu_norm(
-    in_channels: int, out_channels: int, padding: int, batch_norm: bool
+def conv_relu_norm(
+    in_channels: int, out_channels: int, padding: int = 1, batch_norm: bool = True
 ) -> list[nn.Module]:
-    """A 3×3 convolution with bias, ReLU, and batch normalisation where asked for, in document 001's order."""
-    layers: list[nn.Module] = [nn.Conv2d(in_channels, out_channels, 3, padding=padding), nn.ReLU()]
-    return layers + [nn.BatchNorm2d(out_channels)] * batch_norm
+    """A 3×3 convolution with bias, ReLU and batch normalisation, in document 001's order."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(in_channels, out_channels, 3, padding=padding),
+        nn.ReLU(),
+    ]
+    if batch_norm:
+        layers.append(nn.BatchNorm2d(out_channels))
+    return layers
 
 
 def budget_net(
     batch_norm: bool = True, widths: Sequence[int] = (4, 4, 8, 12, 12, 16, 20)
 ) -> nn.Sequential:
-    """Document 001's net as its torchsummary table has it: 9,274 parameters. Images [N, 1, 28, 28] to logits [N, 10].
+    """Document 001's net as its torchsummary table has it: 9,274 parameters.
 
-    The document's code pads the sixth convolution and not the seventh; its table does the opposite, and is built here.
-    ``batch_norm=False`` leaves the seven normalisations out (9,122 parameters); ``widths`` are the channels after each
-    convolution but the last.
+    Images [N, 1, 28, 28] to logits [N, 10]. The document's code pads the sixth convolution and not
+    the seventh; its table does the opposite, and is built here. ``batch_norm=False`` leaves the
+    seven normalisations out (9,122 parameters); ``widths`` are the channels after each of the
+    convolutions but the last.
     """
-    layers, paddings, in_channels = [], (1, 1, 1, 1, 1, 0, 1), 1
-    for number, (out_channels, padding) in enumerate(zip(widths, paddings, strict=True), 1):
-        layers += _conv_relu_norm(in_channels, out_channels, padding, batch_norm)
-        layers += [nn.MaxPool2d(2)] * (number in (3, 6))
-        in_channels = out_channels
-    return nn.Sequential(*layers, nn.Conv2d(in_channels, 10, 3), nn.AvgPool2d(3, 2), nn.Flatten())
-
-
-def wide_net() -> nn.Sequential:
-    """Half the depth of ``budget_net`` at its budget: 9,292 parameters. Images [N, 1, 28, 28] to logits [N, 10].
-
-    Four convolutions instead of eight, wider ones, with the same two poolings and the same average at the end.
-    """
+    c1, c2, c3, c4, c5, c6, c7 = widths
     return nn.Sequential(
-        *_conv_relu_norm(1, 12, 1, True),
-        nn.MaxPool2d(2),
-        *_conv_relu_norm(12, 30, 1, True),
-        nn.MaxPool2d(2),
-        *_conv_relu_norm(30, 16, 1, True),
-        nn.Conv2d(16, 10, 3),
-        nn.AvgPool2d(5),
+        *conv_relu_norm(1, c1, batch_norm=batch_norm),  # 28 × 28
+        *conv_relu_norm(c1, c2, batch_norm=batch_norm),
+        *conv_relu_norm(c2, c3, batch_norm=batch_norm),
+        nn.MaxPool2d(2),  # 28 × 28 → 14 × 14
+        *conv_relu_norm(c3, c4, batch_norm=batch_norm),
+        *conv_relu_norm(c4, c5, batch_norm=batch_norm),
+        *conv_relu_norm(c5, c6, padding=0, batch_norm=batch_norm),  # 14 × 14 → 12 × 12
+        nn.MaxPool2d(2),  # 12 × 12 → 6 × 6
+        *conv_relu_norm(c6, c7, batch_norm=batch_norm),
+        nn.Conv2d(c7, 10, 3),  # 6 × 6 → 4 × 4
+        nn.AvgPool2d(3, 2),  # 4 × 4 → 1 × 1
         nn.Flatten(),
     )
 
 
-def _conv_norm_dropout(
+def wide_net() -> nn.Sequential:
+    """Half the depth of ``budget_net`` at its budget: 9,292 parameters.
+
+    Images [N, 1, 28, 28] to logits [N, 10]. Four convolutions instead of eight, wider ones, with
+    two poolings and an average at the end as there.
+    """
+    return nn.Sequential(
+        *conv_relu_norm(1, 12),  # 28 × 28
+        nn.MaxPool2d(2),  # 28 × 28 → 14 × 14
+        *conv_relu_norm(12, 30),
+        nn.MaxPool2d(2),  # 14 × 14 → 7 × 7
+        *conv_relu_norm(30, 16),
+        nn.Conv2d(16, 10, 3),  # 7 × 7 → 5 × 5
+        nn.AvgPool2d(5),  # 5 × 5 → 1 × 1
+        nn.Flatten(),
+    )
+
+
+def conv_norm_dropout(
     in_channels: int, out_channels: int, kernel_size: int, dropout: float
 ) -> list[nn.Module]:
-    """A convolution without bias or padding, ReLU, batch normalisation and dropout, in document 003's order."""
+    """A convolution without bias or padding, ReLU, batch normalisation and dropout.
+
+    The order is document 003's.
+    """
     return [
         nn.Conv2d(in_channels, out_channels, kernel_size, bias=False),
         nn.ReLU(),
@@ -103,43 +128,43 @@ def _conv_norm_dropout(
 
 
 def basic_net(dropout: float = 0.0) -> nn.Sequential:
-    """Document 003's first two rungs, at its count: 7,964 parameters. Images [N, 1, 28, 28] to logits [N, 10].
+    """Document 003's first two rungs, at its count: 7,964 parameters.
 
-    The document lists no layers: three 3×3 convolutions before the pooling, three after it.
+    Images [N, 1, 28, 28] to logits [N, 10]. The document lists no layers: three 3×3 convolutions
+    before the pooling, three after it.
     """
-    block = _conv_norm_dropout
     return nn.Sequential(
-        *block(1, 8, 3, dropout),
-        *block(8, 8, 3, dropout),
-        *block(8, 10, 3, dropout),
-        nn.MaxPool2d(2),
-        *block(10, 4, 1, dropout),
-        *block(4, 12, 3, dropout),
-        *block(12, 20, 3, dropout),
-        *block(20, 20, 3, dropout),
-        nn.AvgPool2d(5),
+        *conv_norm_dropout(1, 8, 3, dropout),  # 28 × 28 → 26 × 26
+        *conv_norm_dropout(8, 8, 3, dropout),  # 26 × 26 → 24 × 24
+        *conv_norm_dropout(8, 10, 3, dropout),  # 24 × 24 → 22 × 22
+        nn.MaxPool2d(2),  # 22 × 22 → 11 × 11
+        *conv_norm_dropout(10, 4, 1, dropout),
+        *conv_norm_dropout(4, 12, 3, dropout),  # 11 × 11 → 9 × 9
+        *conv_norm_dropout(12, 20, 3, dropout),  # 9 × 9 → 7 × 7
+        *conv_norm_dropout(20, 20, 3, dropout),  # 7 × 7 → 5 × 5
+        nn.AvgPool2d(5),  # 5 × 5 → 1 × 1
         nn.Conv2d(20, 10, 1, bias=False),
         nn.Flatten(),
     )
 
 
 def early_pool_net(dropout: float = 0.0) -> nn.Sequential:
-    """Document 003's third rung, at its count: 7,824 parameters. Images [N, 1, 28, 28] to logits [N, 10].
+    """Document 003's third rung, at its count: 7,824 parameters.
 
-    Pooling and 1×1 convolutions come after a receptive field of 5×5: two 3×3 convolutions before, four after.
+    Images [N, 1, 28, 28] to logits [N, 10]. Pooling and 1×1 convolutions come after a receptive
+    field of 5×5: two 3×3 convolutions before them, four after.
     """
-    block = _conv_norm_dropout
     return nn.Sequential(
-        *block(1, 4, 3, dropout),
-        *block(4, 10, 3, dropout),
-        nn.MaxPool2d(2),
-        *block(10, 10, 1, dropout),
-        *block(10, 4, 1, dropout),
-        *block(4, 8, 3, dropout),
-        *block(8, 12, 3, dropout),
-        *block(12, 20, 3, dropout),
-        *block(20, 20, 3, dropout),
-        nn.AvgPool2d(4, 1),
+        *conv_norm_dropout(1, 4, 3, dropout),  # 28 × 28 → 26 × 26
+        *conv_norm_dropout(4, 10, 3, dropout),  # 26 × 26 → 24 × 24
+        nn.MaxPool2d(2),  # 24 × 24 → 12 × 12
+        *conv_norm_dropout(10, 10, 1, dropout),
+        *conv_norm_dropout(10, 4, 1, dropout),
+        *conv_norm_dropout(4, 8, 3, dropout),  # 12 × 12 → 10 × 10
+        *conv_norm_dropout(8, 12, 3, dropout),  # 10 × 10 → 8 × 8
+        *conv_norm_dropout(12, 20, 3, dropout),  # 8 × 8 → 6 × 6
+        *conv_norm_dropout(20, 20, 3, dropout),  # 6 × 6 → 4 × 4
+        nn.AvgPool2d(4, 1),  # 4 × 4 → 1 × 1
         nn.Conv2d(20, 10, 1, bias=False),
         nn.Flatten(),
     )
@@ -148,74 +173,109 @@ def early_pool_net(dropout: float = 0.0) -> nn.Sequential:
 def compact_net(
     dropout: float = 0.0, widths: Sequence[int] = (4, 10, 8, 4, 10, 16, 12, 16)
 ) -> nn.Sequential:
-    """Document 003's final net: 6,084 parameters, no biases. Images [N, 1, 28, 28] to logits [N, 10].
+    """Document 003's final net: 6,084 parameters, no biases.
 
-    ``widths`` are the channels after each convolution but the last; the third and the fourth are 1×1.
+    Images [N, 1, 28, 28] to logits [N, 10]. ``widths`` are the channels after each of the
+    convolutions but the last.
     """
-    layers, kernel_sizes = [], (3, 3, 1, 1, 3, 3, 3, 3)
-    for sizes in zip((1, *widths), widths, kernel_sizes):
-        layers += _conv_norm_dropout(*sizes, dropout)
-    layers.insert(8, nn.MaxPool2d(2))
+    c1, c2, c3, c4, c5, c6, c7, c8 = widths
     return nn.Sequential(
-        *layers, nn.AvgPool2d(4, 1), nn.Conv2d(widths[-1], 10, 1, bias=False), nn.Flatten()
+        *conv_norm_dropout(1, c1, 3, dropout),  # 28 × 28 → 26 × 26
+        *conv_norm_dropout(c1, c2, 3, dropout),  # 26 × 26 → 24 × 24
+        nn.MaxPool2d(2),  # 24 × 24 → 12 × 12
+        *conv_norm_dropout(c2, c3, 1, dropout),
+        *conv_norm_dropout(c3, c4, 1, dropout),
+        *conv_norm_dropout(c4, c5, 3, dropout),  # 12 × 12 → 10 × 10
+        *conv_norm_dropout(c5, c6, 3, dropout),  # 10 × 10 → 8 × 8
+        *conv_norm_dropout(c6, c7, 3, dropout),  # 8 × 8 → 6 × 6
+        *conv_norm_dropout(c7, c8, 3, dropout),  # 6 × 6 → 4 × 4
+        nn.AvgPool2d(4, 1),  # 4 × 4 → 1 × 1
+        nn.Conv2d(c8, 10, 1, bias=False),
+        nn.Flatten(),
     )
 
 
 def field_net(pools: Sequence[int] = ()) -> nn.Sequential:
-    """Five 3×3 convolutions, always the same: 4,874 parameters; a 2×2 pooling after each of the numbers in ``pools``.
+    """Five 3×3 convolutions, always the same, with poolings where asked for: 4,874 parameters.
 
-    The receptive field of what is averaged at the end is 11 pixels without pooling, 54 with pools (1, 2, 3). Images
-    [N, 1, 28, 28] to logits [N, 10].
+    Images [N, 1, 28, 28] to logits [N, 10]. A 2×2 pooling comes after each convolution whose
+    number, from 1, is in ``pools``. The receptive field of what is averaged at the end is 11 pixels
+    without pooling, and 54 with pools (1, 2, 3).
     """
-    widths, layers = (1, 8, 8, 12, 12, 16), []
-    for number, (in_channels, out_channels) in enumerate(zip(widths, widths[1:]), 1):
-        layers += [
-            *_conv_relu_norm(in_channels, out_channels, 1, True),
-            *[nn.MaxPool2d(2)] * (number in pools),
-        ]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10))
+    layers: list[nn.Module] = []
+    in_channels = 1
+    for number, out_channels in enumerate((8, 8, 12, 12, 16), start=1):
+        layers += conv_relu_norm(in_channels, out_channels)
+        if number in pools:
+            layers.append(nn.MaxPool2d(2))
+        in_channels = out_channels
+
+    # The average of each channel, whatever the size of the map.
+    layers.append(nn.AdaptiveAvgPool2d(1))
+    layers.append(nn.Flatten())
+    layers.append(nn.Linear(in_channels, 10))
+    return nn.Sequential(*layers)
 
 
 class PointwiseNet(nn.Module):
-    """Document 004's net: 7,640 parameters, three 1×1 layers after the average. [N, 1, 28, 28] to logits [N, 10].
+    """Document 004's net: 7,640 parameters, three 1×1 layers after the average.
 
-    The order of ReLU and normalisation changes within it as in the document, and two blocks have no ReLU. The
-    document ends in log-softmax, which cross-entropy does itself; one dropout layer serves all blocks.
+    Images [N, 1, 28, 28] to logits [N, 10]. The order of ReLU and normalisation changes within it
+    as in the document, and two blocks have no ReLU. The document ends in log-softmax, which
+    cross-entropy does itself; one dropout layer serves all blocks.
     """
 
     def __init__(self, dropout: float = 0.03) -> None:
         super().__init__()
-        widths, kernel_sizes = (1, 8, 16, 8, 16, 24, 32, 16, 10), (3, 3, 1, 3, 3, 1, 1, 1)
         self.convs = nn.ModuleList(
-            nn.Conv2d(*sizes, bias=False) for sizes in zip(widths, widths[1:], kernel_sizes)
+            [
+                nn.Conv2d(1, 8, 3, bias=False),  # 28 × 28 → 26 × 26
+                nn.Conv2d(8, 16, 3, bias=False),  # 26 × 26 → 24 × 24, pooled to 12 × 12
+                nn.Conv2d(16, 8, 1, bias=False),
+                nn.Conv2d(8, 16, 3, bias=False),  # 12 × 12 → 10 × 10
+                nn.Conv2d(16, 24, 3, bias=False),  # 10 × 10 → 8 × 8, averaged to 1 × 1
+                nn.Conv2d(24, 32, 1, bias=False),
+                nn.Conv2d(32, 16, 1, bias=False),
+                nn.Conv2d(16, 10, 1, bias=False),
+            ]
         )
-        self.norms = nn.ModuleList(map(nn.BatchNorm2d, widths[1:-1]))
-        self.max_pool, self.average_pool, self.dropout = (
-            nn.MaxPool2d(2),
-            nn.AvgPool2d(8),
-            nn.Dropout(dropout),
-        )
+        # One for each convolution but the last
+        self.norms = nn.ModuleList()
+        for channels in (8, 16, 8, 16, 24, 32, 16):
+            self.norms.append(nn.BatchNorm2d(channels))
+        self.max_pool = nn.MaxPool2d(2)
+        self.average_pool = nn.AvgPool2d(8)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        x = F.relu(self._block(images, 0))
-        x = self.max_pool(self._block(x, 1))
-        x = self._block(x, 2)
-        x = self._block(self._block(x, 3, relu=True), 4, relu=True)
+        x = F.relu(self.block(images, 0))
+        x = self.max_pool(self.block(x, 1))
+        x = self.block(x, 2)
+        x = self.block(x, 3, relu=True)
+        x = self.block(x, 4, relu=True)
         x = self.average_pool(x)
-        x = self._block(self._block(x, 5, relu=True), 6, relu=True)
+        x = self.block(x, 5, relu=True)
+        x = self.block(x, 6, relu=True)
         return self.convs[7](x).flatten(1)
 
-    def _block(self, x: torch.Tensor, number: int, relu: bool = False) -> torch.Tensor:
+    def block(self, x: torch.Tensor, number: int, relu: bool = False) -> torch.Tensor:
+        """A convolution, ReLU where the document has it here, normalisation and dropout."""
         x = self.convs[number](x)
-        return self.dropout(self.norms[number](F.relu(x) if relu else x))
+        if relu:
+            x = F.relu(x)
+        x = self.norms[number](x)
+        return self.dropout(x)
 
 
 class SharedNet(nn.Module):
-    """One 3×3 convolution used again and again, with a normalisation of its own and a shortcut at each use.
+    """One 3×3 convolution that is used again and again, with a shortcut around each use.
 
-    ``uses``: how often at each size, a 2×2 pooling before each: (2, 2, 2) stands for 14, 7 and 3 pixels. ``separable``
-    makes it a depthwise 3×3 and a 1×1 convolution. Images [N, 1, 28, 28] to logits [N, 10]; at 20 channels and six uses
-    4,270 parameters.
+    Images [N, 1, 28, 28] to logits [N, 10]; 4,270 parameters at 20 channels and six uses.
+
+    channels: of every map.
+    uses: how often the convolution is used at each size, with a 2×2 pooling before each size:
+        (2, 2, 2) stands for 14, 7 and 3 pixels. Each use has a normalisation of its own.
+    separable: a depthwise 3×3 and a 1×1 convolution in place of the 3×3.
     """
 
     def __init__(
@@ -223,19 +283,27 @@ class SharedNet(nn.Module):
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(1, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()
+            nn.Conv2d(1, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
         )
-        self.conv = (
-            nn.Sequential(
+
+        # The convolution that all sizes share
+        if separable:
+            self.conv = nn.Sequential(
                 nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
                 nn.Conv2d(channels, channels, 1, bias=False),
             )
-            if separable
-            else nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        )
-        self.norms = nn.ModuleList(
-            nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(count)) for count in uses
-        )
+        else:
+            self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+
+        # Statistics differ from use to use, so normalisations are not shared.
+        self.norms = nn.ModuleList()
+        for count in uses:
+            norms = nn.ModuleList()
+            for _ in range(count):
+                norms.append(nn.BatchNorm2d(channels))
+            self.norms.append(norms)
         self.linear = nn.Linear(channels, 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -244,4 +312,5 @@ class SharedNet(nn.Module):
             x = F.max_pool2d(x, 2)
             for norm in norms:
                 x = F.relu(x + norm(self.conv(x)))
-        return self.linear(x.mean((2, 3)))
+        x = x.mean((2, 3))
+        return self.linear(x)
