@@ -1,4 +1,7 @@
-"""Where the course runs: device, seeds, switches, files and versions. Every other module may import this one."""
+"""Where the course runs: device, seeds, switches, folders and versions.
+
+Every other module may import this one, and it imports none of them.
+"""
 
 import contextlib
 import difflib
@@ -6,14 +9,16 @@ import operator
 import os
 import platform
 import random
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
-from collections.abc import Iterable, Iterator
 
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
+
+# What the report names. A switch is an environment variable.
 PACKAGES = (
     "torch",
     "torchvision",
@@ -27,77 +32,124 @@ PACKAGES = (
     "nbconvert",
 )
 SWITCHES = ("COURSE_DATA", "COURSE_SMOKE", "COURSE_TRAIN", "COURSE_REPO", "COURSE_RUNS")
+
+# Where a data set may lie in the data folder, in the order in which it is looked for.
 DATA_PLACES = {
-    "mnist": ("MNIST/raw", "mnist", "mnist-train.zip"),  # in the order in which data.load looks
+    "mnist": ("MNIST/raw", "mnist", "mnist-train.zip"),
     "cifar10": ("cifar-10-batches-py", "cifar10", "cifar10-train.zip"),
 }
 
 
 class CourseError(Exception):
-    """A problem that the reader can solve; its text is one line: what, which file or value, and the way out."""
+    """A problem that the reader can solve.
+
+    Its text is one line: what went wrong, with which file or value, and the way out.
+    """
+
+
+# Switches and folders.
 
 
 def smoke() -> bool:
-    """True in the fast profile of the tests (``COURSE_SMOKE=1``): practice data, few samples, few steps."""
+    """Whether this is the fast profile of the tests: practice data, few samples, few steps.
+
+    ``COURSE_SMOKE=1`` asks for it.
+    """
     return os.environ.get("COURSE_SMOKE") == "1"
 
 
 def train_live() -> bool:
-    """True where ``COURSE_TRAIN=1`` asks to train although a recorded result could be shown."""
+    """Whether ``COURSE_TRAIN=1`` asks to train where a recorded result could be shown."""
     return os.environ.get("COURSE_TRAIN") == "1"
 
 
 def data_root() -> Path:
     """The folder that holds the data sets: ``COURSE_DATA``, or ``data/`` in the repository."""
-    return Path(os.environ.get("COURSE_DATA") or ROOT / "data").expanduser()
+    return _folder("COURSE_DATA", ROOT / "data")
 
 
 def runs_root() -> Path:
     """The folder for checkpoints and pages: ``COURSE_RUNS``, or ``runs/`` in the repository."""
-    return Path(os.environ.get("COURSE_RUNS") or ROOT / "runs").expanduser()
+    return _folder("COURSE_RUNS", ROOT / "runs")
+
+
+def _folder(switch: str, default: Path) -> Path:
+    """The whole path that a switch names, or the default where it is empty or not set."""
+    value = os.environ.get(switch)
+    if not value:
+        return default
+    # A relative path starts at the working folder: the whole one also tells an error's reader.
+    return Path(value).expanduser().absolute()
+
+
+def whole_paths() -> dict[str, str]:
+    """The switches that name folders, as whole paths, for a process in another working folder."""
+    variables = {}
+    if os.environ.get("COURSE_DATA"):
+        variables["COURSE_DATA"] = str(data_root())
+    if os.environ.get("COURSE_RUNS"):
+        variables["COURSE_RUNS"] = str(runs_root())
+    return variables
+
+
+# Device and seeds.
 
 
 def pick_device() -> torch.device:
     """The fastest device at hand: CUDA, then Apple's MPS, then the CPU."""
-    available = {
-        "cuda": torch.cuda.is_available,
-        "mps": torch.backends.mps.is_available,
-        "cpu": lambda: True,
-    }
-    return torch.device(next(kind for kind, there in available.items() if there()))
+    # An NVIDIA card; torch's builds for AMD cards answer to the same name.
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    # The graphics unit of an Apple chip.
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
 
 
 def half_precision(device: torch.device) -> torch.dtype | None:
-    """The 16-bit numbers that a device calculates fast in: bfloat16, float16 on older GPUs, None on all but CUDA."""
+    """The 16-bit numbers that a device calculates fast in, or None where it has none.
+
+    These are bfloat16 on a CUDA device that has them in hardware, and float16 on older ones.
+    """
     if device.type != "cuda":
         return None
-    return (
-        torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    )
+    # Without this argument torch also says yes to a slow emulation, on a T4 for example.
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return torch.float16
 
 
 def seed_everything(seed: int) -> torch.Generator:
-    """Seed Python, NumPy and torch, and return a CPU generator of its own, seeded alike, for batches."""
+    """Seed Python, NumPy and torch.
+
+    Returns a generator of the CPU, seeded alike but apart from torch's own, for batches.
+    """
     import numpy
 
+    # Whatever draws without a generator of its own draws from one of these three.
     random.seed(seed)
     numpy.random.seed(seed)
     torch.manual_seed(seed)
+    # Batches do not depend on how many numbers a net has drawn for its weights before.
     return torch.Generator().manual_seed(seed)
+
+
+# Small tools that many modules share.
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path`` to write to; rename it to ``path`` on success, remove it on failure.
+    """Give a temporary name beside ``path`` to write to, and rename it to ``path`` at the end.
 
-    A reader sees the old file or the new one, never half of it, also when the process is killed or two write at once.
-    What a killed process leaves is ``.NAME.*.tmp``.
+    A reader sees the old file or the new one, never half of it, also when the process is killed
+    or when two write at once. After a failure the temporary file is removed; only a killed
+    process leaves one, named ``.NAME.*.tmp``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(
-        f".{path.name}.{os.getpid()}.{random.SystemRandom().getrandbits(32):08x}.tmp"
-    )
+    # Drawn from the system, not from the seeded generator: two processes may share their seed.
+    number = random.SystemRandom().getrandbits(32)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{number:08x}.tmp")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -110,6 +162,7 @@ def whole_number(value: object, least: int | None = None) -> int | None:
 
     A bool or a float is none, and neither is a number below ``least``.
     """
+    # Python counts a bool among the whole numbers, and a float has no __index__, not even 3.0.
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         return None
     number = operator.index(value)
@@ -120,27 +173,49 @@ def whole_number(value: object, least: int | None = None) -> int | None:
 
 def unknown(kind: str, name: str, names: Iterable[str]) -> CourseError:
     """The error for a name that is not there: it says the near ones, or all of them."""
+    # A slip of the finger leaves a near name; where none is near, all of them are told.
     names = list(names)
-    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5) or names
-    return CourseError(f"unknown {kind} {name!r}; there is: {', '.join(near)}")
+    shown = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
+    if not shown:
+        shown = names
+    return CourseError(f"unknown {kind} {name!r}; there is: {', '.join(shown)}")
+
+
+def need_notebooks() -> None:
+    """Raise ``CourseError`` where the package is installed without the course around it."""
+    if not NOTEBOOKS.is_dir():
+        raise CourseError(
+            "the notebooks are not there, for the package was installed without the course: "
+            "clone the course and give `pip install -r requirements.txt` in its folder"
+        )
+
+
+# The report.
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of Python and the course's packages, by name; ``missing`` where one is not installed."""
-    found = {"python": platform.python_version()} | dict.fromkeys(PACKAGES, "missing")
+    """Installed versions of Python and of the course's packages, by name.
+
+    The version of a package that is not installed is ``missing``.
+    """
+    found = {"python": platform.python_version()}
     for package in PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
+        try:
             found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "missing"
     return found
 
 
 def machine() -> dict[str, str | int]:
-    """What a record says of the machine: device and its name, torch, Python, system and number of threads."""
+    """What a record says of the machine: device, torch, Python, system and number of threads."""
     device = pick_device().type
-    name = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
+    device_name = platform.machine()
+    if device == "cuda":
+        device_name = torch.cuda.get_device_name()
     return {
         "device": device,
-        "device_name": name,
+        "device_name": device_name,
         "torch": torch.__version__,
         "python": platform.python_version(),
         "system": platform.system(),
@@ -149,41 +224,57 @@ def machine() -> dict[str, str | int]:
 
 
 def data_sources() -> dict[str, str]:
-    """For each data set the place in the data folder that ``data.load`` would read, found without reading it."""
-    missing = "not in the data folder: python -m helpers data fetches it"
-    return {
-        name: next(
-            (f"found: {place}" for place in places if os.path.exists(data_root() / place)), missing
-        )
-        for name, places in DATA_PLACES.items()
-    }
+    """For each data set the place that ``data.load`` would read, found without reading it."""
+    found = {}
+    for name, places in DATA_PLACES.items():
+        found[name] = "not in the data folder: python -m helpers data fetches it"
+        # From last to first, so that the place that is looked at first stands in the end.
+        for place in reversed(places):
+            if os.path.exists(data_root() / place):
+                found[name] = f"found: {place}"
+    return found
 
 
 def known_problems(found: dict[str, str]) -> list[str]:
     """One line for each thing in ``versions()`` that is known to go wrong."""
-    missing = [name for name in found if found[name] == "missing"]
-    problems = [f"not installed: {', '.join(missing)}; pip install -r requirements.txt"] * bool(
-        missing
-    )
+    problems = []
+    missing = [name for name, version in found.items() if version == "missing"]
+    if missing:
+        names = ", ".join(missing)
+        problems.append(f"not installed: {names}; pip install -r requirements.txt")
+
     if found["albumentations"].startswith("1."):
         problems.append(
-            "albumentations 1 has other argument names than the course: pip install 'albumentations>=2,<3'"
+            "albumentations 1 has other argument names than the course: "
+            "pip install 'albumentations>=2,<3'"
         )
-    cpu_builds = {"+cpu" in found[name] for name in ("torch", "torchvision") if name not in missing}
-    if len(cpu_builds) == 2 and platform.machine() == "x86_64":
+
+    # On other machines than these, builds for the CPU bear no mark.
+    both_there = "torch" not in missing and "torchvision" not in missing
+    differ = ("+cpu" in found["torch"]) != ("+cpu" in found["torchvision"])
+    if both_there and differ and platform.machine() == "x86_64":
         problems.append(
-            "one of torch and torchvision is a CPU build, the other not, and may not import: reinstall"
+            "one of torch and torchvision is a CPU build, the other not, "
+            "and may not import: reinstall"
         )
     return problems
 
 
 def report() -> str:
-    """Versions, device, threads, switches, data sources and known-bad combinations, as lines of text."""
-    found, switches = versions(), {name: os.environ.get(name, "(not set)") for name in SWITCHES}
-    lines = [
-        f"{name:15} {value}"
-        for name, value in (found | machine() | switches | data_sources()).items()
-    ]
-    return "\n".join(
-        lines + [f"{'problem':15} {problem}" for problem in known_problems(found) or ["none known"]]
-    )
+    """Versions, device, threads, switches, data sources and known problems, as lines of text."""
+    # Facts by name, in the order in which they are shown.
+    facts: dict[str, str | int] = {}
+    found = versions()
+    facts.update(found)
+    facts.update(machine())
+    for switch in SWITCHES:
+        facts[switch] = os.environ.get(switch, "(not set)")
+    facts.update(data_sources())
+
+    # A line each, the names in a column of their own.
+    lines = []
+    for name, value in facts.items():
+        lines.append(f"{name:15} {value}")
+    for problem in known_problems(found) or ["none known"]:
+        lines.append(f"{'problem':15} {problem}")
+    return "\n".join(lines)

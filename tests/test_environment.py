@@ -146,7 +146,7 @@ def test_folders_are_those_of_the_switches(monkeypatch, name, folder, default):
     for value, expected in (
         (None, ROOT / default),
         ("", ROOT / default),
-        ("some/where", Path("some/where")),
+        ("some/where", Path.cwd() / "some" / "where"),
         ("~/mine", Path.home() / "mine"),
     ):
         monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(
