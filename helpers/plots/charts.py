@@ -1,74 +1,152 @@
-"""Curves and charts."""
+"""Curves: losses and accuracies by epoch, learning rates, sizes by depth, the range test."""
 
-import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Protocol
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from helpers.environment import CourseError
-from helpers.interpret import Predictions, confusion_matrix, per_class_accuracy
+from helpers.environment import CourseError, unknown
 from helpers.lr_finder import RULES, LRRangeTest
+from helpers.plots.classes import plot_confusion, plot_per_class  # noqa: F401  for a while
+from helpers.plots.seeds import plot_accuracy  # noqa: F401  for a while
 from helpers.plots.style import (
     BLUE,
     FONT,
+    GREEN,
+    GREY,
     ORANGE,
+    PURPLE,
     RED,
     SMALL,
-    class_ticks,
+    given_axes,
     label_axes,
     new_axes,
-    noted,
+    next_color,
+    require,
+    require_count,
+    whole_ticks,
+    with_note,
 )
 
 
-def plot_history(history: Any, axes: Sequence[Axes] | None = None, note: str = "") -> np.ndarray:
-    """Train against test loss and accuracy by epoch, the gap shaded; thin lines are runs, the thick one is their mean.
+class Run(Protocol):
+    """What is drawn of a ``training.History``: a dictionary for each epoch."""
 
-    ``history``: one or several ``training.History``. Later epochs set the scale: the gap stays visible, and the first
-    epochs may lie outside. ``note``: that of the data. Returns two Axes; CourseError without an epoch.
+    @property
+    def epochs(self) -> Sequence[Mapping[str, float]]: ...
+
+
+def plot_history(
+    history: Run | Sequence[Run],
+    axes: Sequence[Axes] | np.ndarray | None = None,
+    note: str = "",
+) -> np.ndarray:
+    """Train against test loss and accuracy by epoch, the gap shaded; two Axes.
+
+    ``history``: one or several ``training.History``; a thin line is a run, the thick one their
+    mean, over the epochs that all have. ``note``: that of the data. Later epochs set the scale, so
+    that the gap stays visible: the first epochs may lie outside. Where a value is not finite the
+    line has a hole, and the title says which epoch was the first. Raises ``CourseError`` without
+    an epoch.
     """
-    runs = [history] if hasattr(history, "epochs") else history
-    epochs = list(zip(*(run.epochs for run in runs)))
-    if not epochs:
+    # One run is a list of one.
+    if hasattr(history, "epochs"):
+        history = [history]
+    runs = list(history)
+    for run in runs:
+        if not hasattr(run, "epochs"):
+            given = type(run).__name__
+            raise CourseError(f"plot_history draws what fit returns, a History, not {given}")
+    if not runs or not min(len(run.epochs) for run in runs):
         raise CourseError("there is no epoch to plot: train for one epoch at least")
-    axes = new_axes(9, 3.6, 1, 2) if axes is None else np.asarray(axes)
-    for ax, key, form in zip(axes, ("loss", "accuracy"), ("{}, last {:.4f}", "{}, last {:.2f} %")):
-        _train_and_test(ax, epochs, key, form)
-        of = f", mean of {len(runs)} runs" if len(runs) > 1 else ""
-        label_axes(ax, key.capitalize() + of, "epoch", key + (" (%)" if key == "accuracy" else ""))
+
+    # Side by side: the loss is trained on, the accuracy is what one wants.
+    if axes is None:
+        axes = new_axes(9, 3.6, 1, 2)
+    axes = given_axes(axes, 2)[:2]
+    draw_train_and_test(axes[0], runs, "loss", "")
+    draw_train_and_test(axes[1], runs, "accuracy", "%")
     if note:
         axes[0].figure.suptitle(note, fontsize=FONT)
     return axes
 
 
-def _train_and_test(
-    ax: Axes, epochs: list[tuple[dict[str, float], ...]], key: str, form: str
-) -> None:
-    numbers, means = [rows[0]["epoch"] for rows in epochs], []
+def draw_train_and_test(ax: Axes, runs: Sequence[Run], key: str, unit: str) -> None:
+    """One panel of ``plot_history``: the loss or the accuracy of training and of testing."""
+    # The mean over runs is thick, each run thin.
+    numbers = epoch_values(runs, "epoch")[:, 0]
+    means = []
     for part, color in (("train", BLUE), ("test", ORANGE)):
-        values = np.array([[row[f"{part}_{key}"] for row in rows] for rows in epochs])
-        mean = values.mean(1)
-        ax.plot(
-            numbers,
-            mean,
-            "o-",
-            color=color,
-            linewidth=2.5,
-            markersize=5,
-            label=form.format(part, mean[-1]),
-        )
-        if len(epochs[0]) > 1:
-            ax.plot(numbers, values, color=color, linewidth=1, alpha=0.5)
+        values = epoch_values(runs, f"{part}_{key}")
+        mean = values.mean(axis=1)
         means.append(mean)
-    ax.fill_between(numbers, *means, color="grey", alpha=0.2, linewidth=0)
-    late = np.array(means)[:, len(epochs) // 4 :]
-    margin = 0.08 * np.ptp(late) or 1
-    ax.set_ylim(late.min() - margin, late.max() + margin)
-    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        label = f"{part}, last {last_value(mean[-1], unit)}"
+        ax.plot(numbers, mean, "o-", color=color, linewidth=2.5, markersize=5, label=label)
+        if len(runs) > 1:
+            ax.plot(numbers, values, color=color, linewidth=0.8)
+
+    # The gap between training and testing is what a reader looks for.
+    ax.fill_between(numbers, means[0], means[1], color=GREY, alpha=0.25, linewidth=0)
+
+    # What is shown, and how many runs it is the mean of.
+    title = key.capitalize()
+    if len(runs) > 1:
+        title = f"{title}, mean of {len(runs)} runs"
+    holes = np.isnan(means).any(axis=0)
+    if holes.any():
+        # The title tells of it, and the axis still reaches the last epoch.
+        title = f"{title}\nfirst not finite in epoch {numbers[holes][0]:g}"
+        ax.set_xlim(numbers[0] - 0.5, numbers[-1] + 0.5)
+
+    # The unit stands on the axis, and later epochs set its scale.
+    ylabel = key
+    if unit:
+        ylabel = f"{key} ({unit})"
+    label_axes(ax, title, "epoch", ylabel)
+    show_late_epochs(ax, np.array(means))
+    whole_ticks(ax.xaxis)
     ax.legend(fontsize=SMALL)
+
+
+def epoch_values(runs: Sequence[Run], key: str) -> np.ndarray:
+    """``key`` of every epoch that all runs have, [epochs, runs]; nan where it is not finite."""
+    epochs = min(len(run.epochs) for run in runs)
+    # A column for each run.
+    values = np.empty((epochs, len(runs)))
+    for column, run in enumerate(runs):
+        for row in range(epochs):
+            values[row, column] = run.epochs[row][key]
+    # Matplotlib leaves a hole at nan, and stumbles over infinity.
+    values[~np.isfinite(values)] = np.nan
+    return values
+
+
+def last_value(value: float, unit: str) -> str:
+    """The last value of a curve as its legend gives it."""
+    if np.isnan(value):
+        return "not finite"
+    if unit:
+        return f"{value:.2f} {unit}"
+    return f"{value:.4f}"
+
+
+def show_late_epochs(ax: Axes, means: np.ndarray) -> None:
+    """Let all but the first quarter of the epochs set the scale; ``means``: [2, epochs]."""
+    # The first quarter falls so steeply that all the rest would be flat.
+    late = means[:, means.shape[1] // 4 :]
+    late = late[np.isfinite(late)]
+    # Where the loss stays finite for some epochs only, those are shown.
+    if not len(late):
+        late = means[np.isfinite(means)]
+    if not len(late):
+        return
+
+    # A little room above and below; a constant needs some too.
+    margin = 0.08 * np.ptp(late)
+    if margin == 0:
+        margin = 1
+    ax.set_ylim(late.min() - margin, late.max() + margin)
 
 
 def plot_schedule(
@@ -77,127 +155,83 @@ def plot_schedule(
     ax: Axes | None = None,
     label: str | None = None,
 ) -> Axes:
-    """Learning rate of every step, over epochs with ``steps_per_epoch``; with a ``label``, several fit in one Axes."""
-    if not len(lrs):
-        raise CourseError("there is no learning rate to plot: give one for each step")
-    lrs, unit, scale = (
-        np.asarray(lrs, dtype=float),
-        "epoch" if steps_per_epoch else "step",
-        steps_per_epoch or 1,
-    )
-    ax = ax or new_axes(9, 3.4)[0]
-    ax.stairs(lrs, np.arange(len(lrs) + 1) / scale, baseline=None, linewidth=2.5, label=label)
+    """The learning rate of every step, held until the next one.
+
+    ``lrs``: one rate a step; with ``steps_per_epoch`` the axis counts epochs. With a ``label``
+    several schedules fit in one Axes, else the title says where the rate is highest. Raises
+    ``CourseError`` for no rate, for one that is not finite, and for ``steps_per_epoch`` below 1.
+    """
+    rates = finite_rates(lrs)
+    # The axis counts steps, or epochs of so many steps.
+    unit = "step"
+    steps = 1
+    if steps_per_epoch is not None:
+        unit = "epoch"
+        steps = require_count(steps_per_epoch, "steps_per_epoch", least=1)
+    if ax is None:
+        ax = new_axes(9, 3.4)[0]
+
+    # A rate holds until the next step: a stair, not a slope.
+    edges = np.arange(len(rates) + 1) / steps
+    color = next_color(ax)
+    ax.stairs(rates, edges, baseline=None, linewidth=2.5, label=label, color=color)
+
+    # With one curve the title has room for its peak, with several there is a legend.
+    title = "Learning rate"
     if label:
         ax.legend(fontsize=SMALL)
-    highest = (
-        "" if label else f": highest {lrs.max():.3g} at {unit} {round(lrs.argmax() / scale, 1):g}"
-    )
-    return label_axes(ax, f"Learning rate{highest}", unit, "learning rate")
+    else:
+        place = round(rates.argmax() / steps, 1)
+        title = f"Learning rate: highest {rates.max():.3g} at {unit} {place:g}"
+    return label_axes(ax, title, unit, "learning rate")
+
+
+def finite_rates(lrs: Sequence[float]) -> np.ndarray:
+    """Learning rates as floats, [steps]; ``CourseError`` unless there is a finite one a step."""
+    # Anything else ends in an error of matplotlib's, or in an empty picture.
+    try:
+        rates = np.asarray(lrs, dtype=float)
+    except (TypeError, ValueError):
+        given = type(lrs).__name__
+        raise CourseError(f"learning rates are numbers, one for each step, not {given}") from None
+    if rates.ndim != 1 or not len(rates):
+        raise CourseError("there is no learning rate to plot: give one for each step")
+    if not np.isfinite(rates).all():
+        step = int(np.flatnonzero(~np.isfinite(rates))[0])
+        raise CourseError(f"the learning rate of step {step} is {rates[step]}: give finite ones")
+    return rates
 
 
 def plot_by_depth(
-    values: Mapping[str, Sequence[float]], ylabel: str, ax: Axes | None = None
+    values: Mapping[str, Sequence[float]],
+    ylabel: str,
+    ax: Axes | None = None,
 ) -> Axes:
-    """A curve for every name: one value above 0 for each layer, the first layer first, on a logarithmic scale."""
+    """A curve for every name, on a logarithmic scale: one value above 0 for each layer.
+
+    The first layer stands first. Raises ``CourseError`` without a name, and without a value above
+    0.
+    """
     if not values:
         raise CourseError(
             "there is no net to plot: give a name and one value for each of its layers"
         )
-    ax = ax or new_axes(9, 3.8)[0]
+    # On a logarithmic scale there is no zero.
     for name, sizes in values.items():
-        ax.plot(range(1, len(sizes) + 1), sizes, "o-", linewidth=2.5, markersize=5, label=name)
+        if not (np.asarray(sizes, dtype=float) > 0).any():
+            raise CourseError(f"{name}: no value above 0, which a logarithmic scale needs")
+    if ax is None:
+        ax = new_axes(9, 3.8)[0]
+
+    # A curve for each net, and layers counted from one.
+    for name, sizes in values.items():
+        layers = range(1, len(sizes) + 1)
+        color = next_color(ax)
+        ax.plot(layers, sizes, "o-", color=color, linewidth=2.5, markersize=5, label=name)
     ax.set_yscale("log")
+    whole_ticks(ax.xaxis)
     ax.legend(fontsize=SMALL)
     return label_axes(ax, f"{ylabel.capitalize()} by depth", "layer", ylabel)
-
-
-def plot_per_class(predictions: Predictions, ax: Axes | None = None) -> Axes:
-    """Accuracy of every class as bars with 95 % Wilson intervals; the axis starts below them, not at zero."""
-    rows, ax = per_class_accuracy(predictions), ax or new_axes(9, 4)[0]
-    values, lows, highs = np.array([row[3:] for row in rows]).T
-    ax.bar(
-        range(len(rows)),
-        values,
-        color=BLUE,
-        yerr=(values - lows, highs - values),
-        capsize=5,
-        error_kw={"elinewidth": 2, "capthick": 2},
-    )
-    class_ticks(ax, [row.name if row.count else f"{row.name} (none)" for row in rows])
-    span = 100 - min(row.low for row in rows if row.count)
-    ax.set(xlim=(-0.6, len(rows) - 0.4), ylim=(max(0, 100 - 1.2 * span), 100 + 0.03 * span))
-    title = noted("Accuracy by class, with 95 % Wilson intervals", predictions.split)
-    return label_axes(ax, title, "class", "accuracy (%)", "y")
-
-
-def plot_confusion(predictions: Predictions, ax: Axes | None = None) -> Axes:
-    """Counts of true against predicted class; the diagonal is grey, so that the mistakes alone set the colours."""
-    matrix, names = confusion_matrix(predictions).numpy(), predictions.split.classes
-    wrong = np.ma.masked_array(matrix, np.eye(len(names)))
-    ax, most = ax or new_axes(7.5, 6.5)[0], wrong.max()
-    ax.imshow(
-        wrong, cmap=plt.get_cmap("Blues").with_extremes(bad="#E8E8E8"), vmin=0, vmax=max(1, most)
-    )
-    for (row, column), count in np.ndenumerate(matrix):
-        color = "white" if row != column and count > 0.55 * most else "black"
-        ax.text(
-            column, row, str(count or ""), ha="center", va="center", fontsize=SMALL, color=color
-        )
-    class_ticks(ax, names)
-    ax.set_yticks(range(len(names)), names)
-    title = f"{predictions.mistakes:,} mistakes in {len(predictions):,} images"
-    return label_axes(ax, noted(title, predictions.split), "predicted class", "true class", "")
-
-
-def plot_accuracy(
-    points: Mapping[str, tuple[float, Sequence[float]]],
-    xlabel: str,
-    target: float | None = None,
-    others: Mapping[str, Sequence[tuple[float, float]]] | None = None,
-    ax: Axes | None = None,
-) -> Axes:
-    """Accuracy in percent against a number of each net: name to (number, one accuracy a seed), with ± one deviation.
-
-    ``others``: label to (number, accuracy) pairs of results that are no means over seeds, hollow; ``target``: a line.
-    """
-    ax = ax or new_axes(9, 5.5 if others else 4.6)[0]
-    for number, (name, (place, values)) in enumerate(
-        sorted(points.items(), key=lambda point: point[1][0])
-    ):
-        mean, deviation = np.mean(values), np.std(values, ddof=1) if len(values) > 1 else 0
-        ax.errorbar(
-            place, mean, deviation, fmt="o", color=BLUE, markersize=8, capsize=5, elinewidth=2
-        )
-        side, anchor = (
-            (-1, "top") if number % 2 else (1, "bottom")
-        )  # neighbours' labels on different sides
-        ax.annotate(
-            f"{name}\nn = {len(values)}",
-            (place, mean + side * deviation),
-            (0, 7 * side),
-            fontsize=SMALL,
-            textcoords="offset points",
-            ha="center",
-            va=anchor,
-        )
-    for (label, pairs), marker in zip((others or {}).items(), "Dsv^"):
-        ax.plot(
-            *zip(*pairs),
-            marker,
-            color=RED,
-            markersize=8,
-            markerfacecolor="none",
-            markeredgewidth=2,
-            label=label,
-        )
-    if target is not None:
-        ax.axhline(target, color="grey", linestyle="--", label=f"{target} %")
-    if others or target is not None:
-        ax.legend(fontsize=SMALL, loc="upper center", bbox_to_anchor=(0.5, -0.17))
-    ax.margins(x=0.15, y=0.15)
-    return label_axes(
-        ax, "Last epoch, mean ± standard deviation over seeds", xlabel, "test accuracy (%)"
-    )
 
 
 def plot_lr_range_test(
@@ -205,27 +239,66 @@ def plot_lr_range_test(
     rules: Sequence[str] = ("valley", "steep", "minimum", "slide"),
     ax: Axes | None = None,
 ) -> Axes:
-    """Smoothed loss by learning rate, raw ones faint, several orders as a band, and a dot for every suggestion.
+    """Smoothed loss by learning rate, raw losses behind it, and a dot for every suggestion.
 
-    The fall sets the scale: a loss that diverges leaves the picture. Raises CourseError for an unknown rule.
+    Several orders of the data are drawn as their mean and a band. The fall sets the scale: a loss
+    that diverges leaves the picture. A rule that finds no rate has no dot. Raises ``CourseError``
+    for an unknown rule.
     """
-    ax, lowest = ax or new_axes(9, 4.2)[0], test.smoothed.argmin()
-    ax.plot(test.lrs, test.losses, color=BLUE, linewidth=1, alpha=0.35, label="loss of each batch")
+    # A misspelt rule is told before anything is drawn.
+    require(test, LRRangeTest, "plot_lr_range_test")
+    for rule in rules:
+        if rule not in RULES:
+            raise unknown("rule", rule, RULES)
+    if ax is None:
+        ax = new_axes(9, 4.2)[0]
+
+    # What was measured lies behind, in grey; what is read is the smoothed curve.
+    ax.plot(test.lrs, test.losses, color=GREY, linewidth=0.8, label="loss of each batch")
     ax.plot(test.lrs, test.smoothed, color=BLUE, linewidth=2.5, label="smoothed")
+
+    # Several orders of the same data show how much of a curve is chance.
+    title = "Learning-rate range test"
     if len(test.curves) > 1:
-        ax.fill_between(
-            test.lrs, *test.band, color=BLUE, alpha=0.2, linewidth=0, label="lowest to highest"
-        )
-    for rule, color, size in zip(
-        rules, (ORANGE, RED, "#009E73", "#CC79A7"), (16, 13, 10, 7)
-    ):  # rings where they meet
-        with contextlib.suppress(*[CourseError] * (rule in RULES)):
-            rate = test.suggest(rule)
-            height = np.interp(np.log(rate), np.log(test.lrs), test.smoothed)
-            ax.plot(rate, height, "o", color=color, markersize=size, label=f"{rule} {rate:.3g}")
-    low, high = test.smoothed[lowest], test.smoothed[: lowest + 1].max()
-    margin = 0.25 * (high - low) or 0.25 * np.ptp(test.smoothed) or 1
-    ax.set(xscale="log", ylim=(low - margin, high + margin))
+        title = f"{title}, mean of {len(test.curves)} orders"
+        low, high = test.band
+        label = "lowest to highest"
+        ax.fill_between(test.lrs, low, high, color=BLUE, alpha=0.2, linewidth=0, label=label)
+
+    # Rates were raised by a factor a step: a logarithmic axis spaces them evenly.
+    mark_suggestions(ax, test, rules)
+    ax.set_xscale("log")
+    show_fall(ax, test.smoothed)
     ax.legend(fontsize=SMALL, loc="center left", bbox_to_anchor=(1, 0.5))
-    mean = f", mean of {len(test.curves)} orders" if len(test.curves) > 1 else ""
-    return label_axes(ax, noted(f"Learning-rate range test{mean}", test), "learning rate", "loss")
+    return label_axes(ax, with_note(title, test.note), "learning rate", "loss")
+
+
+def mark_suggestions(ax: Axes, test: LRRangeTest, rules: Sequence[str]) -> None:
+    """A dot on the smoothed curve for what each rule suggests."""
+    # Each dot is smaller than the one before: where they meet, rings are seen.
+    looks = ((ORANGE, 16), (RED, 13), (GREEN, 10), (PURPLE, 7))
+    for number, rule in enumerate(rules):
+        color, size = looks[number % len(looks)]
+        try:
+            rate = test.suggest(rule)
+        except CourseError:
+            continue  # the curve never falls, or is too short for this rule
+        # The curve is straight between its points, on the logarithmic axis.
+        height = np.interp(np.log(rate), np.log(test.lrs), test.smoothed)
+        ax.plot(rate, height, "o", color=color, markersize=size, label=f"{rule} {rate:.3g}")
+
+
+def show_fall(ax: Axes, smoothed: np.ndarray) -> None:
+    """Let the fall of the loss set the scale, with a quarter of it above and below."""
+    # From the highest point before the lowest one; what comes after it diverges.
+    lowest = smoothed.argmin()
+    low = smoothed[lowest]
+    high = smoothed[: lowest + 1].max()
+
+    # A curve that never falls sets its own scale, a constant one gets some.
+    margin = 0.25 * (high - low)
+    if margin == 0:
+        margin = 0.25 * np.ptp(smoothed)
+    if margin == 0:
+        margin = 1
+    ax.set_ylim(low - margin, high + margin)

@@ -1,65 +1,166 @@
 """Images with their classes and predictions."""
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 
 from helpers.data import ImageSplit
+from helpers.data.checks import as_places
+from helpers.environment import CourseError
 from helpers.interpret import Predictions, misclassified
-from helpers.plots.style import FONT, RED, SMALL, new_axes, noted
+from helpers.plots.style import FONT, RED, SMALL, new_axes, require, require_count, with_note
 
-
-def _grid(split: ImageSplit, titles: list[str], columns: int, heading: str) -> np.ndarray:
-    rows, lines = max(1, -(-len(split) // columns)), "".join(titles[:1]).count("\n") + 1
-    axes = new_axes(9, rows * (9 / columns + 0.2 * lines) + 0.4, rows, columns)
-    for ax in axes:
-        ax.set_axis_off()
-    for ax, image, title in zip(axes, split.images.permute(0, 2, 3, 1).cpu().numpy(), titles):
-        ax.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        ax.set_title(title, fontsize=SMALL, pad=3)
-    axes[0].figure.suptitle(noted(heading, split), fontsize=FONT)
-    return axes[: max(1, len(split))]
+# One image, several, or a True or False for every image.
+Indices = int | slice | Iterable[int] | np.ndarray | torch.Tensor
 
 
 def show_images(
-    split: ImageSplit, indices: Any = None, count: int = 24, columns: int = 8
+    split: ImageSplit,
+    indices: Indices | None = None,
+    count: int = 24,
+    columns: int = 8,
 ) -> np.ndarray:
-    """Images with their classes, an Axes each: all ``indices`` (numbers, a slice or a mask), or the first ``count``."""
-    shown = split.subset(slice(count) if indices is None else indices)
-    titles = [split.classes[label] for label in shown.labels]
-    return _grid(shown, titles, columns, "" if titles else "No image was chosen")
+    """Images with their classes, ``columns`` in a row, an Axes each.
 
+    Shows all ``indices`` (see ``chosen_images``), or the first ``count``. Raises ``CourseError``
+    for indices and counts that do not fit, and for images of other than 1 or 3 channels.
+    """
+    require(split, ImageSplit, "show_images")
+    # The first images, unless others were asked for.
+    if indices is None:
+        indices = slice(require_count(count, "count"))
+    chosen = chosen_images(indices, len(split))
 
-def _verdicts(predictions: Predictions, indices: torch.Tensor, heading: str) -> np.ndarray:
-    names, guessed = predictions.split.classes, predictions.predicted
-    arrow = "\n→" if max(map(len, names)) > 3 else " →"
-    titles = [
-        f"{names[predictions.labels[index]]}{arrow} {names[guessed[index]]}" for index in indices
-    ]
-    if predictions.logits is not None:
-        shares = 100 * predictions.probabilities[indices].amax(1)
-        titles = [f"{title}\n{share:.1f} %" for title, share in zip(titles, shares)]
-    axes = _grid(predictions.split.subset(indices), titles, 6, heading)
-    for ax in axes[: len(indices)][~predictions.correct[indices].numpy()]:
-        ax.title.set(color=RED, fontweight="bold")
-    return axes
+    # A title is the name of a class.
+    titles = []
+    for label in split.labels[chosen].tolist():
+        titles.append(split.classes[label])
+
+    # An empty figure would leave the reader to guess.
+    heading = ""
+    if not titles:
+        heading = "No image was chosen"
+    return draw_grid(split, chosen, titles, columns, heading)
 
 
 def show_predictions(
-    predictions: Predictions, count: int = 12, seed: int = 0, indices: Any = None
+    predictions: Predictions,
+    count: int = 12,
+    seed: int = 0,
+    indices: Indices | None = None,
 ) -> np.ndarray:
-    """All ``indices``, or ``count`` at random: true class → predicted class and its probability, wrong ones in red."""
+    """Images with true class → predicted class and its probability, the wrong ones in red.
+
+    Shows all ``indices`` (see ``chosen_images``), or ``count`` images that ``seed`` picks.
+    Returns an Axes for each. Raises ``CourseError`` for indices and counts that do not fit.
+    """
+    require(predictions, Predictions, "show_predictions")
     if indices is None:
-        indices = torch.randperm(len(predictions), generator=torch.Generator().manual_seed(seed))[
-            :count
-        ]
-    chosen = torch.as_tensor(indices, dtype=torch.int64)
-    return _verdicts(predictions, chosen, "True class → prediction, wrong ones in red")
+        count = require_count(count, "count")
+        # A generator of its own leaves torch's random numbers as they were.
+        generator = torch.Generator().manual_seed(require_count(seed, "seed"))
+        chosen = torch.randperm(len(predictions), generator=generator)[:count]
+    else:
+        chosen = chosen_images(indices, len(predictions))
+    return draw_predictions(predictions, chosen, "True class → prediction, wrong ones in red")
 
 
 def show_misclassified(predictions: Predictions, count: int = 12) -> np.ndarray:
-    """The mistakes with the highest loss, worst first: true class → predicted class and its probability."""
-    indices = misclassified(predictions, count)
-    heading = f"{len(indices)} of {predictions.mistakes:,} mistakes in {len(predictions):,} images, highest loss first"
-    return _verdicts(predictions, indices, heading)
+    """The ``count`` mistakes with the highest loss, worst first, an Axes each.
+
+    Titles as in ``show_predictions``. Raises ``CourseError`` where no logits were recorded.
+    """
+    require(predictions, Predictions, "show_misclassified")
+    chosen = misclassified(predictions, require_count(count, "count"))
+    # How many there are in all keeps the worst ones in proportion.
+    heading = (
+        f"{len(chosen)} of {predictions.mistakes:,} mistakes "
+        f"in {len(predictions):,} images, highest loss first"
+    )
+    return draw_predictions(predictions, chosen, heading)
+
+
+def chosen_images(indices: Indices, count: int) -> torch.Tensor:
+    """Which of ``count`` images ``indices`` mean, int64 [n], in the order in which they are named.
+
+    A whole number is one image, a slice means what it does for a list, and a mask (a True or False
+    for every image) the images that are True, as for ``ImageSplit.subset``. Negative numbers count
+    from the end. Raises ``CourseError`` for anything else.
+    """
+    if isinstance(indices, slice):
+        try:
+            return torch.tensor(range(count)[indices], dtype=torch.int64)
+        except (TypeError, ValueError):
+            raise CourseError(f"{indices} of {count} images: give whole numbers") from None
+    # A number by itself is a list of one; NumPy's and torch's have no axis.
+    if isinstance(indices, int):
+        indices = [indices]
+    elif isinstance(indices, np.ndarray | np.generic | torch.Tensor) and indices.ndim == 0:
+        indices = indices.reshape(1)
+    return as_places(indices, count)
+
+
+def draw_predictions(predictions: Predictions, chosen: torch.Tensor, heading: str) -> np.ndarray:
+    """The images at ``chosen``, int64 [n], under what is true and what was predicted."""
+    # Long names need a line each.
+    names = predictions.split.classes
+    arrow = " →"
+    if max(map(len, names), default=0) > 3:
+        arrow = "\n→"
+
+    # True class → predicted class, and its probability where it is known.
+    titles = []
+    for index in chosen.tolist():
+        true = names[predictions.labels[index]]
+        guess = names[predictions.predicted[index]]
+        title = f"{true}{arrow} {guess}"
+        if predictions.logits is not None:
+            share = 100 * predictions.probabilities[index].max()
+            title = f"{title}\n{share:.1f} %"
+        titles.append(title)
+    axes = draw_grid(predictions.split, chosen, titles, 6, heading)
+
+    # Red alone would be lost on some readers: what is wrong is bold as well.
+    for ax, right in zip(axes, predictions.correct[chosen].tolist()):
+        if not right:
+            ax.title.set_color(RED)
+            ax.title.set_fontweight("bold")
+    return axes
+
+
+def draw_grid(
+    split: ImageSplit,
+    chosen: torch.Tensor,
+    titles: list[str],
+    columns: int,
+    heading: str,
+) -> np.ndarray:
+    """The images at ``chosen``, int64 [n], row by row under their titles; an Axes each.
+
+    Without an image one empty Axes is left, to carry the heading.
+    """
+    columns = require_count(columns, "columns", least=1)
+    channels = split.images.shape[1]
+    if channels not in (1, 3):
+        raise CourseError(f"images of {channels} channels cannot be shown: give 1 (grey) or 3")
+
+    # The figure is as high as its images and the lines of their titles.
+    lines = 1
+    if titles:
+        lines = titles[0].count("\n") + 1
+    rows = max(1, -(-len(chosen) // columns))
+    height = rows * (9 / columns + 0.2 * lines) + 0.4
+    axes = new_axes(9, height, rows, columns)
+
+    # No frames and ticks, also where the last row is not full.
+    for ax in axes:
+        ax.set_axis_off()
+
+    # Matplotlib wants [H, W, C]; black and white are those of the file, not of the image.
+    pictures = split.subset(chosen).images.permute(0, 2, 3, 1).cpu().numpy()
+    for ax, picture, title in zip(axes, pictures, titles):
+        ax.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        ax.set_title(title, fontsize=SMALL, pad=3)
+    axes[0].figure.suptitle(with_note(heading, split.note), fontsize=FONT)
+    return axes[: max(1, len(chosen))]

@@ -1,18 +1,26 @@
 """The pictures of README, drawn from the records into ``images/``."""
 
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 
 from helpers.data import ImageData
 from helpers.environment import ROOT, replacing
 from helpers.experiments import load_result
-from helpers.plots import charts, images, nets
+from helpers.plots.charts import plot_history
+from helpers.plots.classes import plot_per_class
+from helpers.plots.images import show_misclassified, show_predictions
+from helpers.plots.nets import residual_net
+from helpers.plots.seeds import plot_accuracy, separate_labels
 
-DPI = 80
-SHOWN = "ladder-fewer"  # the net whose curves, predictions and mistakes README shows
+DPI = 80  # pixels an inch
+
+# The net whose curves, predictions and mistakes README shows.
+SHOWN = "ladder-fewer"
+
+# The records of the frontier, the smallest net first.
 FRONTIER = (
     "tiny",
     "small",
@@ -23,7 +31,9 @@ FRONTIER = (
     "large",
     "residual",
 )
-ELSEWHERE = {  # (parameters, accuracy) as others state it
+
+# (parameters, accuracy in percent) as others state them.
+ELSEWHERE = {
     "documents 001, 003 and 004: one run, mostly its best epoch": (
         (6_084, 99.45),
         (7_640, 99.42),
@@ -43,48 +53,61 @@ ELSEWHERE = {  # (parameters, accuracy) as others state it
 
 
 def draw(data: ImageData, folder: Path = ROOT / "images") -> list[Path]:
-    """Curves, predictions, mistakes and classes of one net, the frontier, the residual net; returns the files written.
+    """Write every picture of README as a PNG; returns the files.
 
-    Raises ``CourseError`` where there is no record, or ``data`` is not what it was made on.
+    Curves, predictions, mistakes and classes of one net, the frontier, the residual net. Raises
+    ``CourseError`` where there is no record, or ``data`` is not what it was made on.
     """
+    # One net for most of them: its curves over all seeds, its mistakes with the first.
     result = load_result(SHOWN)
     predictions = result.predictions(data)
     return [
-        _save(folder / "history.png", charts.plot_history(result.histories)),
-        _save(folder / "predictions.png", images.show_predictions(predictions, count=12)),
-        _save(folder / "mistakes.png", images.show_misclassified(predictions, count=12)),
-        _save(folder / "per_class.png", charts.plot_per_class(predictions)),
-        _save(folder / "frontier.png", frontier()),
-        _save(folder / "residual_net.png", nets.residual_net()),
+        save(plot_history(result.histories), folder / "history.png"),
+        save(show_predictions(predictions, count=12), folder / "predictions.png"),
+        save(show_misclassified(predictions, count=12), folder / "mistakes.png"),
+        save(plot_per_class(predictions), folder / "per_class.png"),
+        save(frontier(), folder / "frontier.png"),
+        save(residual_net(), folder / "residual_net.png"),
     ]
 
 
 def frontier() -> Axes:
     """Accuracy against parameters: the course's nets from their records, and what others state."""
-    results = [load_result(name) for name in FRONTIER]
-    points = {
-        f"{result.record['parameters']:,}": (
-            result.record["parameters"],
-            list(result.accuracies.values()),
-        )
-        for result in results
-    }
-    ax = charts.plot_accuracy(points, "parameters (logarithmic)", target=99.4, others=ELSEWHERE)
+    # A dot for each record, named by its parameters.
+    points = {}
+    for name in FRONTIER:
+        result = load_result(name)
+        parameters = result.record["parameters"]
+        accuracies = list(result.accuracies.values())
+        points[f"{parameters:,}"] = (parameters, accuracies)
+    ax = plot_accuracy(points, "parameters (logarithmic)", target=99.4, others=ELSEWHERE)
+
+    # A logarithmic axis would label its ticks as powers of ten.
     ax.set_xscale("log")
     ticks = (1_000, 2_000, 5_000, 10_000, 20_000)
     ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     ax.set_xticks([], minor=True)
+    separate_labels(ax)
     return ax
 
 
-def _save(path: Path, axes: Any) -> Path:
-    """Write the figure that ``axes`` (one, or an array of them) belong to, and close it."""
-    import numpy
+def save(axes: Axes | np.ndarray, path: Path) -> Path:
+    """Write the figure that ``axes``, one or an array of them, belong to, and close it.
 
-    figure = numpy.asarray(axes).flat[0].figure
+    The same figure gives the same bytes, as long as matplotlib stays the same: its version is
+    left out of the file.
+    """
+    # Panels of one figure lead to the same one.
+    figure = np.ravel(np.asarray(axes, dtype=object))[0].figure
+
+    # A reader never meets half a file.
     with replacing(path) as temporary:
         figure.savefig(
-            temporary, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None}
+            temporary,
+            format="png",
+            dpi=DPI,
+            bbox_inches="tight",
+            metadata={"Software": None},
         )
     plt.close(figure)
     return path

@@ -1,0 +1,130 @@
+"""Charts of what a net says of each class: its accuracy, and what it is taken for."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+
+from helpers.environment import CourseError
+from helpers.interpret import Predictions, confusion_matrix, per_class_accuracy
+from helpers.plots.style import (
+    BLUE,
+    SMALL,
+    label_axes,
+    label_classes,
+    new_axes,
+    require,
+    with_note,
+)
+
+RIGHT = "#E8E8E8"  # the grey of what was classified right
+
+
+def plot_per_class(predictions: Predictions, ax: Axes | None = None) -> Axes:
+    """Accuracy of every class as bars with 95 % Wilson intervals.
+
+    The axis starts below the lowest interval, not at zero. Raises ``CourseError`` where there is
+    no image.
+    """
+    require(predictions, Predictions, "plot_per_class")
+    if not len(predictions):
+        raise CourseError("there is no image to judge: give predictions of one image at least")
+    if ax is None:
+        ax = new_axes(9, 4)[0]
+
+    # A class without images keeps its place, without a bar.
+    rows = per_class_accuracy(predictions)
+    names = []
+    lowest = 100.0
+    for row in rows:
+        if row.count:
+            names.append(row.name)
+            lowest = min(lowest, row.low)
+        else:
+            names.append(f"{row.name} (none)")
+
+    # Intervals are not centred: near 100 % they reach further down than up.
+    heights = np.array([row.accuracy for row in rows])
+    below = heights - [row.low for row in rows]
+    above = [row.high for row in rows] - heights
+    ax.bar(
+        range(len(rows)),
+        heights,
+        color=BLUE,
+        yerr=(below, above),
+        capsize=5,
+        error_kw={"elinewidth": 2, "capthick": 2},
+    )
+    label_classes(ax, names)
+
+    # Room for a fifth of what is shown below the intervals, and for the line above 100 %.
+    span = 100 - lowest
+    ax.set_xlim(-0.6, len(rows) - 0.4)
+    ax.set_ylim(max(0, 100 - 1.2 * span), 100 + 0.03 * span)
+    title = with_note("Accuracy by class, with 95 % Wilson intervals", predictions.split.note)
+    return label_axes(ax, title, "class", "accuracy (%)", grid="y")
+
+
+def plot_confusion(predictions: Predictions, ax: Axes | None = None) -> Axes:
+    """Counts of true class (rows) against predicted class (columns), a number in each cell.
+
+    The diagonal is grey, so that the mistakes alone set the colours. A count of zero is left out.
+    """
+    require(predictions, Predictions, "plot_confusion")
+    if ax is None:
+        ax = new_axes(7.5, 6.5)[0]
+    matrix = confusion_matrix(predictions).numpy()
+    names = predictions.split.classes
+
+    # What is right is masked: the mistakes alone set the colours.
+    diagonal = np.eye(len(names), dtype=bool)
+    mistakes = np.ma.masked_array(matrix, diagonal)
+    highest = max(1, matrix[~diagonal].max(initial=0))
+    colors = plt.get_cmap("Blues").with_extremes(bad=RIGHT)
+    ax.imshow(mistakes, cmap=colors, vmin=0, vmax=highest)
+
+    # A number in every cell that is not empty, dark or light as its background asks.
+    for (row, column), count in np.ndenumerate(matrix):
+        if count:
+            background = RIGHT
+            if row != column:
+                background = to_hex(colors(count / highest))
+            ax.text(
+                column,
+                row,
+                str(count),
+                ha="center",
+                va="center",
+                fontsize=SMALL,
+                color=readable_on(background),
+            )
+    label_classes(ax, names)
+    ax.set_yticks(range(len(names)), names)
+
+    # The title says how few the coloured cells are.
+    heading = f"{predictions.mistakes:,} mistakes in {len(predictions):,} images"
+    title = with_note(heading, predictions.split.note)
+    return label_axes(ax, title, "predicted class", "true class", grid=None)
+
+
+def readable_on(background: str) -> str:
+    """Black or white, whichever stands out more from a colour.
+
+    The one with the higher contrast by WCAG 2.2, (L + 0.05) / (l + 0.05) with L and l the
+    relative luminances of the lighter and the darker colour: 4.5 at least.
+    """
+    # How bright the colour is to the eye: most of that is green.
+    luminance = 0.0
+    for share, channel in zip((0.2126, 0.7152, 0.0722), to_rgb(background)):
+        if channel <= 0.04045:
+            linear = channel / 12.92
+        else:
+            linear = ((channel + 0.055) / 1.055) ** 2.4
+        luminance += share * linear
+
+    # Contrast is a ratio, with a little light that every screen scatters.
+    on_white = 1.05 / (luminance + 0.05)
+    on_black = (luminance + 0.05) / 0.05
+    if on_white > on_black:
+        return "white"
+    return "black"
