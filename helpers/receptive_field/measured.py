@@ -1,6 +1,5 @@
 """The receptive field of a net, measured by gradient."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,40 +7,49 @@ from typing import Any
 import torch
 from torch import nn
 
-from helpers.environment import CourseError, unknown
-from helpers.receptive_field.operations import HANDLERS
+from helpers.environment import CourseError, unknown, whole_number
+from helpers.receptive_field.copies import copy_of
+from helpers.receptive_field.softmax import SoftmaxInputs
 from helpers.receptive_field.spans import Pair
-from helpers.receptive_field.tracing import copied, image_shape, run, trace
+from helpers.receptive_field.tracing import image_shape, run_net, trace
+
+Box = tuple[int, int, int, int]  # first row, first column, last row, last column
+
+# A sum of outputs that moves less than this share of a weighted sum is constant: rounding noise.
+NOISE = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
 class EffectiveReceptiveField:
-    """``map``: mean absolute gradient of one output position over the image, [H, W]; ``layer`` and ``position`` of it.
+    """``map``: mean absolute gradient of one output position over the image, [H, W].
 
-    ``box``: first row, first column, last row and last column that the position can see by the table, also beyond the
-    border; None where the table does not know the layer. Pixels above ``threshold`` times the largest count as seen.
+    ``layer`` and ``position`` say of which one. ``box``: first row, first column, last row and
+    last column that the position can see by the table, also beyond the border; None where the
+    table does not know the layer. Pixels above ``threshold`` times the largest count as seen.
     """
 
     map: torch.Tensor
     layer: str
     position: tuple[int, int] | None
-    box: tuple[int, int, int, int] | None
+    box: Box | None
     threshold: float
 
     @property
-    def seen(self) -> tuple[int, int, int, int] | None:
-        """First row, first column, last row, last column above the threshold; None where there is no gradient."""
+    def seen(self) -> Box | None:
+        """The box of the pixels above the threshold; None where there is no gradient."""
         rows, columns = torch.where(self.map > self.threshold * self.map.max())
-        return (
-            (int(rows.min()), int(columns.min()), int(rows.max()), int(columns.max()))
-            if len(rows)
-            else None
-        )
+        if len(rows) == 0:
+            return None
+        top, left = int(rows.min()), int(columns.min())
+        bottom, right = int(rows.max()), int(columns.max())
+        return top, left, bottom, right
 
     @property
     def extent(self) -> Pair:
         """Rows and columns of ``seen``."""
-        top, left, bottom, right = self.seen or (0, 0, -1, -1)
+        if self.seen is None:
+            return 0, 0
+        top, left, bottom, right = self.seen
         return bottom - top + 1, right - left + 1
 
 
@@ -56,93 +64,177 @@ def effective_receptive_field(
     threshold: float = 0.0455,
     seed: int = 0,
 ) -> EffectiveReceptiveField:
-    """How strongly each pixel of an image of ``input_shape`` [C, H, W] moves one output position: gradients, measured.
+    """How strongly each pixel of an image moves one output position: gradients, measured.
 
-    Averages over ``images`` [N, C, H, W], normalised as for training, or over ``samples`` images of normal noise.
-    ``layer`` names a module, else the net's output is taken; ``position`` (row, column) is the middle one unless given,
-    and all of an output [N, K] counts. The default ``threshold`` is the paper's: two standard deviations of a Gaussian.
-    Works on a copy, in evaluation mode. Raises ``CourseError`` for an unknown layer, an output that is no tensor
-    [N, C, H, W] or [N, K], and a position or images that do not fit.
+    Works on a copy of the net, in evaluation mode. Where the output is that of a softmax, which
+    sums to one whatever the image is, the numbers before the softmax are measured.
+
+    Args:
+        model: the net.
+        input_shape: that of an image, [C, H, W].
+        images: [N, C, H, W], normalised as for training, to average over; noise unless given.
+        layer: the name of a module whose output is measured; the net's own unless given.
+        position: row and column of the output; the middle unless given. Of [N, K] all counts.
+        samples: how many images of normal noise are drawn where no ``images`` are given.
+        threshold: of the largest gradient, what counts as seen. The paper's is two standard
+            deviations of a Gaussian: Luo, Li, Urtasun and Zemel, 2016.
+        seed: of the noise.
+
+    Raises ``CourseError`` for an unknown layer, an output that is no tensor [N, C, H, W] or [N, K]
+    or that sums to a constant, and a position or images that do not fit.
     """
-    shape, net, outputs = image_shape(input_shape), copied(model).float().requires_grad_(False), []
-    if layer not in dict(net.named_modules()):
-        raise unknown("layer", layer, dict(net.named_modules()))
-    net.get_submodule(layer).register_forward_hook(
-        lambda _, __, output: outputs.append(  # before in-place operations
-            output.clone() if isinstance(output, torch.Tensor) else output
-        )
-    )
-    device = next(
-        (tensor.device for tensor in (*net.parameters(), *net.buffers())), torch.device("cpu")
-    )
-    if images is None:
-        images = torch.randn(max(0, samples), *shape, generator=torch.Generator().manual_seed(seed))
-    if not isinstance(images, torch.Tensor) or tuple(images.shape[1:]) != shape or not len(images):
-        told = list(images.shape) if isinstance(images, torch.Tensor) else type(images).__name__
-        raise CourseError(f"images are [N, {', '.join(map(str, shape))}], not {told}")
-    total, value, place = torch.zeros(shape[1:]), None, None
-    for image in images.float().split(1):
-        outputs.clear()
+    shape = image_shape(input_shape)
+    net = copy_of(model).float().requires_grad_(False)
+    outputs = keep_outputs(net, layer)
+    images = chosen_images(images, shape, samples, seed)
+    device = device_of(net)
+
+    total = torch.zeros(shape[1:])
+    for number, image in enumerate(images.float().split(1)):
         image = image.to(device).requires_grad_()
         with torch.enable_grad(), torch.random.fork_rng(enabled=device.type in ("cpu", "cuda")):
-            run(net, image.clone())
-            value, place = _at(outputs[-1] if outputs else None, layer, position)
-            if not value.requires_grad:
+            output = output_for(net, image, outputs)
+            check_output(output, layer)
+            place = chosen_position(output, layer, position)
+            channels = channels_at(output, place)
+            if not channels.requires_grad:
                 raise CourseError(f"{layer or 'the net'} has no gradient with respect to the image")
-            total += torch.autograd.grad(value, image)[0].abs().sum((0, 1)).cpu()
+            if number == 0:
+                check_sum_moves(channels, image, layer)
+            gradient = torch.autograd.grad(channels.sum(), image)[0]
+        total += gradient.abs().sum((0, 1)).cpu()
+
     return EffectiveReceptiveField(
-        total / len(images), layer, place, _box(model, shape, layer, place), threshold
+        map=total / len(images),
+        layer=layer,
+        position=place,
+        box=box_by_table(model, shape, layer, place),
+        threshold=threshold,
     )
 
 
-def _at(
-    output: Any, layer: str, position: tuple[int, int] | None
-) -> tuple[torch.Tensor, tuple[int, int] | None]:
-    """The sum over channels of what a layer gives at a position, by default the middle one; of [N, K] of all."""
-    if not isinstance(output, torch.Tensor) or output.dim() not in (2, 4):
-        told = (
-            list(output.shape) if isinstance(output, torch.Tensor) else f"a {type(output).__name__}"
-        )
-        raise CourseError(
-            f"{layer or 'the net'} gives {told}, and one tensor [N, C, H, W] or [N, K] is needed: name a "
-            "layer that gives one"
-        )
+def keep_outputs(net: nn.Module, layer: str) -> list[Any]:
+    """Hang a hook on a module, and return the list that will hold what it gives."""
+    names = dict(net.named_modules())
+    if layer not in names:
+        raise unknown("layer", layer, names)
+    outputs = []
+
+    def keep(module: nn.Module, given: Any, output: Any) -> None:
+        # A copy: a later layer may write into this tensor.
+        if isinstance(output, torch.Tensor):
+            output = output.clone()
+        outputs.append(output)
+
+    names[layer].register_forward_hook(keep)
+    return outputs
+
+
+def device_of(net: nn.Module) -> torch.device:
+    """Where a net's numbers are; the CPU where it has none."""
+    for tensor in (*net.parameters(), *net.buffers()):
+        return tensor.device
+    return torch.device("cpu")
+
+
+def chosen_images(
+    images: torch.Tensor | None, shape: tuple[int, ...], samples: int, seed: int
+) -> torch.Tensor:
+    """The images given, where they fit the shape, or noise."""
+    if images is None:
+        count, start = whole_number(samples), whole_number(seed)
+        if count is None or start is None:
+            raise CourseError(f"samples and seed are whole numbers, not {samples!r} and {seed!r}")
+        generator = torch.Generator().manual_seed(start)
+        images = torch.randn(max(0, count), *shape, generator=generator)
+    wanted = f"images are [N, {', '.join(map(str, shape))}]"
+    if not isinstance(images, torch.Tensor):
+        raise CourseError(f"{wanted}, not {type(images).__name__}")
+    if tuple(images.shape[1:]) != shape or len(images) == 0:
+        raise CourseError(f"{wanted}, not {list(images.shape)}")
+    return images
+
+
+def output_for(net: nn.Module, image: torch.Tensor, outputs: list[Any]) -> Any:
+    """What the net's kept layer gives for an image, before a softmax; None where it did not run."""
+    outputs.clear()
+    softmax_inputs = SoftmaxInputs()
+    with softmax_inputs:
+        run_net(net, image.clone())
+    if not outputs:
+        return None
+    return softmax_inputs.before_softmax(outputs[-1])
+
+
+def check_output(output: Any, layer: str) -> None:
+    """Refuse what is no tensor [N, C, H, W] or [N, K]."""
+    found = f"a {type(output).__name__}"
+    if isinstance(output, torch.Tensor):
+        if output.dim() in (2, 4):
+            return
+        found = str(list(output.shape))
+    raise CourseError(
+        f"{layer or 'the net'} gives {found}, and one tensor [N, C, H, W] or [N, K] is needed: "
+        "name a layer that gives one"
+    )
+
+
+def chosen_position(
+    output: torch.Tensor, layer: str, position: tuple[int, int] | None
+) -> tuple[int, int] | None:
+    """The position given, where the output has it, or the middle one; None for [N, K]."""
     if output.dim() == 2:
-        return output.sum(), None
-    sizes = tuple(output.shape[2:])
-    position = position or tuple(size // 2 for size in sizes)
-    if not (
-        isinstance(position, tuple)
-        and len(position) == 2
-        and all(
-            isinstance(place, int) and 0 <= place < size for place, size in zip(position, sizes)
-        )
-    ):
+        return None
+    rows, columns = output.shape[2:]
+    if position is None:
+        return rows // 2, columns // 2
+    if isinstance(position, tuple) and len(position) == 2:
+        row = whole_number(position[0], least=0)
+        column = whole_number(position[1], least=0)
+        if row is not None and column is not None and row < rows and column < columns:
+            return row, column
+    raise CourseError(
+        f"position {position} is outside the {rows}×{columns} positions (row, column) of "
+        f"{layer or 'the net'}"
+    )
+
+
+def channels_at(output: torch.Tensor, position: tuple[int, int] | None) -> torch.Tensor:
+    """The channels [N, C] of an output at a position; the output itself where it has none."""
+    if position is None:
+        return output
+    row, column = position
+    return output[:, :, row, column]
+
+
+def check_sum_moves(channels: torch.Tensor, image: torch.Tensor, layer: str) -> None:
+    """Refuse channels that move with the image while their sum does not."""
+    weights = torch.linspace(1, 2, channels.shape[1], device=channels.device)
+    plain = torch.autograd.grad(channels.sum(), image, retain_graph=True)[0]
+    weighted = torch.autograd.grad((channels * weights).sum(), image, retain_graph=True)[0]
+    largest = float(weighted.abs().max())
+    if largest > 0 and float(plain.abs().max()) <= NOISE * largest:
         raise CourseError(
-            f"position {position} is outside the {sizes[0]}×{sizes[1]} positions (row, column) of "
-            f"{layer or 'the net'}"
+            f"what {layer or 'the net'} gives sums to a constant, as behind a softmax or a layer "
+            "normalisation: name the layer before it"
         )
-    return output[:, :, position[0], position[1]].sum(), position
 
 
-def _box(
+def box_by_table(
     model: nn.Module, input_shape: Sequence[int], layer: str, position: tuple[int, int] | None
-) -> tuple[int, int, int, int] | None:
+) -> Box | None:
+    """What a layer's position can see by the table; None where the table does not know it."""
     try:
-        steps, views = trace(model, input_shape, HANDLERS)
+        _, views = trace(model, input_shape)
     except CourseError:
         return None
-    view, made = views.get(layer), {step.name: step for step in steps}
+    view = views.get(layer)
     if view is None:
         return None
-    while (
-        view.flat and view.source in made and made[view.source].before.flat
-    ):  # through linear layers, which mix all
-        view = made[view.source].before
-    bounds = [
-        (axis.bounds(place)[0], axis.bounds(last)[1])
-        for axis, place, last in zip(
-            view.axes, position or (0, 0), position or [axis.size - 1 for axis in view.axes]
-        )
-    ]
-    return tuple(math.floor(bound[end]) for end in (0, 1) for bound in bounds)
+    rows, columns = view.together
+    if position is not None:
+        rows = view.axes[0].bounds(position[0])
+        columns = view.axes[1].bounds(position[1])
+    top, bottom = map(int, rows)
+    left, right = map(int, columns)
+    return top, left, bottom, right

@@ -1,16 +1,17 @@
-"""The receptive field of every layer, by formula, for nets with branches."""
+"""The receptive field of every layer, by formula: for a chain of layers, and for any net."""
 
-import html
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from torch import nn
 
-from helpers.receptive_field.operations import HANDLERS
-from helpers.receptive_field.tracing import Step, trace
+from helpers.markdown import Table
+from helpers.receptive_field.calls import Step, Window
+from helpers.receptive_field.spans import Pair
+from helpers.receptive_field.tracing import trace
 
+# The columns of document 003's table, and the fields of a row that stand in them.
 DOCUMENT_003 = {
     "Layer": "name",
     "receptive-field_in": "rf_in",
@@ -26,13 +27,33 @@ DOCUMENT_003 = {
 Size = Any  # int for square layers, else a pair (rows, columns)
 
 
+def recurrence(
+    n: int, layers: Iterable[tuple[int, int, int, int]]
+) -> Iterator[tuple[int, int, int, float]]:
+    """Positions, jump, receptive field and start behind each layer of a chain.
+
+    ``n`` is the size of the image in pixels; a layer is (kernel size, stride, padding, dilation).
+    Araujo, Norris and Sim, 2019; for square images, and the first pixel's centre at 0.5.
+    """
+    jump, rf, start = 1, 1, 0.5
+    for k, s, p, d in layers:
+        wide = d * (k - 1)  # a window is so much wider than one position
+        n = (n + 2 * p - wide - 1) // s + 1
+        rf = rf + wide * jump
+        start = start + (wide / 2 - p) * jump
+        jump = jump * s
+        yield n, jump, rf, start
+
+
 @dataclass(frozen=True)
 class Row:
-    """A layer. Sizes are in positions of its input or in pixels of the image: ints, or (rows, columns) where unequal.
+    """A layer. Sizes are ints, or (rows, columns) where the two are unequal.
 
-    ``n``: positions; ``jump``: pixels between neighbours; ``rf``: extent of the union over all paths, in pixels;
-    ``rf_min``: that of the smallest path, by axis; ``start``: centre of what the first position sees, where the first
-    pixel's is 0.5. A row without a window (a sum, a linear layer) has None for its first four sizes.
+    They count positions of the layer's input or pixels of the image. ``n``: positions; ``jump``:
+    pixels between neighbours, negative behind a flip; ``rf``: extent of the union over all paths,
+    in pixels; ``rf_min``: that of the smallest path, by axis; ``start``: centre of what the first
+    position sees, where the first pixel's is 0.5. A row without a window (a sum, a linear layer)
+    has None for its first four sizes.
     """
 
     name: str
@@ -53,87 +74,107 @@ class Row:
 
 
 class ReceptiveFieldTable(tuple[Row, ...]):
-    """The rows of a net, in the order in which they ran. Prints as text, and as an HTML table in Jupyter."""
+    """The rows of a net, in the order in which they ran.
 
-    def _cells(self) -> list[list[str]]:
-        names = [field.name for field in fields(Row)][
-            : None if any(row.note for row in self) else -1
-        ]
-        return [names, *([_told(getattr(row, name)) for name in names] for row in self)]
+    Prints as text, and shows itself as an HTML table in Jupyter.
+    """
+
+    def _table(self) -> Table:
+        """All fields of the rows; notes only where there is one."""
+        names = [field.name for field in fields(Row)]
+        if not any(row.note for row in self):
+            names.remove("note")
+        lines = []
+        for row in self:
+            lines.append([size_as_text(getattr(row, name)) for name in names])
+        return Table(names, lines)
 
     def __repr__(self) -> str:
-        cells = self._cells()
-        widths = [max(map(len, column)) for column in zip(*cells)]
-        return "\n".join(
-            "  ".join(
-                cell.ljust(width) if left else cell.rjust(width)
-                for cell, width, left in zip(
-                    line, widths, (name in ("name", "kind", "note") for name in cells[0])
-                )
-            ).rstrip()
-            for line in cells
-        )
+        return str(self._table())
 
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        lines = [
-            "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in line)
-            for line, tag in zip(self._cells(), ["th", *["td"] * len(self)])
-        ]
-        return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+        return self._table()._repr_html_()
 
     def markdown(self) -> str:
         """A Markdown table with the columns of document 003."""
-        rows = [[_told(getattr(row, name)) for name in DOCUMENT_003.values()] for row in self]
-        for row, line in zip(self, rows):  # the numbers that nn.Sequential gives say nothing alone
-            line[0] = line[0] if re.search("[a-z]", line[0]) else f"{row.kind} {line[0]}"
-        return "\n".join(
-            f"| {' | '.join(line)} |" for line in (DOCUMENT_003, ["---"] * len(DOCUMENT_003), *rows)
-        )
+        lines = []
+        for row in self:
+            line = [size_as_text(getattr(row, name)) for name in DOCUMENT_003.values()]
+            # The numbers that nn.Sequential gives for names say nothing alone.
+            if not any(map(str.isalpha, row.name)):
+                line[0] = f"{row.kind} {row.name}"
+            lines.append(line)
+        return Table(list(DOCUMENT_003), lines).markdown()
 
 
-def _told(value: Any) -> str:
+def size_as_text(value: Any) -> str:
+    """A field of a row as a table shows it: pairs as 2×3, a dash for None, 6 digits at most."""
+    if value is None:
+        return "–"
     if isinstance(value, tuple):
-        return "×".join(map(_told, value))
-    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+        return "×".join(map(size_as_text, value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)
 
 
-def _size(values: Iterable[Any]) -> Size:
-    """One number where both axes agree, else a pair; ints where they are whole."""
-    numbers = tuple(int(value) if value == int(value) else float(value) for value in values)
-    return numbers[0] if numbers[0] == numbers[1] else numbers
+def one_or_pair(values: Pair) -> Size:
+    """One number where rows and columns agree, else a pair; ints where they are whole."""
+    numbers = []
+    for value in values:
+        number = float(value)
+        if number.is_integer():
+            number = int(value)
+        numbers.append(number)
+    rows, columns = numbers
+    if rows == columns:
+        return rows
+    return rows, columns
 
 
-def _row(step: Step) -> Row:
-    before, after = step.before.axes, step.after.axes
-    window = map(_size, step.window) if step.window else [None] * 4
-    measures = (
-        (before, lambda axis: axis.size),
-        (after, lambda axis: axis.size),
-        (before, lambda axis: max(path.jump for path in axis.paths)),
-        (after, lambda axis: max(path.jump for path in axis.paths)),
-        (before, lambda axis: axis.extent),
-        (after, lambda axis: axis.extent),
-        (after, lambda axis: min(path.least for path in axis.paths)),
-        (after, lambda axis: (sum(axis.bounds(0)) + 1) / 2),
-    )
+def row_of(step: Step) -> Row:
+    """The row of a layer that the image came through."""
+    before, after = step.before, step.after
+    rows, columns = after.axes
     return Row(
-        step.name,
-        step.kind,
-        *window,
-        *(_size(map(measure, axes)) for axes, measure in measures),
-        step.note,
+        name=step.name,
+        kind=step.kind,
+        **window_sizes(step.window),
+        n_in=one_or_pair(before.sizes),
+        n_out=one_or_pair(after.sizes),
+        jump_in=one_or_pair(before.jumps),
+        jump=one_or_pair(after.jumps),
+        rf_in=one_or_pair(before.extents),
+        rf=one_or_pair(after.extents),
+        rf_min=one_or_pair((rows.least, columns.least)),
+        start=one_or_pair((rows.start, columns.start)),
+        note=step.note,
     )
+
+
+def window_sizes(window: Window | None) -> dict[str, Size]:
+    """The four fields of a row that tell its window; None each where it has none."""
+    names = ("kernel_size", "stride", "padding", "dilation")
+    if window is None:
+        return dict.fromkeys(names)
+    sizes = {}
+    for name in names:
+        sizes[name] = one_or_pair(getattr(window, name))
+    return sizes
 
 
 def receptive_field_table(model: nn.Module, input_shape: Sequence[int]) -> ReceptiveFieldTable:
-    """The receptive field of every layer for images of ``input_shape`` [C, H, W]; pointwise layers have no row.
+    """The receptive field of every layer for images of ``input_shape`` [C, H, W].
 
-    Exact for branches, slicing, padding, pooling and functional calls, on any device, in any mode; the net is only
-    read. Along each axis a window of k positions with dilation d, stride s and padding p gives rf + d (k - 1) jump,
-    jump · s and start + (d (k - 1) / 2 - p) jump. A gate, which pools the whole image, is named in the row's note and
-    left out. After the image is flattened, rows repeat what the last layer of the image saw. Raises ``CourseError`` for
-    a shape that the net does not accept, a net without a window, and an operation that is not understood.
+    Exact for branches, slicing, flips, padding, pooling and functional calls, on any device, in any
+    mode; the net is only read. Pointwise layers have no row. Along each axis a window gives what
+    ``recurrence`` says. A gate, which pools the whole image, is named in the row's note and left
+    out. After the image is flattened, rows repeat what the last layer of the image saw; where its
+    positions have no common jump (several scales, uneven windows), they tell what all see together.
+    Raises ``CourseError`` for a shape that the net does not accept, a net without a window, and an
+    operation that is not understood.
     """
-    return ReceptiveFieldTable(map(_row, trace(model, input_shape, HANDLERS)[0]))
+    steps, _ = trace(model, input_shape)
+    return ReceptiveFieldTable(map(row_of, steps))

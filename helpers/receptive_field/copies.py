@@ -1,0 +1,110 @@
+"""Copies of a net, so that a measurement leaves the net itself alone."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+
+from helpers.environment import CourseError
+
+# Hooks of torch's own that make a layer's weight anew before it runs.
+WEIGHT_HOOKS = (WeightNorm, SpectralNorm, BasePruningMethod)
+
+
+def copy_of(model: nn.Module) -> nn.Module:
+    """A copy in evaluation mode, without the hooks of others.
+
+    Raises ``CourseError`` for what is no net, for lazy layers, and for what cannot be copied.
+    """
+    check_net(model)
+    # deepcopy refuses what a forward pass has left in a net, such as kept features.
+    stand_ins = {}
+    for tensor in tensors_of(model):
+        if not tensor.is_leaf:
+            stand_ins[id(tensor)] = tensor.detach().clone()
+    return deep_copy(model, stand_ins)
+
+
+def copy_without_values(model: nn.Module) -> nn.Module:
+    """The same, of tensors that have a shape and no values: the copy takes no memory.
+
+    Raises ``CourseError`` for what is no net, for lazy layers, and for what cannot be copied.
+    """
+    check_net(model)
+    stand_ins = {}
+    for tensor in tensors_of(model):
+        stand_ins[id(tensor)] = without_values(tensor)
+    return deep_copy(model, stand_ins)
+
+
+def check_net(model: nn.Module) -> None:
+    """Refuse what is no net, or one whose sizes are not known yet."""
+    if not isinstance(model, nn.Module):
+        raise CourseError(f"a net (an nn.Module) is needed, not {type(model).__name__}")
+    for tensor in (*model.parameters(), *model.buffers()):
+        if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+            raise CourseError(
+                "the net has lazy layers without sizes yet: run it on one batch first"
+            )
+
+
+def tensors_of(model: nn.Module) -> Iterator[torch.Tensor]:
+    """All tensors that a net holds: parameters, buffers, and what its modules keep otherwise."""
+    for module in model.modules():
+        yield from tensors_in(vars(module))
+
+
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """The tensors in lists, tuples and dictionaries, however deep."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from tensors_in(each)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from tensors_in(each)
+
+
+def without_values(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor of the same shape on the device ``meta``; floating-point ones are float32."""
+    dtype = tensor.dtype
+    if tensor.is_floating_point():
+        dtype = torch.float32
+    empty = torch.empty_like(tensor, device="meta", dtype=dtype, requires_grad=False)
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(empty, requires_grad=False)
+    return empty
+
+
+def deep_copy(model: nn.Module, stand_ins: dict[int, Any]) -> nn.Module:
+    """A copy of a net that has ``stand_ins`` in place of the tensors with these ids."""
+    try:
+        # deepcopy takes what its memo holds for copied already.
+        net = copy.deepcopy(model, stand_ins).eval()
+    except Exception as problem:  # a module can hold anything
+        raise CourseError(
+            f"the net cannot be copied ({first_line(problem)}): build it anew"
+        ) from problem
+    for module in net.modules():
+        remove_hooks(module)
+    return net
+
+
+def remove_hooks(module: nn.Module) -> None:
+    """Remove the hooks of others, all but those that make weights."""
+    module._forward_hooks.clear()
+    for number, hook in list(module._forward_pre_hooks.items()):
+        if not isinstance(hook, WEIGHT_HOOKS):
+            del module._forward_pre_hooks[number]
+
+
+def first_line(problem: Exception) -> str:
+    """The kind of an error and the first line of its text, cut at 200 characters."""
+    text = f"{type(problem).__name__}: {str(problem).strip()}"
+    return text.splitlines()[0][:200]

@@ -1,0 +1,94 @@
+"""What a softmax at the end of a net was given: its outputs sum to one, whatever the image is."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from helpers.receptive_field.operations import JOINS, POINTWISE, REDUCTIONS, RESHAPES, SOFTMAXES
+
+
+class SoftmaxInputs(TorchFunctionMode):
+    """While it is entered, keeps beside each probability the logit that it was made of.
+
+    Reshapes, means and sums of probabilities are done to their logits too; a weighting of something
+    else by probabilities, as in attention, is no end of a net, and is not followed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Logits by the id of their probabilities, which are kept so that no id is given twice.
+        self.logits: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def before_softmax(self, output: Any) -> Any:
+        """The logits that an output was made of, or the output where it was made of none."""
+        if id(output) not in self.logits:
+            return output
+        _, logits = self.logits[id(output)]
+        return logits
+
+    def __torch_function__(
+        self, function: Callable, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = function(*args, **kwargs)
+        if isinstance(result, torch.Tensor):
+            logits = self.logits_of(function, args, kwargs)
+            if logits is not None:
+                self.logits[id(result)] = result, logits
+        return result
+
+    def logits_of(self, function: Callable, args: Any, kwargs: Any) -> torch.Tensor | None:
+        """The logits behind the result of a function; None where there are none."""
+        name = function.__name__.strip("_")
+        if name in SOFTMAXES:
+            # A later function may change the logits in place: they are copied.
+            return softmax_input(args, kwargs)
+        given = tensors_among((args, kwargs))
+        if not given or not all(id(tensor) in self.logits for tensor in given):
+            return None
+
+        # log, clamp and the like would make something else of logits: these stay as they are.
+        if name in POINTWISE:
+            return self.before_softmax(given[0])
+        if name in RESHAPES | JOINS | REDUCTIONS:
+            args = self.with_logits(args)
+            kwargs = self.with_logits(kwargs)
+            logits = function(*args, **kwargs)
+            if isinstance(logits, torch.Tensor):
+                return logits
+        return None
+
+    def with_logits(self, value: Any) -> Any:
+        """Nested arguments with logits in place of probabilities."""
+        if isinstance(value, torch.Tensor):
+            return self.before_softmax(value)
+        if isinstance(value, dict):
+            return {name: self.with_logits(each) for name, each in value.items()}
+        if type(value) in (list, tuple):
+            return type(value)(self.with_logits(each) for each in value)
+        return value
+
+
+def softmax_input(args: Any, kwargs: Any) -> torch.Tensor | None:
+    """What a softmax over classes or channels was given; None for one over rows or columns."""
+    arguments = dict(zip(("input", "dim"), args)) | kwargs
+    logits, dim = arguments["input"], arguments.get("dim")
+    over_classes = logits.dim() <= 2 or dim is None or dim % logits.dim() == 1
+    if not over_classes:
+        return None
+    return logits.clone()
+
+
+def tensors_among(value: Any) -> list[torch.Tensor]:
+    """The tensors among nested arguments, in order."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    tensors = []
+    if isinstance(value, (tuple, list)):
+        for each in value:
+            tensors += tensors_among(each)
+    return tensors
