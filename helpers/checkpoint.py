@@ -54,7 +54,7 @@ class State:
                 "optimizer": type(self.optimizer).__name__,
                 "schedules": kinds,
                 "average": self.average is not None,
-                "generators": len(self.generators),
+                "generators of the batches": len(self.generators),
                 "groups": groups,
             }
         )
@@ -121,7 +121,7 @@ class State:
         wrong = other_weights(state["model"], self.model.state_dict())
         if wrong:
             return wrong
-        for name in ("optimizer", "schedules", "average", "generators"):
+        for name in ("optimizer", "schedules", "average", "generators of the batches"):
             if begun[name] != given[name]:
                 return f"{name} {begun[name]} there, {given[name]} now"
         sizes = [group["params"] for group in begun["groups"]]

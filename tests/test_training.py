@@ -1,4 +1,4 @@
-"""The training loop against a plain one, the schedule against torch's, and stopped runs against uninterrupted ones."""
+"""The training loop against a plain one, the schedule against torch's, averages by hand."""
 
 from __future__ import annotations
 
@@ -9,72 +9,14 @@ import warnings
 import pytest
 import torch
 import torch.nn.functional as F
+from small_runs import batches_of, loader_of, same_state, sgd, small_net, split_of, without_times
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR, StepLR
-from torch.utils.data import DataLoader, TensorDataset
 
-from helpers import augment, training
-from helpers.data import Batches, ImageSplit
+from helpers import environment, precision
+from helpers.data import Batches
 from helpers.environment import CourseError
 from helpers.training import evaluate, fit, moving_average, one_cycle, train_one_epoch
-
-
-def split_of(count: int, seed: int = 0) -> ImageSplit:
-    """Random 8×8 images whose brightest quarter of the picture is the label: quickly learnt."""
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(0, 4, (count,), generator=generator)
-    images = torch.randint(0, 120, (count, 1, 8, 8), generator=generator, dtype=torch.uint8)
-    for quarter in range(4):
-        row, column = 4 * (quarter // 2), 4 * (quarter % 2)
-        images[labels == quarter, :, row : row + 4, column : column + 4] += 60
-    return ImageSplit(images, labels, tuple("abcd"), (0.3,), (0.2,))
-
-
-def small_net(seed: int = 0, dropout: float = 0.0) -> nn.Sequential:
-    torch.manual_seed(seed)
-    return nn.Sequential(
-        nn.Conv2d(1, 6, 3),
-        nn.BatchNorm2d(6),
-        nn.ReLU(),
-        nn.Dropout(dropout),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(54, 4),
-    )
-
-
-def sgd(model: nn.Module, rate: float = 0.05) -> torch.optim.SGD:
-    return torch.optim.SGD(model.parameters(), rate, momentum=0.9, nesterov=True, weight_decay=1e-4)
-
-
-def loader_of(count: int, batch_size: int, seed: int = 0) -> DataLoader:
-    images, labels = next(iter(Batches(split_of(count), count)))
-    return DataLoader(
-        TensorDataset(images, labels),
-        batch_size,
-        shuffle=True,
-        generator=torch.Generator().manual_seed(seed),
-    )
-
-
-def batches_of(count: int, batch_size: int, seed: int = 0) -> Batches:
-    return Batches(
-        split_of(count), batch_size, shuffle=True, generator=torch.Generator().manual_seed(seed)
-    )
-
-
-def same_state(one: nn.Module, other: nn.Module) -> bool:
-    return all(
-        torch.equal(mine, theirs)
-        for mine, theirs in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
-    )
-
-
-def without_times(history: training.History) -> list[dict[str, float]]:
-    return [
-        {name: value for name, value in row.items() if name != "seconds"} for row in history.epochs
-    ]
-
 
 # The loop
 
@@ -101,11 +43,12 @@ def test_an_epoch_equals_a_plain_loop_bit_for_bit(source):
             logits = plain(images)
             loss = F.cross_entropy(logits, targets)
             loss.backward()
+            rate = plain_optimizer.param_groups[0]["lr"]
             plain_optimizer.step()
             plain_scheduler.step()
             loss_sum = loss_sum + loss.detach() * len(targets)
             right += (logits.argmax(1) == targets).sum().item()
-        expected.append((loss_sum.item() / 100, 100.0 * right / 100))
+        expected.append((loss_sum.item() / 100, 100.0 * right / 100, rate))
     assert same_state(model, plain) and results == expected
 
 
@@ -122,13 +65,13 @@ def test_the_loss_of_the_recipe_is_the_one_that_is_minimised():
     loss.backward()
     optimizer = sgd(plain)
     optimizer.step()
-    met, _ = train_one_epoch(
+    epoch = train_one_epoch(
         model,
         [(images, targets)],
         sgd(model),
         lambda logits, targets: F.cross_entropy(logits, targets, label_smoothing=0.3),
     )
-    assert same_state(model, plain) and met == pytest.approx(loss.item(), rel=1e-6)
+    assert same_state(model, plain) and epoch.loss == pytest.approx(loss.item(), rel=1e-6)
 
 
 # Metrics
@@ -151,9 +94,9 @@ def test_metrics_count_every_sample_once_however_the_batches_are_cut(cuts):
     still = torch.optim.SGD(
         plain.parameters(), lr=0.0
     )  # a net that does not move, alike in both modes
-    assert train_one_epoch(plain, batches, still) == pytest.approx(
-        evaluate(plain, [(images, targets)]), rel=1e-5
-    )
+    epoch = train_one_epoch(plain, batches, still)
+    whole = evaluate(plain, [(images, targets)])
+    assert (epoch.loss, epoch.accuracy) == pytest.approx(whole, rel=1e-5)
 
 
 def test_evaluate_uses_evaluation_mode_draws_no_gradient_and_changes_nothing():
@@ -471,175 +414,6 @@ def test_with_an_average_it_is_the_averaged_model_that_is_measured_and_training_
     )
 
 
-# Checkpoints
-
-
-class Stopped(Exception):
-    """The run is killed here."""
-
-
-def run(
-    epochs: int,
-    checkpoint=None,
-    stop_after: int = 0,
-    source: str = "batches",
-    step_every: str = "batch",
-):
-    """A whole run from fresh objects, with everything in it that draws random numbers; the model and its history."""
-    model = small_net(seed=3, dropout=0.3)
-    transform = augment.Compose(
-        augment.RandomAffine(10, (0.1, 0.1)), augment.RandomCrop(1), augment.Cutout(2)
-    )
-    batches = (
-        loader_of(70, 16, seed=5)
-        if source == "loader"
-        else Batches(
-            split_of(70), 16, transform, shuffle=True, generator=torch.Generator().manual_seed(5)
-        )
-    )
-    optimizer, average = sgd(model), moving_average(model, 0.9)
-    cycle = step_every == "batch"
-    scheduler = (
-        one_cycle(optimizer, 0.1, epochs, len(batches), 2) if cycle else StepLR(optimizer, 1, 0.5)
-    )
-
-    def stop(row):
-        if row["epoch"] == stop_after:
-            raise Stopped
-
-    torch.manual_seed(9)
-    try:
-        history = fit(
-            model,
-            batches,
-            Batches(split_of(30, seed=1), 12),
-            epochs,
-            optimizer,
-            scheduler,
-            average=average,
-            checkpoint=checkpoint,
-            step_every=step_every,
-            show=False,
-            on_epoch=stop,
-        )
-    except Stopped:
-        return None
-    return model, average, without_times(history)
-
-
-@pytest.mark.parametrize("source", ["batches", "loader"])
-@pytest.mark.parametrize("step_every", ["batch", "epoch"])
-@pytest.mark.parametrize("stops", [[1], [2], [3], [1, 2, 3]])
-def test_a_stopped_run_goes_on_to_exactly_the_numbers_of_an_uninterrupted_one(
-    tmp_path, source, step_every, stops
-):
-    model, average, rows = run(4, source=source, step_every=step_every)
-    checkpoint = tmp_path / "deep" / "run.checkpoint"
-    for stop in stops:
-        assert run(4, checkpoint, stop, source, step_every) is None
-        torch.manual_seed(123)
-        torch.rand(7)  # a new process is in another random state
-    resumed, resumed_average, resumed_rows = run(4, checkpoint, 0, source, step_every)
-    assert (
-        resumed_rows == rows and same_state(resumed, model) and same_state(resumed_average, average)
-    )
-    assert len({row["train_loss"] for row in rows}) == 4
-
-
-def test_a_finished_run_is_read_back_without_training(tmp_path, monkeypatch):
-    model, _, rows = run(3, tmp_path / "run.checkpoint")
-    monkeypatch.setattr(training, "train_one_epoch", None)
-    again, _, same_rows = run(3, tmp_path / "run.checkpoint")
-    assert same_rows == rows and same_state(again, model)
-
-
-def test_a_checkpoint_changes_no_number(tmp_path):
-    assert run(3, tmp_path / "run.checkpoint")[2] == run(3)[2]
-
-
-def spoil(path, kind: str) -> None:
-    """Put something else where the checkpoint is."""
-    whole = path.read_bytes()
-    if kind == "another model":
-        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
-        path.unlink()
-        fit(
-            model,
-            batches_of(20, 10),
-            batches_of(20, 10),
-            1,
-            sgd(model),
-            checkpoint=path,
-            show=False,
-        )
-    elif kind == "weights alone":
-        torch.save(small_net().state_dict(), path)
-    elif kind == "a list":
-        torch.save([1, 2], path)
-    elif kind == "no history":
-        state = torch.load(path)
-        del state["epochs"]
-        torch.save(state, path)
-    else:
-        path.write_bytes(
-            {
-                "empty": b"",
-                "half": whole[: len(whole) // 2],
-                "all but the end": whole[:-30],
-                "text": b"not a checkpoint\n" * 20,
-            }[kind]
-        )
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "empty",
-        "half",
-        "all but the end",
-        "text",
-        "another model",
-        "weights alone",
-        "a list",
-        "no history",
-    ],
-)
-def test_a_checkpoint_that_does_not_fit_is_one_line_that_names_the_file(tmp_path, kind):
-    path = tmp_path / "run.checkpoint"
-    run(3, path, stop_after=1)
-    spoil(path, kind)
-    before = path.read_bytes()
-    with pytest.raises(CourseError) as problem:
-        run(3, path)
-    assert str(path) in str(problem.value) and "delete it" in str(problem.value)
-    assert (
-        len(str(problem.value).splitlines()) == 1
-        and len(str(problem.value)) < 200 + len(str(path)) + 120
-    )
-    assert path.read_bytes() == before
-
-
-def test_a_write_that_is_cut_short_leaves_the_last_checkpoint_and_no_other_file(
-    tmp_path, monkeypatch
-):
-    path, save = tmp_path / "run.checkpoint", torch.save
-    run(4, path, stop_after=2)
-    before = path.read_bytes()
-
-    def half(state, target):
-        save(state, target)
-        target.write_bytes(target.read_bytes()[:100])
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch, pytest.raises(OSError):
-        patch.setattr(torch, "save", half)
-        run(4, path)
-    assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == [
-        "run.checkpoint"
-    ]
-    assert run(4, path)[2] == run(4)[2]
-
-
 @pytest.mark.parametrize("at", [1, 37, 101, 230])
 def test_a_loss_that_is_no_finite_number_stops_the_run_and_the_last_epoch_is_kept(tmp_path, at):
     """230 steps an epoch; the loss fails in the second one, also after the last look."""
@@ -682,12 +456,12 @@ def test_a_rate_far_too_high_is_told():
 
 @pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
 def test_mixed_precision_equals_a_loop_with_torchs_own_scaler(monkeypatch, half):
-    monkeypatch.setattr(training, "half_precision", lambda device: half)
+    monkeypatch.setattr(precision, "half_precision", lambda device: half)
     model, plain = small_net(), small_net()
     optimizer, plain_optimizer, seen = sgd(model), sgd(plain), []
     model[0].register_forward_hook(lambda _, __, output: seen.append(output.dtype))
     result = train_one_epoch(
-        model, batches_of(100, 32), optimizer, scaler=training.loss_scaler(torch.device("cpu"))
+        model, batches_of(100, 32), optimizer, scaler=precision.loss_scaler(torch.device("cpu"))
     )
     scaler, losses = torch.amp.GradScaler("cpu", init_scale=1024, enabled=half == torch.float16), []
     for images, targets in batches_of(100, 32):
@@ -703,8 +477,8 @@ def test_mixed_precision_equals_a_loop_with_torchs_own_scaler(monkeypatch, half)
 
 
 def test_float16_gradients_that_overflow_skip_the_step_and_halve_the_scale(monkeypatch):
-    monkeypatch.setattr(training, "half_precision", lambda device: torch.float16)
-    model, scaler = small_net(), training.loss_scaler(torch.device("cpu"))
+    monkeypatch.setattr(precision, "half_precision", lambda device: torch.float16)
+    model, scaler = small_net(), precision.loss_scaler(torch.device("cpu"))
     before, weights = scaler.get_scale(), model[6].weight.detach().clone()
     train_one_epoch(
         model,
@@ -726,7 +500,7 @@ def test_float16_gradients_that_overflow_skip_the_step_and_halve_the_scale(monke
 )
 def test_a_mixed_run_goes_on_also_on_a_device_of_another_kind(monkeypatch, tmp_path, first, then):
     def go(half, epochs, path=None):
-        monkeypatch.setattr(training, "half_precision", lambda device: half)
+        monkeypatch.setattr(precision, "half_precision", lambda device: half)
         model = small_net()
         return fit(
             model,
@@ -748,9 +522,9 @@ def test_a_mixed_run_goes_on_also_on_a_device_of_another_kind(monkeypatch, tmp_p
 
 def test_mixed_precision_is_for_gpus_alone_and_bfloat16_for_hardware_that_has_it(monkeypatch):
     assert (
-        training.half_precision(torch.device("cpu"))
+        environment.half_precision(torch.device("cpu"))
         is None
-        is training.half_precision(torch.device("mps"))
+        is environment.half_precision(torch.device("mps"))
     )
     for there, expected in ((True, torch.bfloat16), (False, torch.float16)):
         monkeypatch.setattr(
@@ -758,7 +532,7 @@ def test_mixed_precision_is_for_gpus_alone_and_bfloat16_for_hardware_that_has_it
             "is_bf16_supported",
             lambda including_emulation=True, there=there: there or including_emulation,
         )
-        assert training.half_precision(torch.device("cuda")) == expected
+        assert environment.half_precision(torch.device("cuda")) == expected
 
 
 def test_on_a_cpu_mixed_precision_changes_no_number():

@@ -1,0 +1,507 @@
+"""Stopped runs against unbroken ones; and what is said of files that are damaged or foreign."""
+
+from __future__ import annotations
+
+import random
+import resource
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from small_runs import (
+    batches_of,
+    loader_of,
+    same_state,
+    sgd,
+    small_net,
+    split_of,
+    without_times,
+)
+from torch import nn
+from torch.optim import lr_scheduler as schedules
+from torch.optim.swa_utils import SWALR
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
+
+from helpers import augment
+from helpers.checkpoint import State
+from helpers.data import Batches
+from helpers.environment import CourseError
+from helpers.training import fit, moving_average, one_cycle
+
+
+class Stopped(Exception):
+    """The run is killed here."""
+
+
+def run(
+    epochs: int,
+    checkpoint=None,
+    stop_after: int = 0,
+    source: str = "batches",
+    step_every: str = "batch",
+):
+    """A whole run from fresh objects, with all that draws random numbers; model and history."""
+    model = small_net(seed=3, dropout=0.3)
+    transform = augment.Compose(
+        augment.RandomAffine(10, (0.1, 0.1)), augment.RandomCrop(1), augment.Cutout(2)
+    )
+    batches = (
+        loader_of(70, 16, seed=5)
+        if source == "loader"
+        else Batches(
+            split_of(70), 16, transform, shuffle=True, generator=torch.Generator().manual_seed(5)
+        )
+    )
+    optimizer, average = sgd(model), moving_average(model, 0.9)
+    cycle = step_every == "batch"
+    scheduler = (
+        one_cycle(optimizer, 0.1, epochs, len(batches), 2)
+        if cycle
+        else schedules.StepLR(optimizer, 1, 0.5)
+    )
+
+    def stop(row):
+        if row["epoch"] == stop_after:
+            raise Stopped
+
+    torch.manual_seed(9)
+    try:
+        history = fit(
+            model,
+            batches,
+            Batches(split_of(30, seed=1), 12),
+            epochs,
+            optimizer,
+            scheduler,
+            average=average,
+            checkpoint=checkpoint,
+            step_every=step_every,
+            show=False,
+            on_epoch=stop,
+        )
+    except Stopped:
+        return None
+    return model, average, without_times(history)
+
+
+@pytest.mark.parametrize("source", ["batches", "loader"])
+@pytest.mark.parametrize("step_every", ["batch", "epoch"])
+@pytest.mark.parametrize("stops", [[1], [2], [3], [1, 2, 3]])
+def test_a_stopped_run_goes_on_to_exactly_the_numbers_of_an_uninterrupted_one(
+    tmp_path, source, step_every, stops
+):
+    model, average, rows = run(4, source=source, step_every=step_every)
+    checkpoint = tmp_path / "deep" / "run.checkpoint"
+    for stop in stops:
+        assert run(4, checkpoint, stop, source, step_every) is None
+        torch.manual_seed(123)
+        torch.rand(7)  # a new process is in another random state
+    resumed, resumed_average, resumed_rows = run(4, checkpoint, 0, source, step_every)
+    assert (
+        resumed_rows == rows and same_state(resumed, model) and same_state(resumed_average, average)
+    )
+    assert len({row["train_loss"] for row in rows}) == 4
+
+
+class Untouched(Batches):
+    """Batches for a run that is not to train, and not to measure."""
+
+    def __iter__(self):
+        raise AssertionError("a finished run trains")
+
+
+def test_a_finished_run_is_read_back_without_training(tmp_path):
+    path = tmp_path / "run.checkpoint"
+    model, rows = simple_run(3, path)
+    again = small_net()
+    idle = Untouched(split_of(20), 20), Untouched(split_of(20), 20)
+    history = fit(again, *idle, 3, sgd(again), checkpoint=path, show=False)
+    assert without_times(history) == rows and same_state(again, model)
+
+
+def test_a_checkpoint_changes_no_number(tmp_path):
+    assert run(3, tmp_path / "run.checkpoint")[2] == run(3)[2]
+
+
+def simple_run(epochs, checkpoint=None, model=None, optimizer=None, schedule=None, **options):
+    """A run without an average; the model, and its rows."""
+    model = model or small_net()
+    optimizer = optimizer or sgd(model)
+    scheduler = schedule(optimizer) if schedule else None
+    history = fit(
+        model,
+        options.pop("batches", None) or batches_of(40, 10, seed=2),
+        Batches(split_of(20, seed=1), 20),
+        epochs,
+        optimizer,
+        scheduler,
+        checkpoint=checkpoint,
+        show=False,
+        **options,
+    )
+    return model, without_times(history)
+
+
+def stop_after(epoch):
+    def stop(row):
+        if row["epoch"] == epoch:
+            raise Stopped
+
+    return stop
+
+
+def stopped_and_resumed(epochs, path, make):
+    """The rows of a run that is stopped after its first epoch; ``make`` gives fresh objects."""
+    with pytest.raises(Stopped):
+        simple_run(epochs, path, on_epoch=stop_after(1), **make())
+    np.random.seed(77)
+    random.seed(77)
+    torch.manual_seed(77)
+    return simple_run(epochs, path, **make())
+
+
+# Whatever draws random numbers
+
+
+class Noisy(Dataset):
+    """Images with noise from NumPy's and Python's global generators."""
+
+    def __init__(self):
+        self.images, self.labels = next(iter(Batches(split_of(40), 40)))
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, at):
+        noise = np.random.randn() + random.gauss(0, 1) + torch.randn(()).item()
+        return self.images[at] + 0.3 * noise, self.labels[at]
+
+
+def noisy_loader(kind):
+    dataset = Noisy()
+    if kind == "shuffle":
+        return DataLoader(dataset, 10, shuffle=True)
+    sampler = RandomSampler(dataset, generator=torch.Generator().manual_seed(3))
+    if kind == "sampler":
+        return DataLoader(dataset, 10, sampler=sampler)
+    return DataLoader(dataset, batch_sampler=BatchSampler(sampler, 10, False))
+
+
+@pytest.mark.parametrize("kind", ["shuffle", "sampler", "batch sampler"])
+def test_samplers_numpy_and_python_go_on_drawing_where_they_stopped(tmp_path, kind):
+    def make():
+        np.random.seed(1)
+        random.seed(1)
+        torch.manual_seed(1)
+        return {"batches": noisy_loader(kind), "model": small_net()}
+
+    model, rows = simple_run(3, **make())
+    resumed, resumed_rows = stopped_and_resumed(3, tmp_path / "run.checkpoint", make)
+    assert resumed_rows == rows and same_state(resumed, model)
+
+
+def test_shuffled_test_batches_go_on_too(tmp_path):
+    def go(epochs, path=None, **options):
+        model = small_net()
+        noise = lambda images, drawn: images + torch.rand(images.shape, generator=drawn)  # noqa: E731
+        test = Batches(split_of(20, seed=1), 6, noise, shuffle=True, generator=torch.Generator())
+        train = batches_of(40, 10)
+        return without_times(
+            fit(model, train, test, epochs, sgd(model), checkpoint=path, show=False, **options)
+        )
+
+    path = tmp_path / "run.checkpoint"
+    with pytest.raises(Stopped):
+        go(3, path, on_epoch=stop_after(1))
+    assert go(3, path) == go(3)
+
+
+# Every schedule
+
+
+SCHEDULES = {
+    "StepLR": lambda o: schedules.StepLR(o, 5, 0.5),
+    "MultiStepLR": lambda o: schedules.MultiStepLR(o, np.array([3, 6]), np.float64(0.5)),
+    "LambdaLR": lambda o: schedules.LambdaLR(o, lambda step: np.float64(0.9) ** step),
+    "Exponential": lambda o: schedules.ExponentialLR(o, np.float32(0.9)),
+    "OneCycleLR": lambda o: schedules.OneCycleLR(o, np.float64(0.1), 12),
+    "CyclicLR": lambda o: schedules.CyclicLR(o, 0.01, 0.1, 3),
+    "warm restarts": lambda o: schedules.CosineAnnealingWarmRestarts(o, 5),
+    "in a row": lambda o: schedules.SequentialLR(
+        o, [schedules.ConstantLR(o, 0.1, 2), schedules.ExponentialLR(o, 0.9)], [3]
+    ),
+    "chained": lambda o: schedules.ChainedScheduler(
+        [schedules.ConstantLR(o, 0.1, 2), schedules.ExponentialLR(o, 0.9)]
+    ),
+    "two": lambda o: [schedules.StepLR(o, 4, 0.5), schedules.ExponentialLR(o, 0.95)],
+    "SWALR": lambda o: SWALR(o, 0.01, 4),
+    "one_cycle": lambda o: one_cycle(o, np.float64(0.1), 3, 4, 2, annihilate=True),
+}
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+def test_a_run_goes_on_under_any_schedule_also_with_numpys_numbers(tmp_path, kind):
+    def make():
+        model = small_net()
+        rate = np.float64(0.05)
+        optimizer = torch.optim.SGD(model.parameters(), rate, np.float64(0.9))
+        return {"model": model, "optimizer": optimizer, "schedule": SCHEDULES[kind]}
+
+    model, rows = simple_run(3, **make())
+    resumed, resumed_rows = stopped_and_resumed(3, tmp_path / "run.checkpoint", make)
+    assert resumed_rows == rows and same_state(resumed, model)
+    assert len({row["learning_rate"] for row in rows}) > 1
+
+
+def test_a_plateau_goes_on(tmp_path):
+    def make():
+        model = small_net()
+        return {
+            "model": model,
+            "optimizer": sgd(model, 0.05),
+            "schedule": lambda o: schedules.ReduceLROnPlateau(o, patience=0, threshold=0.9),
+            "step_every": "epoch",
+        }
+
+    _, rows = simple_run(4, **make())
+    assert stopped_and_resumed(4, tmp_path / "run.checkpoint", make)[1] == rows
+    assert [row["learning_rate"] for row in rows] == pytest.approx([0.05, 0.05, 0.005, 5e-4])
+
+
+def test_the_same_objects_go_on_after_an_interruption_within_an_epoch(tmp_path):
+    """In a notebook: the cell with fit is stopped and run again, and nothing is made anew."""
+
+    def go(stop_at, path=None):
+        model, calls = small_net(), []
+        optimizer = sgd(model)
+        scheduler = one_cycle(optimizer, 0.1, 3, 4, 2)
+
+        def loss_fn(logits, targets):
+            calls.append(1)
+            if len(calls) == stop_at:
+                raise KeyboardInterrupt
+            return F.cross_entropy(logits, targets)
+
+        def cell():
+            batches = batches_of(40, 10)
+            test = Batches(split_of(20), 20)
+            options = {"loss_fn": loss_fn, "checkpoint": path, "show": False}
+            return without_times(fit(model, batches, test, 3, optimizer, scheduler, **options))
+
+        try:
+            return cell()
+        except KeyboardInterrupt:
+            return cell()
+
+    assert go(7, tmp_path / "run.checkpoint") == go(0)
+
+
+# Wrapped nets
+
+
+def wrapped(net, kind):
+    if kind == "compiled":
+        return torch.compile(net, backend="eager")
+    if kind == "data parallel":
+        return nn.DataParallel(net)
+    if kind == "both":
+        return nn.DataParallel(torch.compile(net, backend="eager"))
+    if kind == "inner":
+        net[0] = torch.compile(net[0], backend="eager")
+    return net
+
+
+@pytest.mark.parametrize("saved", ["plain", "compiled", "data parallel", "both", "inner"])
+@pytest.mark.parametrize("loaded", ["plain", "compiled", "data parallel", "both", "inner"])
+def test_weights_fit_however_the_net_is_wrapped(tmp_path, saved, loaded):
+    first, second = small_net(1), small_net(2)
+    plain = list(first.parameters()), list(second.parameters())
+    states = []
+    for net, kind in ((first, saved), (second, loaded)):
+        model = wrapped(net, kind)
+        states.append(State(model, sgd(model), average=moving_average(model, 0.9)))
+    states[0].save(tmp_path / "run.checkpoint", [])
+    assert states[1].load(tmp_path / "run.checkpoint", 1) == []
+    for mine, theirs in zip(*plain, strict=True):
+        assert torch.equal(mine, theirs)
+    averages = [state.average.state_dict().values() for state in states]
+    for mine, theirs in zip(*averages, strict=True):
+        assert torch.equal(mine, theirs)
+
+
+# Damaged files
+
+
+@pytest.mark.parametrize("kind", ["empty", "half", "all but the end", "text"])
+def test_a_damaged_checkpoint_is_one_line_that_names_the_way_out(tmp_path, kind):
+    path = tmp_path / "run.checkpoint"
+    run(3, path, stop_after=1)
+    whole = path.read_bytes()
+    spoilt = {
+        "empty": b"",
+        "half": whole[: len(whole) // 2],
+        "all but the end": whole[:-30],
+        "text": b"not a checkpoint\n" * 20,
+    }[kind]
+    path.write_bytes(spoilt)
+    with pytest.raises(CourseError) as problem:
+        run(3, path)
+    words = str(problem.value)
+    assert str(path) in words and "damaged" in words and "delete it" in words
+    assert "\n" not in words and len(words) < 320 + len(str(path))
+    assert path.read_bytes() == spoilt
+
+
+def test_no_flipped_bit_is_taken_for_a_weight(tmp_path):
+    """Each flip is told, or lies where it changes nothing (in what a zip says twice, in a gap)."""
+    path = tmp_path / "run.checkpoint"
+    model, rows = simple_run(1, path)
+    whole = path.read_bytes()
+    places = random.Random(0)
+    idle = Untouched(split_of(20), 20), Untouched(split_of(20), 20)
+    noticed = 0
+    for _ in range(400):
+        spoilt = bytearray(whole)
+        spoilt[places.randrange(len(whole))] ^= 1 << places.randrange(8)
+        path.write_bytes(spoilt)
+        again = small_net(5)
+        try:
+            history = fit(again, *idle, 1, sgd(again), checkpoint=path, show=False)
+        except CourseError as problem:
+            assert str(path) in str(problem)
+            noticed += 1
+            continue
+        assert without_times(history) == rows and same_state(again, model)
+    assert noticed > 200
+
+
+# Sound files of something else
+
+
+def another_net():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("another net", r"its net has 1\.weight of shape \[4, 64\], and this one of shape \[6\]"),
+        ("another optimizer", "optimizer SGD there, Adam now"),
+        ("a schedule more", r"schedules \[\] there, \['StepLR'\] now"),
+        ("an average more", "average False there, True now"),
+        ("other groups", r"groups \[6\] there, \[2, 4\] now"),
+        ("other batches", "generators of the batches 2 there, 1 now"),
+        ("another rate", "begun with a learning rate of 0.05, and 0.01 is given now"),
+        ("another decay", "begun with weight_decay 0.0001, and 0 is given now"),
+        ("fewer epochs", "holds 2 epochs, and 1 are asked for: give epochs=2 or more"),
+        ("weights alone", "no checkpoint of fit"),
+        ("a list", "no checkpoint of fit"),
+        ("a net", "no checkpoint that can be read here"),
+        ("no history", "no checkpoint of fit"),
+    ],
+)
+def test_a_sound_file_that_does_not_fit_is_told_and_never_to_be_deleted(tmp_path, kind, words):
+    path, model, epochs = tmp_path / "run.checkpoint", small_net(), 3
+    simple_run(2, path, model=another_net() if kind == "another net" else None)
+    if kind == "fewer epochs":
+        epochs = 1
+    replace_by(path, kind)
+    before, weights = path.read_bytes(), small_net()
+    with pytest.raises(CourseError, match=words) as problem:
+        simple_run(epochs, path, model=model, **another(kind, model))
+    told = str(problem.value)
+    assert str(path) in told and "another file" in told and "\n" not in told
+    assert "delete" not in told and "damaged" not in told
+    assert path.read_bytes() == before and same_state(model, weights)
+
+
+def another(kind, model):
+    """What is given to fit otherwise than before."""
+    own = list(model.parameters())
+    given = {
+        "another optimizer": {"optimizer": torch.optim.Adam(own, 0.05)},
+        "a schedule more": {"schedule": lambda optimizer: schedules.StepLR(optimizer, 1)},
+        "an average more": {"average": moving_average(model, 0.9)},
+        "other groups": {
+            "optimizer": torch.optim.SGD([{"params": own[:2]}, {"params": own[2:]}], 0.05)
+        },
+        "other batches": {"batches": list(batches_of(40, 10))},
+        "another rate": {"optimizer": sgd(model, 0.01)},
+        "another decay": {"optimizer": torch.optim.SGD(own, 0.05, 0.9, nesterov=True)},
+    }
+    return given.get(kind, {})
+
+
+def replace_by(path, kind):
+    """Put something else that torch saved in the checkpoint's place."""
+    if kind == "weights alone":
+        torch.save(small_net().state_dict(), path)
+    elif kind == "a list":
+        torch.save([1, 2], path)
+    elif kind == "a net":
+        torch.save(small_net(), path)
+    elif kind == "no history":
+        state = torch.load(path)
+        del state["epochs"]
+        torch.save(state, path)
+
+
+def test_a_schedule_of_another_highest_rate_is_told(tmp_path):
+    path = tmp_path / "run.checkpoint"
+    simple_run(3, path, schedule=lambda o: one_cycle(o, 0.1, 4, 4, 2))
+    with pytest.raises(CourseError, match="begun with a learning rate of 0.1, and 0.02 is given"):
+        simple_run(4, path, schedule=lambda o: one_cycle(o, 0.02, 4, 4, 2))
+
+
+def test_what_cannot_be_read_is_told(tmp_path):
+    with pytest.raises(CourseError, match=r"cannot be read \(Is a directory\)"):
+        simple_run(1, tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CourseError, match="cannot be written .*name a file in another folder"):
+        simple_run(1, tmp_path / "file" / "run.checkpoint")
+
+
+def test_a_state_that_could_not_be_read_again_is_told_at_once(tmp_path):
+    class Odd(torch.optim.SGD):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self.param_groups[0]["odd"] = Stopped
+
+    model = small_net()
+    with pytest.raises(CourseError, match="cannot be kept in a checkpoint, .*: train it without"):
+        simple_run(
+            2, tmp_path / "run.checkpoint", model=model, optimizer=Odd(model.parameters(), 0.1)
+        )
+    assert not list(tmp_path.iterdir())
+
+
+# A full disk, and a diverged run
+
+
+def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(tmp_path):
+    path = tmp_path / "run.checkpoint"
+    run(4, path, stop_after=2)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(CourseError) as problem:
+            run(4, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert f"no space left in {tmp_path}" in str(problem.value)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["run.checkpoint"]
+    assert run(4, path)[2] == run(4)[2]
+
+
+def test_a_diverged_epoch_is_never_kept_and_a_lower_rate_is_not_ignored(tmp_path):
+    path = tmp_path / "run.checkpoint"
+    one_batch = {"batches": list(batches_of(20, 20))}
+    model = small_net()
+    for _ in range(2):
+        with pytest.raises(CourseError, match="loss is (nan|inf)"):
+            simple_run(2, path, model=model, optimizer=sgd(model, 1e38), **one_batch)
+        assert not path.exists()
+    assert simple_run(2, path, optimizer=sgd(fresh := small_net(), 0.1), model=fresh, **one_batch)
