@@ -35,6 +35,7 @@ RESNET9 = Recipe(
     headline=True,
     claim=Claim(6_573_130, 24, 94.0),
 )
+# The assignment forbids "annihilation": this is what it costs.
 ANNIHILATED = variant(
     RESNET9,
     "cifar-resnet9-annihilate",
@@ -58,30 +59,35 @@ FASTER = variant(
     learning_rate=0.4,
     weight_decay=5e-4,
 )
+# A black border is no part of a photograph.
 REFLECTED = variant(
     FASTER,
     "cifar-resnet9-reflect",
     "mirrored pixels instead of black ones around the image",
     augment=REFLECT_FLIP_CUTOUT,
 )
+# The target is 82 % its class, and 2 % each of all ten.
 SMOOTHED = variant(
     REFLECTED,
     "cifar-resnet9-smooth",
     "label smoothing 0.2",
     label_smoothing=0.2,
 )
+# Few numbers, which cannot learn much by heart.
 UNDECAYED = variant(
     SMOOTHED,
     "cifar-resnet9-decay",
     "no weight decay on biases and normalisations",
     decay_all=False,
 )
+# 1 / (1 − 0.99) = 100 steps, about an epoch of 98.
 AVERAGED = variant(
     UNDECAYED,
     "cifar-resnet9-average",
     "weights averaged over the last epoch",
     average=0.99,
 )
+# Nothing else is trained here: the same net is measured otherwise.
 MIRRORED = variant(
     AVERAGED,
     "cifar-resnet9-best",
@@ -90,6 +96,7 @@ MIRRORED = variant(
     claim=Claim(6_573_130, 24, 95.0),
     headline=True,
 )
+# An eighth of the parameters.
 GROUPED = variant(
     MIRRORED,
     "cifar-resnet9-grouped",
@@ -154,6 +161,7 @@ NARROW_ANNIHILATED = variant(
     "narrow: the rate falls on to almost nothing",
     annihilate=True,
 )
+# The rate is the one that a search found for these logits.
 NARROW_SCALED = variant(
     NARROW,
     "cifar-minutes-scaled",
@@ -163,4 +171,5 @@ NARROW_SCALED = variant(
 )
 IN_MINUTES = (NARROW, NARROW_GROUPED, NARROW_ANNIHILATED, NARROW_SCALED)
 
+# From here the order is README's.
 RECIPES = (*ON_A_GPU, *IN_HOURS, *IN_MINUTES)

@@ -44,8 +44,8 @@ def data_digest(data: ImageData) -> str:
     for split in (data.train, data.validation, data.test):
         # The shape as well: equal bytes can be other images.
         digest.update(str(list(split.images.shape)).encode())
-        digest.update(split.images.contiguous().numpy())
-        digest.update(split.labels.contiguous().numpy())
+        digest.update(split.images.contiguous().numpy().data)
+        digest.update(split.labels.contiguous().numpy().data)
     return digest.hexdigest()
 
 

@@ -188,7 +188,7 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> None:
     """
     context = multiprocessing.get_context("spawn")  # a fork would share torch's threads
     waiting = list(jobs)
-    active: dict[Connection, tuple[Job, BaseProcess]] = {}
+    active: dict[Connection, tuple[Job, BaseProcess]] = {}  # by the end that is read here
     epochs = sum(job.recipe.epochs for job in jobs)
     bar = training.progress(None, "epochs", total=epochs)
 
@@ -198,15 +198,16 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> None:
             while waiting and len(active) < workers:
                 job = waiting.pop(0)
                 reader, writer = context.Pipe(duplex=False)
-                process = context.Process(target=work, args=(job, writer))
-                active[reader] = job, process
+                worker = context.Process(target=work, args=(job, writer))
+                active[reader] = job, worker
                 with no_interrupts():
-                    process.start()
+                    worker.start()
                 # The worker holds the only other end: when it ends, however, so does the pipe.
                 writer.close()
 
             # Take a message from each of those that have one.
-            for reader in wait(list(active)):
+            ready = wait(list(active))
+            for reader in [each for each in active if each in ready]:
                 job, process = active[reader]
                 row = next_row(reader, job)
                 if row is None:

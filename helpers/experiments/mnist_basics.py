@@ -9,6 +9,7 @@ def affine(degrees: float, shift: float, scale: float, shear: float = 0.0) -> St
     ``degrees`` is the largest rotation, ``shift`` the largest shift as a share of the image,
     ``scale`` the largest change of size, and ``shear`` the largest shear in degrees.
     """
+    # Every image gets numbers of its own, drawn between minus and plus these.
     options = {
         "degrees": degrees,
         "translate": [shift, shift],
@@ -28,6 +29,7 @@ FIRST = Recipe(
     weight_decay=0.0,
     claim=Claim(10_000, 3, 98.0),
 )
+# What a rate that is too high or too low, and less time, do to it.
 FIRST_FAST = variant(
     FIRST,
     "first-fast",
@@ -76,6 +78,7 @@ SHORT_WIDE = variant(
     "four wide convolutions instead of eight narrow ones",
     model="models.small.wide_net",
 )
+# Without normalisation another rate is best, and each net is to be seen at its best.
 SHORT_NO_NORM = variant(
     SHORT,
     "budget-5-no-norm",
@@ -112,6 +115,7 @@ FIELD_24 = variant(
     "sees 24 pixels: pools after 2 and 4 of five convolutions",
     model_options={"pools": [2, 4]},
 )
+# The one that sees the whole digit has a claim to meet.
 FIELD_34 = variant(
     FIELD_11,
     "field-34",
@@ -126,6 +130,7 @@ FIELD_54 = variant(
     model_options={"pools": [1, 2, 3]},
 )
 
+# From here the order is README's.
 RECIPES = (
     FIRST,
     FIRST_FAST,

@@ -33,6 +33,7 @@ FACTORS = {"tenth": 0.1, "third": 0.316, "triple": 3.16, "tenfold": 10.0}
 
 def at_five_rates(recipe: Recipe) -> list[Recipe]:
     """The recipe at its own rate, and at the four others around it."""
+    # Rounded, so that a record shows 0.00316 and not its last binary digits.
     recipes = [recipe]
     for name, factor in FACTORS.items():
         other = variant(
@@ -55,6 +56,7 @@ RESIDUAL_5 = variant(
     baseline="",
 )
 RESIDUAL_RATES = at_five_rates(RESIDUAL_5)
+# A net without shortcuts, for comparison.
 FIRST_5 = variant(
     SHORT,
     "first-5",
@@ -88,6 +90,7 @@ def plain_and_residual(blocks: int) -> list[Recipe]:
         model_options={"blocks": blocks, "shortcut": "none", "stride": 2},
         baseline="",
     )
+    # The shortcuts have no parameters: both nets have equally many.
     residual = variant(
         plain,
         f"depth-{layers}-shortcuts",

@@ -23,6 +23,7 @@ def code_digest(recipe: Recipe, package: Path = PACKAGE) -> str:
     for path in recipe.part_paths():
         start.append(f"helpers.{path}")
 
+    # Names as well: a file that is moved is another file.
     digest = hashlib.sha256()
     for file in reached_files(start, package):
         content = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -32,6 +33,7 @@ def code_digest(recipe: Recipe, package: Path = PACKAGE) -> str:
 
 def reached_files(start: Iterable[str], package: Path = PACKAGE) -> list[Path]:
     """The files of these dotted names, and of all that they import, directly or through others."""
+    # What is found waits until its own imports have been followed, too.
     found: set[Path] = set()
     waiting = list(start)
     while waiting:
@@ -69,6 +71,7 @@ def imported_names(source: str, here: str) -> tuple[str, ...]:
 
     ``here`` is the package that the text lies in, from which a relative import counts.
     """
+    # The tree of the text has imports at any depth, also inside functions.
     names = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers import augment, training
+from helpers.augment import Compose
 from helpers.experiments.parts import find_part
 
 Steps = tuple[tuple[str, dict[str, Any]], ...]
@@ -48,6 +49,7 @@ class Claim:
     last_epochs: int = 1
 
     def __str__(self) -> str:
+        # One epoch is told in the singular.
         where = "the last epoch"
         if self.last_epochs > 1:
             where = f"each of the last {self.last_epochs} epochs"
@@ -134,6 +136,7 @@ class Recipe:
 
         Fields that are newer than the record get their defaults, and an old name becomes a path.
         """
+        # What the record says comes last, so that it wins over a default.
         model = OLD_NETS.get(kept["model"], kept["model"])
         defaults = cls("", "", 0).hyperparameters()
         return defaults | kept | {"model": model}
@@ -142,6 +145,7 @@ class Recipe:
     def restored(cls, kept: dict[str, Any]) -> Recipe:
         """The recipe that a record kept."""
         fields = cls.completed(kept)
+        # JSON has lists where a recipe has tuples.
         fields["augment"] = tuple((name, arguments) for name, arguments in kept["augment"])
         return cls(**fields)
 
@@ -149,6 +153,7 @@ class Recipe:
 
     def shortened(self, epochs: int) -> Recipe:
         """The same recipe over fewer epochs, its peak moved in proportion."""
+        # Fewer, never more.
         epochs = min(epochs, self.epochs)
         return replace(self, epochs=epochs, peak_epoch=self.peak_epoch * epochs / self.epochs)
 
@@ -175,6 +180,7 @@ class Recipe:
 
     def build_model(self) -> nn.Module:
         """The network, its convolutions in channels-last order: equal numbers, sooner on a CPU."""
+        # Channels-last: the numbers of a pixel lie beside each other in memory.
         network = find_part("model", self.model)
         return network(**self.model_options).to(memory_format=torch.channels_last)
 
@@ -244,7 +250,7 @@ class Recipe:
             return training.moving_average(model, self.average)
         return None
 
-    def build_augment(self) -> augment.Compose | None:
+    def build_augment(self) -> Compose | None:
         """The transform of the training images; None for none."""
         return augment.build(self.augment)
 

@@ -20,6 +20,7 @@ DIGITS = 6  # behind the point, of every recorded number
 
 def assemble(recipe: Recipe, data: ImageData, trained: dict[int, Trained]) -> Result:
     """The record of the trained nets and histories of a recipe, by seed (``runs.train_net``)."""
+    # Everything that is needed to judge the result, and to make it again.
     runs = [run_of(seed, history) for seed, (_, history) in trained.items()]
     nets = [net for net, _ in trained.values()]
     record = {
@@ -38,6 +39,7 @@ def assemble(recipe: Recipe, data: ImageData, trained: dict[int, Trained]) -> Re
 
 def run_of(seed: int, history: History) -> dict[str, Any]:
     """What a record keeps of one training: its seed, its seconds, and a row an epoch."""
+    # Six digits are more than any two processors agree on.
     epochs = []
     for row in history.epochs:
         epochs.append({key: round(value, DIGITS) for key, value in row.items()})
@@ -53,10 +55,11 @@ def arrays_of(recipe: Recipe, data: ImageData, nets: list[Any]) -> dict[str, Any
     """
     import numpy
 
+    # Every image of the test split, in its fixed order.
     logits = []
     for net in nets:
         predictions = predict(recipe.measured(net), data.test, MEASURED)
-        logits.append(predictions.logits.numpy())
+        logits.append(numpy.asarray(predictions.logits))
     stacked = numpy.stack(logits)
 
     # The classes are those of the full logits: rounded to 16 bits, two of them can be equal.
@@ -86,5 +89,6 @@ def current_commit() -> str:
 
 def git(*arguments: str) -> str:
     """What a git command prints about the course's folder; nothing where it fails."""
+    # The folder is named, because the command may be given in another one.
     command = ["git", "-C", str(ROOT), *arguments]
     return subprocess.run(command, capture_output=True, text=True).stdout.strip()

@@ -25,6 +25,7 @@ def results_root() -> Path:
 
     The fast profile writes beside its checkpoints, so that it never touches the evidence.
     """
+    # Two epochs of a narrow net on practice data are no result.
     if smoke():
         return runs_root() / "results"
     return NOTEBOOKS / "results"
@@ -67,6 +68,7 @@ class Result:
     @property
     def accuracy(self) -> str:
         """Mean and sample standard deviation over n seeds: ``99.50 ± 0.03 % (n = 5)``."""
+        # A single value has no deviation.
         values = list(self.accuracies.values())
         text = f"{statistics.fmean(values):.2f}"
         if len(values) > 1:
@@ -99,6 +101,7 @@ class Result:
     @property
     def provenance(self) -> str:
         """When, on what and from which commits the record was made."""
+        # Results repeat exactly only at an equal number of threads.
         machine = self.record["environment"]
         threads = f"{machine['threads']} threads"
         if machine["threads"] == 1:
@@ -122,12 +125,14 @@ class Result:
 
         Raises ``CourseError`` where these are other images than the record's.
         """
+        # The n-th prediction belongs to the n-th image: of other images it would say nothing.
         if data.digest != self.record["data"]["digest"]:
             raise CourseError(
                 f"the record {self.record['name']} belongs to other test images than these "
                 f"({data.name}, {data.source}): fetch them with python -m helpers data, or train "
                 "with COURSE_TRAIN=1"
             )
+        # Headlines alone keep logits.
         logits = None
         if "logits" in self.arrays:
             logits = self.arrays["logits"][run]
@@ -147,7 +152,10 @@ class Result:
         """
         import numpy
 
+        # A net that diverged in its last step has no number worth keeping.
         self.check_finite()
+
+        # Arrays first: their digest goes into the JSON.
         path = results_root() / f"{self.record['name']}.json"
         with replacing(path) as text, replacing(path.with_suffix(".npz")) as packed:
             with open(packed, "wb") as file:
@@ -164,6 +172,7 @@ class Result:
         """Raise ``CourseError`` for a number that is not finite: it is no result."""
         import numpy
 
+        # Every figure of every epoch, whose place the error tells.
         name = self.record["name"]
         for run in self.record["runs"]:
             for row in run["epochs"]:
@@ -173,6 +182,8 @@ class Result:
                             f"{name}, seed {run['seed']}, epoch {row['epoch']}: {key} is {value}, "
                             "and a record holds finite numbers only: take a lower learning rate"
                         )
+
+        # Logits and weights: 16 bits hold no number above 65,504.
         for key, array in self.arrays.items():
             if not numpy.isfinite(array).all():
                 raise CourseError(
@@ -191,6 +202,7 @@ def digest_of(file: Path) -> str:
 
 def with_digest(record: dict[str, Any], digest: str) -> dict[str, Any]:
     """The record with ``arrays``, the digest of its NPZ, before its runs."""
+    # The runs are long: what is said of the record as a whole stands before them.
     fields = dict(record)
     runs = fields.pop("runs")
     return fields | {"arrays": digest, "runs": runs}
@@ -215,6 +227,7 @@ class Verdict:
     def __str__(self) -> str:
         if not self.judged:
             return f"NOT JUDGED (practice data): {self.claim}"
+        # A claim holds where every run meets it; the interval says how sure so few runs make it.
         word = "FAILS"
         if self.passed == self.n:
             word = "HOLDS"
@@ -229,6 +242,7 @@ def judge(claim: Claim, parameters: int, histories: Sequence[History], source: s
 
     ``source`` is that of the data: of practice data nothing is claimed.
     """
+    # A run passes where nothing can be said against it.
     reasons = []
     for number, history in enumerate(histories):
         wrong = objections(claim, parameters, history)
@@ -241,6 +255,7 @@ def judge(claim: Claim, parameters: int, histories: Sequence[History], source: s
 
 def objections(claim: Claim, parameters: int, history: History) -> list[str]:
     """In which ways a run does not meet a claim."""
+    # Every limit counts, so that a failed run says all that is wrong.
     wrong = []
     if parameters > claim.max_parameters:
         wrong.append(f"{parameters:,} parameters")
@@ -255,6 +270,7 @@ def objections(claim: Claim, parameters: int, history: History) -> list[str]:
 
 def lowest_accuracy(history: History, last_epochs: int) -> float:
     """The lowest test accuracy of the last epochs; nan where there is none, or one is nan."""
+    # Every comparison with nan is false, so it is asked for by name.
     lowest = math.nan
     for row in history.epochs[-last_epochs:]:
         accuracy = row["test_accuracy"]

@@ -69,6 +69,8 @@ def train_net(
     optimizer = recipe.build_optimizer(model)
     average = recipe.build_average(model)
 
+    # One call trains: all epochs, measured after each, with a checkpoint after each.
+    history: training.History | None
     try:
         history = training.fit(
             model,
@@ -91,6 +93,7 @@ def train_net(
 
     if history is None:
         raise too_large(recipe, train_split, device)
+    # The average is what was measured.
     if average is not None:
         return average.module, history
     return model, history
@@ -98,6 +101,7 @@ def train_net(
 
 def too_large(recipe: Recipe, split: ImageSplit, device: torch.device) -> CourseError:
     """The error of a batch that does not fit into a device's memory, with the size that does."""
+    # Tried out here, because no formula knows what a device and its libraries take.
     size = largest_batch(recipe, split, device)
     advice = f"those of {size} do" if size > 0 else "and no smaller ones do"
     return CourseError(
@@ -109,6 +113,7 @@ def too_large(recipe: Recipe, split: ImageSplit, device: torch.device) -> Course
 
 def largest_batch(recipe: Recipe, split: ImageSplit, device: torch.device) -> int:
     """The largest half, quarter … of a recipe's batch that fits into the memory; 0 if none does."""
+    # Powers of two, because batches are chosen so.
     for halvings in range(1, recipe.batch_size.bit_length()):
         size = recipe.batch_size >> halvings
         if batch_fits(recipe, split.subset(slice(size)), device):
@@ -118,6 +123,7 @@ def largest_batch(recipe: Recipe, split: ImageSplit, device: torch.device) -> in
 
 def batch_fits(recipe: Recipe, split: ImageSplit, device: torch.device) -> bool:
     """Whether a training step on all images of a split fits into the device's memory."""
+    # The same net and the same step, on fewer images; what it learns is thrown away.
     model = recipe.build_model().to(device)
     batches = Batches(split, len(split), device=device)
     try:
@@ -133,6 +139,7 @@ def load_for(recipe: Recipe, searching: bool) -> ImageData:
     A search never has the test images in its hands. Raises ``CourseError`` without real data,
     because a record is evidence. (The fast profile records elsewhere.)
     """
+    # What is chosen on the test images is not measured by them any more.
     if searching:
         data = load(recipe.data, validation=VALIDATION, test=False)
     else:

@@ -56,6 +56,7 @@ def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[Tri
 
 def trial_of(job: Job, trained: Trained) -> Trial:
     """What the record of a search keeps of one training."""
+    # What history calls the test was the validation split here.
     last = trained[1].last
     if not math.isfinite(last["test_loss"]):
         raise CourseError(
@@ -72,6 +73,7 @@ def trial_of(job: Job, trained: Trained) -> Trial:
 
 def save_trials(name: str, trials: Sequence[Trial]) -> None:
     """Write the record of a search."""
+    # All trials stand in one file, whichever command added them.
     kept = {
         "name": name,
         "environment": environment.machine(),
@@ -87,6 +89,7 @@ def find_candidates(name: str) -> list[Recipe]:
     if name in SEARCHES:
         return list(SEARCHES[name])
 
+    # Without a list the record says what was compared.
     candidates = []
     for trial in kept_trials(name):
         recipe = Recipe.restored(trial["recipe"])
@@ -103,6 +106,7 @@ def kept_trials(name: str, folder: Path = NOTEBOOKS / "results") -> list[Trial]:
 
     Raises ``CourseError`` for a damaged file.
     """
+    # A search that was never done has no trials.
     path = folder / "search" / f"{name}.json"
     if not path.exists():
         return []
@@ -120,10 +124,12 @@ def kept_trials(name: str, folder: Path = NOTEBOOKS / "results") -> list[Trial]:
 
 def ranking(trials: Sequence[Trial]) -> Table:
     """Candidates by mean validation loss, lowest first, with mean accuracy and number of seeds."""
+    # The trials of a candidate are those of its seeds.
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
         groups.setdefault(json.dumps(trial["recipe"]), []).append(trial)
 
+    # One line a candidate, sorted by its mean loss.
     means = []
     for group in groups.values():
         loss = statistics.fmean(trial["validation_loss"] for trial in group)

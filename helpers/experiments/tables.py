@@ -11,7 +11,7 @@ from helpers.intervals import Interval, mean_difference, paired_difference, wils
 from helpers.markdown import Table
 from helpers.models import count_parameters
 
-NONE = "–"
+NONE = "–"  # a cell without anything
 
 
 def difference(result: Result, baseline: Result) -> Interval:
@@ -41,8 +41,8 @@ def comparison(names: Sequence[str]) -> Table:
     recipes = [known_recipe(name) for name in names]
 
     # Two columns are there only where they have something to say.
-    with_claims = None not in [recipe.claim for recipe in recipes]
-    with_documents = set() != {recipe.document for recipe in recipes} - {""}
+    with_claims = all(recipe.claim for recipe in recipes)
+    with_documents = any(recipe.document for recipe in recipes)
 
     head = ["", "change", "parameters", "last epoch", "difference (95 % interval)"]
     if with_claims:
@@ -68,8 +68,8 @@ def comparison(names: Sequence[str]) -> Table:
         else:
             row.append(NONE)
 
-        if with_claims and recipe.claim is not None:
-            row.append(share(result.judge(recipe.claim)))
+        if with_claims:
+            row.append(met(recipe, result))
         if with_documents:
             row.append(recipe.document or NONE)
         rows.append(row)
@@ -85,6 +85,7 @@ def known_recipe(name: str) -> Recipe:
 
 def told(interval: Interval) -> str:
     """An interval in words, ``+0.14 (+0.03 to +0.26)``, and whether it leaves the sign open."""
+    # The sign is given always: a difference can go either way.
     text = f"{interval.estimate:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})"
     if not interval.decided:
         text += ", undecided"
@@ -93,6 +94,7 @@ def told(interval: Interval) -> str:
 
 def method(paired: set[bool]) -> list[str]:
     """Sentences on how the differences of a table were calculated; none where it has none."""
+    # A table can have differences of both kinds, or of one.
     sentences = []
     if False in paired:
         sentences.append(
@@ -107,9 +109,17 @@ def method(paired: set[bool]) -> list[str]:
 
 def origin(rows: Sequence[str]) -> list[str]:
     """A sentence on the rows whose records were made from changed files, if there are any."""
+    # The other rows can be made again from their commit.
     if not rows:
         return []
     return [f"Recorded from files that no commit holds (its + says so): row {', '.join(rows)}."]
+
+
+def met(recipe: Recipe, result: Result) -> str:
+    """How many of a record's seeds meet the recipe's claim; a dash where it has none."""
+    if recipe.claim is None:
+        return NONE
+    return share(result.judge(recipe.claim))
 
 
 def share(verdict: Verdict) -> str:
@@ -130,6 +140,7 @@ def results_table() -> Table:
         "recorded",
         "command",
     )
+    # In the order of the catalogue, so that a recipe follows the one that it changes.
     rows = []
     for recipe in EXPERIMENTS.values():
         if is_recorded(recipe.name):
@@ -149,6 +160,8 @@ def _claimed(recipe: Recipe) -> str:
 def _recorded_row(recipe: Recipe) -> Sequence[str]:
     """A recipe with its record."""
     result = load_result(recipe.name)
+
+    # The claim, and how many seeds meet it.
     claim = _claimed(recipe)
     if recipe.claim is not None:
         claim += f": {share(result.judge(recipe.claim))}"
@@ -166,6 +179,7 @@ def _recorded_row(recipe: Recipe) -> Sequence[str]:
 
 def _missing_row(recipe: Recipe) -> Sequence[str]:
     """A recipe without a record: its training takes hours, or a GPU."""
+    # Those of the group are recorded together, by one command.
     if recipe.name in GROUPS["cifar"]:
         where, command = "to be recorded on a GPU", "python -m helpers experiment cifar --seeds 5"
     else:

@@ -18,6 +18,7 @@ def add_digests(folder: Path) -> list[Path]:
     Nothing else of a file changes, not by a byte. Raises ``CourseError`` for a record that cannot
     be read, or that is not of one piece with its NPZ; then no file is changed.
     """
+    # All are looked at before the first is written.
     changed = {}
     for path in sorted(folder.glob("*.json")):
         try:
@@ -39,6 +40,7 @@ def add_digests(folder: Path) -> list[Path]:
 
 def text_with_digest(path: Path) -> bytes:
     """The text of a record with the digest of its NPZ put in before its runs."""
+    # Text is put in, and not written anew: so line ends and numbers stay as they are.
     old = path.read_bytes()
     digest = digest_of(path.with_suffix(".npz"))
     line = rf'\1"arrays": "{digest}",\g<0>'

@@ -17,6 +17,7 @@ def outdated(root: Path = ROOT) -> dict[Path, str]:
     A figure stands between two markers. Raises ``CourseError`` where a record is missing, or README
     or the markers of its table.
     """
+    # The texts as they are now.
     readme = root / "README.md"
     old = {readme: ""}
     for path in (readme, *sorted((root / "notebooks").glob("*.ipynb"))):
@@ -33,6 +34,7 @@ def outdated(root: Path = ROOT) -> dict[Path, str]:
         new[path] = FIGURE.sub(figure, text)
     new[readme] = TABLE.sub(table, new[readme])
 
+    # Files that are right already are left alone.
     changed = {}
     for path, text in new.items():
         if text != old[path]:
