@@ -9,35 +9,63 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import nbformat
 import pytest
 
-from helpers.environment import ROOT
+from helpers import setup
+from helpers.environment import NOTEBOOKS, ROOT
 from helpers.upkeep.publish import setup_cell
-
-SETUP_PACKAGES = {"torchsummary", "albumentations", "tqdm"}
 
 FAKE_PIP = """
 import json, os, sys
 pins = open(sys.argv[sys.argv.index("-c") + 1]).read()
 with open(os.environ["PIP_LOG"], "a") as log:
     log.write(json.dumps({"arguments": sys.argv[1:], "pins": pins.split()}) + "\\n")
+sys.exit(int(os.environ.get("PIP_STATUS", "0")))
+"""
+FAKE_DRIVE = """
+import os
+def mount(place):
+    os.environ["MOUNTED"] = place
+"""
+# Leaves what a killed clone leaves: folders and files, but no index, which git writes last.
+CUT_OFF_GIT = """#!/bin/sh
+for folder; do :; done
+mkdir -p $folder/.git $folder/helpers
+echo "half = " > $folder/helpers/__init__.py
+touch $folder/.git/index.lock
+exit 128
+"""
+LOGGING_GIT = """#!/bin/sh
+echo "$@" >> "$GIT_LOG"
+exit 128
 """
 
-# Runs the cell read from a file as often as asked, then prints what it left behind as JSON on its last line.
+# Runs the cell as often as asked, then prints what it left behind as JSON on its last line.
 RUNNER = """
-import importlib.util, json, os, sys
-cell, times, missing, colab, imports = json.loads(sys.argv[1])
+import json, os, sys
+cell, times, missing, colab, then = json.loads(sys.argv[1])
 if colab:
     import google.colab
+import importlib.util
 found = importlib.util.find_spec
-importlib.util.find_spec = lambda name, package=None: None if name in missing else found(name, package)
-before = {"cwd": os.getcwd(), "path": list(sys.path), "environ": dict(os.environ)}
+importlib.util.find_spec = lambda name, *rest: None if name in missing else found(name, *rest)
+def state():
+    return {"cwd": os.getcwd(), "path": list(sys.path), "environ": dict(os.environ)}
+before = state()
 for _ in range(times):
-    exec(cell, {"__name__": "__main__"})
-after = {"cwd": os.getcwd(), "path": list(sys.path), "environ": dict(os.environ)}
-if imports:
+    try:
+        exec(cell, {"__name__": "__main__"})
+        error = ""
+    except Exception as problem:
+        error = f"{type(problem).__name__}: {problem}"
+after = state() | {"error": error}
+if not error:
     import helpers.models
     after["models"] = helpers.models.__file__
+if then:
+    exec(then)
+    after |= state()
 print("\\n" + json.dumps([before, after]))
 """
 
@@ -49,7 +77,7 @@ def git(*arguments: str, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory) -> str:
-    """The address of a bare repository that holds the working tree's package and notebooks, in two commits."""
+    """The address of a bare repository that holds package and notebooks, in two commits."""
     if not shutil.which("git"):
         pytest.skip("git is not installed, and the setup cell clones with it")
     tree, bare = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("bare") / "course.git"
@@ -57,40 +85,63 @@ def repository(tmp_path_factory) -> str:
     (tree / "README.md").write_text("an older commit\n")
     git("add", "--all", folder=tree)
     git("commit", "--quiet", "--message=one", folder=tree)
-    for name in ("helpers", "notebooks"):
-        shutil.copytree(
-            ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", ".*", "results")
-        )
+    copy_course(tree)
     git("add", "--all", folder=tree)
     git("commit", "--quiet", "--message=two", folder=tree)
     git("clone", "--quiet", "--bare", str(tree), str(bare), folder=tree)
     return bare.as_uri()
 
 
+def copy_course(folder: Path) -> None:
+    unwanted = shutil.ignore_patterns("__pycache__", ".*", "results", "0[2-9]_*")
+    for name in ("helpers", "notebooks"):
+        shutil.copytree(ROOT / name, folder / name, ignore=unwanted)
+
+
+def write_program(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
 @pytest.fixture
 def run(tmp_path):
-    """Run the cell in an empty folder; returns that folder, its state before and after, and what pip was asked for."""
+    """Run the cell in an empty folder.
+
+    Gives that folder, the state before and after, what pip was asked for, and what was printed.
+    """
     stubs, empty, log = tmp_path / "stubs", tmp_path / "empty", tmp_path / "pip.log"
-    for package, main in {"google/colab": "", "pip": FAKE_PIP}.items():
-        (stubs / package).mkdir(parents=True)
-        (stubs / package / "__init__.py").touch()
-        (stubs / package / "__main__.py").write_text(main)
-    (stubs / "google" / "__init__.py").touch()
+    files = {
+        "google/__init__.py": "",
+        "google/colab/__init__.py": "",
+        "google/colab/drive.py": FAKE_DRIVE,
+        "pip/__init__.py": "",
+        "pip/__main__.py": FAKE_PIP,
+    }
+    for name, text in files.items():
+        write_program(stubs / name, text)
     empty.mkdir()
 
-    def run_cell(cell, times=1, missing=(), colab=True, imports=False, address="", typed=""):
-        environment = {name: value for name, value in os.environ.items() if name != "COURSE_REPO"}
-        environment |= {"PYTHONPATH": str(stubs), "PIP_LOG": str(log)} | (
-            {"COURSE_REPO": address} if address else {}
-        )
-        command = [
-            sys.executable,
-            "-c",
-            RUNNER,
-            json.dumps([cell, times, list(missing), colab, imports]),
-        ]
+    def run_cell(
+        cell=None,
+        times=1,
+        missing=(),
+        colab=True,
+        then="",
+        address="",
+        typed="",
+        programs=None,
+        **more,
+    ):
+        environment = {name: value for name, value in os.environ.items() if "COURSE_" not in name}
+        environment |= {"PYTHONPATH": str(stubs), "PIP_LOG": str(log), **more}
+        if address:
+            environment["COURSE_REPO"] = address
+        if programs:
+            environment["PATH"] = f"{programs}{os.pathsep}{environment['PATH']}"
+        asked = json.dumps([cell or setup_cell(), times, list(missing), colab, then])
         done = subprocess.run(
-            command,
+            [sys.executable, "-c", RUNNER, asked],
             cwd=empty,
             env=environment,
             input=typed,
@@ -100,73 +151,202 @@ def run(tmp_path):
         )
         assert done.returncode == 0, done.stderr
         before, after = json.loads(done.stdout.splitlines()[-1])
-        return (
-            empty,
-            before,
-            after,
-            [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else [],
-        )
+        calls = []
+        if log.exists():
+            calls = [json.loads(line) for line in log.read_text().splitlines()]
+        return empty, before, after, calls, done.stdout
 
     return run_cell
 
 
 def test_in_colab_it_clones_and_the_package_comes_from_the_clone(run, repository):
-    empty, before, after, _ = run(setup_cell(), times=2, imports=True, address=repository)
+    empty, before, after, _, _ = run(times=2, address=repository)
     course = empty / "vision-course"
-    assert Path(after["cwd"]) == course / "notebooks"
-    assert Path(after["models"]) == course / "helpers" / "models.py"
+    assert after["error"] == "" and after["cwd"] == str(empty)
+    assert Path(after["models"]) == course / "helpers" / "models" / "__init__.py"
     assert after["path"] == [str(course), *before["path"]]  # once, although the cell ran twice
     assert [path.name for path in empty.iterdir()] == ["vision-course"]
     depth = subprocess.check_output(["git", "rev-list", "--count", "HEAD"], cwd=course, text=True)
     assert depth.strip() == "1"  # shallow: the repository has two commits
 
 
-def test_only_missing_packages_are_installed_and_torch_torchvision_and_numpy_stay(run, repository):
-    _, _, _, calls = run(
-        setup_cell(), missing=["torchsummary", "albumentations"], address=repository
-    )
-    assert len(calls) == 1
-    packages = [
-        word
-        for word in calls[0]["arguments"]
-        if re.match(r"[a-z]", word) and not word.endswith(".tmp")
-    ]
-    assert packages == ["install", "torchsummary", "albumentations>=2,<3"]
-    assert "--upgrade" not in calls[0]["arguments"] and "-U" not in calls[0]["arguments"]
-    assert calls[0]["pins"] == [
-        f"{name}=={metadata.version(name)}" for name in ("torch", "torchvision", "numpy")
-    ]
+def test_a_second_kernel_takes_the_clone_that_is_there_with_what_was_changed_in_it(run, repository):
+    empty, *_ = run(address=repository)
+    (empty / "vision-course" / "mine.txt").write_text("kept")
+    _, _, after, _, _ = run(address="https://localhost:1/nobody/nothing")
+    assert after["error"] == ""
+    assert (empty / "vision-course" / "mine.txt").read_text() == "kept"
 
 
-def test_pip_is_not_called_where_nothing_is_missing(run, repository):
-    assert run(setup_cell(), address=repository)[3] == []
+def test_a_clone_that_was_cut_off_is_fetched_anew(run, repository, tmp_path):
+    write_program(tmp_path / "programs" / "git", CUT_OFF_GIT)
+    empty, _, after, _, _ = run(address=repository, programs=tmp_path / "programs")
+    assert after["error"] and (empty / "vision-course" / "helpers").is_dir()
+    _, _, after, _, _ = run(address=repository)
+    assert after["error"] == "" and str(empty / "vision-course") in after["models"]
+
+
+def test_after_an_address_that_failed_the_same_kernel_takes_another(run, repository):
+    typed = f"file:///nothing/at/all\n{repository}\n"
+    empty, _, after, _, _ = run(times=2, typed=typed)
+    assert after["error"] == "" and str(empty / "vision-course") in after["models"]
+
+
+def asked_of_git(run, tmp_path, **options) -> list[str]:
+    """The words that the cell calls git with, the address among them."""
+    log = tmp_path / "git.log"
+    write_program(tmp_path / "programs" / "git", LOGGING_GIT)
+    run(programs=tmp_path / "programs", GIT_LOG=str(log), **options)
+    words = log.read_text().split()
+    assert words[:4] == ["clone", "-q", "--depth", "1"] and words[-1] == "vision-course"
+    return words[4:-1]
+
+
+@pytest.mark.parametrize(
+    "given, cloned",
+    [
+        ("Ada-L/vision.course", "https://github.com/Ada-L/vision.course"),
+        ("  Ada-L/vision.course \n", "https://github.com/Ada-L/vision.course"),
+        (" https://github.com/Ada-L/course.git ", "https://github.com/Ada-L/course.git"),
+        ("https://github.com/Ada-L/ course", "https://github.com/Ada-L/course"),
+        ("https://git.example.org/course", "https://git.example.org/course"),
+        ("git@github.com:Ada-L/course", "git@github.com:Ada-L/course"),
+        ("/drive/course.git", "/drive/course.git"),
+    ],
+)
+def test_an_address_is_cleaned_and_an_owner_with_a_name_is_on_github(run, tmp_path, given, cloned):
+    assert asked_of_git(run, tmp_path, address=given) == [cloned]
+
+
+def test_an_address_that_is_typed_is_cleaned_too(run, tmp_path):
+    assert asked_of_git(run, tmp_path, typed=" a/b \n") == ["https://github.com/a/b"]
+
+
+@pytest.mark.parametrize("address", ["https://github.com/a/b", "a/b"])
+def test_the_published_address_is_cloned_without_asking(run, tmp_path, address):
+    assert asked_of_git(run, tmp_path, cell=setup_cell(address)) == ["https://github.com/a/b"]
+
+
+def test_the_environment_variable_goes_before_the_published_address(run, tmp_path):
+    cell = setup_cell("https://github.com/a/b")
+    assert asked_of_git(run, tmp_path, cell=cell, address="c/d") == ["https://github.com/c/d"]
 
 
 def test_the_cell_asks_for_the_address_until_the_course_is_published(run, repository):
-    empty, *_ = run(setup_cell(), typed=repository + "\n")
-    assert (empty / "vision-course" / "helpers" / "models.py").is_file()
+    empty, _, after, _, _ = run(typed=repository + "\n")
+    assert str(empty / "vision-course") in after["models"]
 
 
-def test_the_published_address_is_cloned_without_asking(run, repository):
-    empty, *_ = run(setup_cell(repository))
-    assert (empty / "vision-course" / "helpers" / "models.py").is_file()
+def test_only_missing_packages_are_installed_and_torch_torchvision_and_numpy_stay(run, repository):
+    missing = ["torchsummary", "albumentations"]
+    _, _, after, calls, _ = run(missing=missing, address=repository)
+    assert len(calls) == 1 and after["error"] == ""
+    words = calls[0]["arguments"]
+    assert words[:2] == ["install", "--quiet"]
+    assert words[-2:] == ["albumentations>=2.0.8,<3", "torchsummary>=1.5.1,<2"]
+    assert len(words) == 6 and words[2] == "-c"
+    fixed = ("torch", "torchvision", "numpy")
+    assert calls[0]["pins"] == [f"{name}=={metadata.version(name)}" for name in fixed]
 
 
-def test_the_environment_variable_goes_before_the_published_address(run, repository):
-    empty, *_ = run(setup_cell("https://localhost:1/nobody/nothing"), address=repository)
-    assert (empty / "vision-course" / "helpers" / "models.py").is_file()
+def test_pip_is_not_called_where_nothing_is_missing(run, repository):
+    assert run(address=repository)[3] == []
 
 
-def test_outside_colab_it_changes_nothing(run):
-    empty, before, after, calls = run(setup_cell(), times=2, missing=SETUP_PACKAGES, colab=False)
-    assert after == before and calls == [] and list(empty.iterdir()) == []
+def test_what_pip_could_not_install_is_told_in_one_line(run, repository):
+    _, _, after, _, _ = run(missing=["tqdm"], address=repository, PIP_STATUS="1")
+    assert after["error"].startswith("CourseError: pip could not install tqdm>=4.66,<5")
+    assert "\n" not in after["error"]
 
 
-def test_the_cell_is_short_and_asks_for_what_requirements_txt_asks_for():
-    lines = setup_cell().splitlines()
-    assert len(lines) <= 25 and max(map(len, lines)) <= 120
-    needed = re.search(r"needed = (\[.*\])", setup_cell())[1]
-    required = set(re.findall(r"^[a-z-]+", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
-    assert (
-        {re.match("[a-z]+", name)[0] for name in json.loads(needed)} == SETUP_PACKAGES <= required
+def test_what_it_may_install_is_what_requirements_txt_asks_for():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    assert set(setup.NEEDED) <= set(lines)
+    fixed = {re.match("[a-z]+", line)[0] for line in lines if re.match("[a-z]", line)}
+    assert set(setup.FIXED) <= fixed and not set(setup.FIXED) & set(setup.NEEDED)
+
+
+def test_commands_in_a_colab_cell_find_the_course(run, repository):
+    command = "import subprocess; after['help'] = subprocess.check_output("
+    command += "[sys.executable, '-m', 'helpers', '--help'], text=True)"
+    _, _, after, _, _ = run(times=2, address=repository, then=command)
+    course, stubs = after["environ"]["PYTHONPATH"].split(os.pathsep)  # each once
+    assert course.endswith("vision-course") and stubs.endswith("stubs")
+    assert "usage: python -m helpers" in after["help"]
+
+
+def test_in_colab_it_offers_in_one_line_to_keep_trainings(run, repository):
+    *_, printed = run(address=repository)
+    [offer] = [line for line in printed.splitlines() if "Drive" in line]
+    _, code = offer.split(": ")
+    _, _, after, _, printed = run(address=repository, then=code)
+    assert after["environ"]["MOUNTED"] == "/content/drive"
+    assert after["environ"]["COURSE_RUNS"] == "/content/drive/MyDrive/vision-course-runs"
+    assert "Drive" not in run(address=repository, COURSE_RUNS="/mine")[-1].rpartition("\n[")[0]
+
+
+# Anywhere else.
+
+
+def run_without_installation(tmp_path: Path, working: str) -> dict:
+    """Run the cell on a host that is not Colab, by a Python that has torch but not the course."""
+    course = tmp_path / "course"
+    copy_course(course)
+    # Everything of this environment but the course, which was installed by a link to its folder.
+    packages = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+    code = (
+        f"import json, os, sys; sys.path += {packages!r}\n"
+        "before = [list(sys.path), dict(os.environ)]\n"
+        f"exec({setup_cell()!r})\n"
+        "import helpers.models\n"
+        "after = [list(sys.path), dict(os.environ)]\n"
+        "print(json.dumps([before, after, helpers.models.__file__]))"
     )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code],
+        cwd=course / working,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    before, after, models = json.loads(done.stdout)
+    assert done.stdout.count("\n") == 1  # it says nothing
+    assert models == str(course / "helpers" / "models" / "__init__.py")
+    assert after == [[str(course), *before[0]], before[1]]
+
+
+@pytest.mark.parametrize("working", ["notebooks", "."])
+def test_elsewhere_it_only_puts_the_course_beside_the_notebook_on_the_path(tmp_path, working):
+    run_without_installation(tmp_path, working)
+
+
+def test_where_the_course_is_installed_it_changes_nothing(run):
+    missing = ("tqdm", "albumentations")
+    empty, before, after, calls, _ = run(times=2, colab=False, missing=missing)
+    assert after["models"] == str(ROOT / "helpers" / "models" / "__init__.py")
+    assert [path for path in after["path"] if path != str(ROOT)] == before["path"]
+    assert after["environ"] == before["environ"] and calls == [] and not list(empty.iterdir())
+
+
+def test_in_the_fast_profile_a_kernel_calculates_on_one_thread(run):
+    then = "import torch; after['environ'] = {}; print(torch.get_num_threads(), 'threads')"
+    more = {"OMP_NUM_THREADS": "2"}
+    assert "1 threads" in run(colab=False, then=then, COURSE_SMOKE="1", **more)[-1]
+    assert "2 threads" in run(colab=False, then=then, **more)[-1]
+
+
+def test_the_cell_is_short_folded_and_the_same_in_every_notebook():
+    lines = setup_cell().splitlines()
+    assert len(lines) <= 8 and max(map(len, lines)) <= 88
+    for path in NOTEBOOKS.glob("*.ipynb"):
+        first = next(c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code")
+        assert first.metadata == {
+            "cellView": "form",
+            "jupyter": {"source_hidden": True},
+            "slideshow": {"slide_type": "skip"},
+            "tags": ["setup"],
+        }
+        address = re.compile(r'(COURSE_REPO"\) or).*')
+        assert address.sub("", first.source) == address.sub("", setup_cell())
