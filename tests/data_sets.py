@@ -1,11 +1,17 @@
-"""Small data sets written to disk in every layout that the course reads, for the tests of loading."""
+"""Small data sets written to disk in every layout that the course reads, for tests of loading."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import pickle
+import socket
+import tarfile
+import urllib.request
 import zipfile
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy
 import pytest
@@ -14,16 +20,49 @@ from PIL import Image
 from torchvision import datasets
 
 from helpers import data
+from helpers.data import cache
 from helpers.data.known import KNOWN
 
 
 @pytest.fixture
 def apart(tmp_path, monkeypatch):
-    """No switch of the caller's, no download, and a stand-in for the repository's own data folder."""
+    """No switch of the caller's, no network, and a stand-in for the repository's ``data/``."""
     for switch in ("COURSE_SMOKE", "COURSE_DATA"):
         monkeypatch.delenv(switch, raising=False)
-    monkeypatch.setattr(data, "ROOT", tmp_path / "repository")
-    monkeypatch.setattr(data, "download", lambda name, root: None)
+    monkeypatch.setattr(cache, "ROOT", tmp_path / "repository")
+    no_name = URLError(socket.gaierror(-2, "Name or service not known"))
+    monkeypatch.setattr(urllib.request, "urlopen", refusing(no_name))
+
+
+def refusing(problem: BaseException):
+    """A network whose every request ends in this error."""
+
+    def urlopen(*_, **__):
+        raise problem
+
+    return urlopen
+
+
+class Response(io.BytesIO):
+    """What ``urlopen`` gives back: the content, its length and its address."""
+
+    def __init__(self, content: bytes, url: str) -> None:
+        super().__init__(content)
+        self.length = len(content)
+        self.url = url
+
+
+def serving(files: dict[str, bytes]):
+    """A network that has these files, by the last part of their addresses."""
+
+    def urlopen(request, **_):
+        return Response(files[request.full_url.rsplit("/", 1)[1]], request.full_url)
+
+    return urlopen
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content).hexdigest()
 
 
 def random_pools(name: str, train: int = 40, test: int = 20) -> dict:
@@ -38,7 +77,7 @@ def random_pools(name: str, train: int = 40, test: int = 20) -> dict:
 
 
 def write_idx(root: Path, pools: dict, monkeypatch=None) -> Path:
-    """MNIST's four files in torchvision's layout; with ``monkeypatch`` their sums count as the published ones."""
+    """MNIST's four files; with ``monkeypatch`` their sums count as the published ones."""
     folder = root / "MNIST" / "raw"
     folder.mkdir(parents=True, exist_ok=True)
     for split, (images, labels) in pools.items():
@@ -53,9 +92,7 @@ def write_idx(root: Path, pools: dict, monkeypatch=None) -> Path:
             )
             (folder / file).write_bytes(header + tensor.numpy().astype("u1").tobytes())
             if monkeypatch:
-                monkeypatch.setitem(
-                    KNOWN["mnist"].md5, file, hashlib.md5((folder / file).read_bytes()).hexdigest()
-                )
+                monkeypatch.setitem(KNOWN["mnist"].md5, file, md5((folder / file).read_bytes()))
     return folder
 
 
@@ -71,14 +108,31 @@ def write_pickles(root: Path, pools: dict, monkeypatch) -> Path:
         files[file] = {"data": images.flatten(1).numpy(), "labels": labels.tolist()}
     for file, held in files.items():
         (folder / file).write_bytes(pickle.dumps(held))
-        monkeypatch.setitem(
-            KNOWN["cifar10"].md5, file, hashlib.md5((folder / file).read_bytes()).hexdigest()
-        )
+        monkeypatch.setitem(KNOWN["cifar10"].md5, file, md5((folder / file).read_bytes()))
     sums = [[file, KNOWN["cifar10"].md5[file]] for file in files]
     monkeypatch.setattr(datasets.CIFAR10, "train_list", sums[1:6])
     monkeypatch.setattr(datasets.CIFAR10, "test_list", sums[6:])
     monkeypatch.setattr(datasets.CIFAR10, "meta", {**datasets.CIFAR10.meta, "md5": sums[0][1]})
     return folder
+
+
+def pack_idx(folder: Path, *files: str) -> None:
+    """These files of MNIST, or all of them, packed as they are downloaded: ``FILE.gz``."""
+    for file in files or KNOWN["mnist"].md5:
+        content = (folder / file).read_bytes()
+        (folder / f"{file}.gz").write_bytes(gzip.compress(content))
+        (folder / file).unlink()
+
+
+def pack_pickles(folder: Path) -> Path:
+    """CIFAR-10's folder packed as it is downloaded: ``cifar-10-python.tar.gz`` beside it."""
+    archive = folder.parent / "cifar-10-python.tar.gz"
+    with tarfile.open(archive, "w:gz") as opened:
+        opened.add(folder, folder.name)
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    return archive
 
 
 def write_folders(root: Path, name: str, pools: dict, suffix: str = ".png") -> Path:

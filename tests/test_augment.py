@@ -1,4 +1,4 @@
-"""The batched transforms against torchvision, against hand-made copies, and in distribution against Albumentations."""
+"""The batched transforms against torchvision, hand-made copies, and the draws of Albumentations."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import warnings
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as V
 
@@ -50,7 +52,10 @@ def pictures(*shape: int) -> torch.Tensor:
 
 
 def chi_square(counts: torch.Tensor) -> float:
-    """Pearson's statistic against equal expectations, in deviations above its mean (degrees of freedom: cells - 1)."""
+    """Pearson's statistic against equal expectations, in deviations above its mean.
+
+    Its degrees of freedom are the cells - 1.
+    """
     expected, freedom = counts.sum() / counts.numel(), counts.numel() - 1
     return ((((counts - expected) ** 2).sum() / expected - freedom) / math.sqrt(2 * freedom)).item()
 
@@ -95,6 +100,29 @@ def test_affine_equals_torchvision_image_by_image(shape):
     images, parameters = pictures(*shape), maps(shape[0])
     torch.testing.assert_close(
         affine(images, **parameters), by_torchvision(images, parameters), atol=2e-5, rtol=0
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    degrees=st.floats(-180, 180),
+    x=st.floats(-12, 12),
+    y=st.floats(-12, 12),
+    scale=st.floats(0.3, 3),
+    shear=st.floats(-60, 60),
+    height=st.integers(3, 24),
+    width=st.integers(3, 24),
+)
+def test_any_affine_map_is_torchvisions(degrees, x, y, scale, shear, height, width):
+    images = pictures(1, 2, height, width)
+    names = ("angle", "shift_x", "shift_y", "scale", "shear")
+    values = (math.radians(degrees), x, y, scale, math.radians(shear))
+    parameters = {name: torch.tensor([value]) for name, value in zip(names, values)}
+    torch.testing.assert_close(
+        affine(images.double(), **{name: each.double() for name, each in parameters.items()}),
+        by_torchvision(images, parameters).double(),
+        atol=5e-4,
+        rtol=0,
     )
 
 
@@ -325,6 +353,63 @@ def test_one_image_alone_is_a_batch(transform):
     assert transform(pictures(1, 1, 28, 28), seeded()).shape == (1, 1, 28, 28)
 
 
+def test_what_is_drawn_and_in_which_order_is_fixed():
+    """Every recorded result stands on it: the draws are repeated here, one by one."""
+    images, drawn = torch.rand(30, 2, 12, 10, generator=seeded(1)), seeded(5)
+
+    # A crop draws all rows, then all columns.
+    rows, columns = (torch.randint(7, (30,), generator=drawn) for _ in "rc")
+    padded = F.pad(images, [3] * 4)
+    wanted = torch.stack(
+        [image[:, r : r + 12, c : c + 10] for image, r, c in zip(padded, rows, columns)]
+    )
+    assert torch.equal(RandomCrop(3)(images, seeded(5)), wanted)
+
+    # A flip draws a number an image; cutout its top rows, then its left columns.
+    drawn = seeded(5)
+    flipped = torch.rand(30, generator=drawn) < 0.3
+    wanted = torch.stack([i.flip(-1) if f else i for i, f in zip(images, flipped)])
+    assert torch.equal(RandomHorizontalFlip(0.3)(images, seeded(5)), wanted)
+    drawn = seeded(5)
+    tops = torch.randint(9, (30, 1), generator=drawn)
+    lefts = torch.randint(7, (30, 1), generator=drawn)
+    wanted = images.clone()
+    for image, top, left in zip(wanted, tops, lefts):
+        image[:, top : top + 4, left : left + 4] = 0.5
+    assert torch.equal(Cutout(4, 0.5)(images, seeded(5)), wanted)
+
+
+class AddsPlace:
+    """A transform that adds each image's place in its split."""
+
+    wants_indices = True
+
+    def __call__(self, images, generator, indices):
+        return images + indices.view(-1, 1, 1, 1)
+
+
+class CountsEpochs:
+    def __init__(self) -> None:
+        self.epoch = None
+
+    def __call__(self, images, generator=None):
+        return images
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+
+def test_compose_passes_places_and_epochs_to_those_that_ask():
+    images, places = pictures(4, 1, 8, 8), torch.tensor([7, 0, 3, 3])
+    inner = CountsEpochs()
+    both = Compose(RandomHorizontalFlip(), Compose(AddsPlace(), inner), AddsPlace())
+    wanted = RandomHorizontalFlip()(images, seeded(2)) + 2 * places.view(-1, 1, 1, 1)
+    torch.testing.assert_close(both(images, seeded(2), places), wanted)
+    both.set_epoch(3)
+    assert inner.epoch == 3
+    assert both.wants_indices and not Compose(RandomCrop(4), inner).wants_indices
+
+
 def test_compose_applies_in_order_from_one_stream_of_numbers():
     images, generator = pictures(6, 3, 32, 32), seeded(2)
     wanted = Cutout(8, 1.0)(RandomCrop(4)(images, generator), generator)
@@ -402,6 +487,33 @@ def test_unknown_names_are_answered_with_the_near_ones():
         augment.albumentations_pipeline("mnits")
 
 
+@pytest.mark.parametrize(
+    "raised, words",
+    [
+        (
+            "ImportError('libGL.so.1: cannot open shared object file: No such file or directory')",
+            ["cannot be imported (libGL.so.1: cannot open shared", "opencv-python-headless"],
+        ),
+        (
+            "ImportError(\"cannot import name 'Self' from 'typing'\\nsecond line\")",
+            ["cannot be imported (cannot import name 'Self' from 'typing')", "--force-reinstall"],
+        ),
+        ("ModuleNotFoundError(\"No module named 'cv2'\", name='cv2')", ["needs cv2, which is not"]),
+    ],
+)
+def test_an_albumentations_that_cannot_be_imported_is_not_called_missing(
+    monkeypatch, tmp_path, raised, words
+):
+    (tmp_path / "albumentations.py").write_text(f"raise {raised}\n")
+    monkeypatch.delitem(sys.modules, "albumentations", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(CourseError) as told:
+        augment.albumentations_pipeline("mnist")
+    line = str(told.value)
+    assert all(word in line for word in words) and "\n" not in line
+    assert "is not installed: pip install 'alb" not in line
+
+
 def test_a_missing_albumentations_is_told_with_the_way_out(monkeypatch):
     monkeypatch.setitem(sys.modules, "albumentations", None)
     with pytest.raises(CourseError, match="pip install 'albumentations>=2,<3'"):
@@ -412,7 +524,7 @@ def test_a_missing_albumentations_is_told_with_the_way_out(monkeypatch):
 
 
 def both(name: str, image: torch.Tensor, transform, count: int) -> list[torch.Tensor]:
-    """``count`` draws of one uint8 image [C, H, W] from the Albumentations pipeline and from Batches, unnormalised."""
+    """``count`` draws of one uint8 image [C, H, W] by Albumentations and by Batches, unnormalised."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pipeline = augment.albumentations_pipeline(name)
@@ -448,7 +560,7 @@ def test_albumentations_normalises_as_batches_do():
 
 
 def placement(image: torch.Tensor) -> tuple[torch.Tensor, bool, int, int]:
-    """What was done to the card below: the hole [32, 32], whether it is mirrored, and the offsets down and right."""
+    """What was done to the card below: the hole [32, 32], mirrored or not, how far down and right."""
     rows, columns = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
     hole = (image[2] - KNOWN["cifar10"].mean[2]).abs() < 0.01
     row, column = (

@@ -1,16 +1,29 @@
-"""Whatever is wrong with a data set ends in one line that names the file and the way out, and leaves nothing behind."""
+"""Whatever is wrong with a data set ends in one line that names the file and the way out.
+
+It leaves nothing behind.
+"""
 
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
-from data_sets import apart, random_pools, write_folders, write_idx, write_pickles, write_zips
+from data_sets import (
+    apart,  # noqa: F401
+    pack_idx,
+    pack_pickles,
+    random_pools,
+    write_folders,
+    write_idx,
+    write_pickles,
+    write_zips,
+)
 from PIL import Image
-from torchvision import datasets
 
 from helpers import data
 from helpers.data.known import DataError
@@ -20,14 +33,17 @@ pytestmark = pytest.mark.usefixtures("apart")
 
 
 def error_of(name: str, root: Path, *words: str) -> None:
-    """``load`` raises a DataError of one line with all these words, and leaves the cache of a sound split at most."""
+    """``load`` raises a DataError of one line with all these words.
+
+    It leaves the cache of a sound split at most.
+    """
     with pytest.raises(DataError) as raised:
         data.load(name, root, validation=0)
     assert isinstance(raised.value, CourseError) and "\n" not in str(raised.value)
     assert all(word in str(raised.value) for word in words), str(raised.value)
     assert not list(root.rglob("*.tmp"))
     for path in root.rglob("*.pt"):
-        images, labels = torch.load(path, weights_only=True)
+        images, labels, _ = torch.load(path, weights_only=True)
         assert "-train-" in path.name and len(images) == len(labels) > 0
 
 
@@ -181,20 +197,113 @@ def test_a_root_that_is_a_file(tmp_path):
     )
 
 
-@pytest.mark.parametrize("function", ["listdir", "open"])
-def test_a_folder_or_file_that_cannot_be_read(tmp_path, monkeypatch, function):
+def refuse(path, *rest, **named):
+    raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+
+@pytest.mark.parametrize(
+    "owner, function, place", [(os, "listdir", ""), (Path, "read_bytes", "train-images-idx3-ubyte")]
+)
+def test_a_folder_or_file_that_cannot_be_read(tmp_path, monkeypatch, owner, function, place):
     folder = write_idx(tmp_path, random_pools("mnist"), monkeypatch)
+    monkeypatch.setattr(owner, function, refuse)
+    error_of("mnist", tmp_path, f"{folder / place} cannot be read (Permission denied): make it")
 
-    def refuse(path, *rest, **named):
-        raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
+def test_an_image_that_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    folder = write_folders(tmp_path, "cifar10", random_pools("cifar10"))
+    private, read = folder / "train" / "cat" / "3.png", Path.read_bytes
     monkeypatch.setattr(
-        *{"listdir": (os, "listdir"), "open": (datasets.utils, "calculate_md5")}[function], refuse
+        Path, "read_bytes", lambda path: refuse(path) if path == private else read(path)
     )
-    with pytest.raises(
-        DataError, match="cannot be read .Permission denied.: make it readable"
-    ) as raised:
-        data.load("mnist", tmp_path)
-    assert str(folder if function == "listdir" else folder / "train-images-idx3-ubyte") in str(
-        raised.value
-    )
+    error_of("cifar10", tmp_path, f"{private} cannot be read (Permission denied): make it readable")
+
+
+@pytest.mark.parametrize(
+    "name, file", [("mnist", "t10k-labels-idx1-ubyte"), ("cifar10", "data_batch_3")]
+)
+@pytest.mark.parametrize("test", [True, False])
+def test_a_folder_where_a_file_belongs(tmp_path, monkeypatch, name, file, test):
+    write = {"mnist": write_idx, "cifar10": write_pickles}[name]
+    path = write(tmp_path, random_pools(name), monkeypatch) / file
+    content = path.read_bytes()
+    path.unlink()
+    path.mkdir()
+    (path / file).write_bytes(content)  # as some programs unpack FILE.gz
+    error_of(name, tmp_path, f"{path} is a folder, not a file", "put a good copy there")
+    with pytest.raises(DataError, match="is a folder, not a file"):
+        data.load(name, tmp_path, test=test)
+
+
+@pytest.mark.parametrize("file", ["cifar10-train.zip", "cifar-10-python.tar.gz"])
+def test_a_folder_where_an_archive_belongs(tmp_path, file):
+    (tmp_path / file).mkdir()
+    (tmp_path / "cifar10-test.zip").mkdir() if "zip" in file else None
+    error_of("cifar10", tmp_path, f"{tmp_path / file} is a folder, not a file")
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.99])
+def test_a_packed_file_cut_short(tmp_path, monkeypatch, kept):
+    folder = write_idx(tmp_path, random_pools("mnist"), monkeypatch)
+    pack_idx(folder)
+    path = folder / "t10k-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    error_of("mnist", tmp_path, str(path), "put a good copy there")
+
+
+def test_a_packed_file_of_another_content(tmp_path, monkeypatch):
+    folder = write_idx(tmp_path, random_pools("mnist"), monkeypatch)
+    pack_idx(folder)
+    path = folder / "train-labels-idx1-ubyte.gz"
+    path.write_bytes(gzip.compress(b"something else"))
+    error_of("mnist", tmp_path, f"{path} is corrupted", "14 bytes", "published md5 sum")
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.01, 0.5, 0.95])
+def test_an_archive_cut_short(tmp_path, monkeypatch, kept):
+    path = pack_pickles(write_pickles(tmp_path, random_pools("cifar10"), monkeypatch))
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    error_of("cifar10", tmp_path, str(path), "put a good copy there")
+
+
+@pytest.mark.parametrize("where", [0.1, 0.5, 0.9])
+def test_an_archive_with_a_changed_byte(tmp_path, monkeypatch, where):
+    path = pack_pickles(write_pickles(tmp_path, random_pools("cifar10"), monkeypatch))
+    raw = bytearray(path.read_bytes())
+    raw[int(len(raw) * where)] ^= 255
+    path.write_bytes(raw)
+    error_of("cifar10", tmp_path, str(path), "put a good copy there")
+
+
+def test_an_archive_without_one_of_its_files_or_with_another_in_its_place(tmp_path, monkeypatch):
+    for harm, words in (
+        (Path.unlink, "does not hold cifar-10-batches-py/data_batch_4"),
+        (lambda path: path.write_bytes(b"x"), "cifar-10-batches-py/data_batch_4 is corrupted"),
+    ):
+        root = tmp_path / words[:4]
+        folder = write_pickles(root, random_pools("cifar10"), monkeypatch)
+        harm(folder / "data_batch_4")
+        error_of("cifar10", root, str(pack_pickles(folder)), words)
+
+
+@pytest.mark.parametrize("file", ["3.svg", "3.heic", "3.pdf", "3.PGM"])
+def test_a_file_with_an_images_name_that_cannot_be_read_is_never_left_out(tmp_path, file):
+    path = write_folders(tmp_path, "mnist", random_pools("mnist")) / "train" / "3" / file
+    path.write_bytes(b"<svg/>")
+    error_of("mnist", tmp_path, f"{path} cannot be decoded")
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".tif", ".webp", ".png"])
+def test_an_image_file_of_several_pictures(tmp_path, suffix):
+    folder = write_folders(tmp_path, "mnist", random_pools("mnist")) / "train" / "3"
+    frames = [Image.new("L", (28, 28), brightness) for brightness in (0, 90, 200)]
+    path = folder / f"new{suffix}"
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    error_of("mnist", tmp_path, f"{path} holds 3 pictures, not one")
+
+
+@pytest.mark.parametrize("kind", [numpy.int32, numpy.float32, numpy.uint16])
+def test_an_image_of_more_bits_than_can_be_scaled_is_named(tmp_path, kind):
+    folder = write_folders(tmp_path, "mnist", random_pools("mnist")) / "train" / "3"
+    Image.fromarray(numpy.zeros((28, 28), dtype=kind)).save(folder / "new.tif")
+    error_of("mnist", tmp_path, f"{folder / 'new.tif'} has more than 8 bits a value")

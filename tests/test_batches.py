@@ -1,15 +1,19 @@
-"""Batches against torchvision's transforms and a DataLoader; order, generators, memory and bad input."""
+"""Batches against torchvision's transforms and a DataLoader; order, generators, bad input."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
+import numpy
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision import transforms
 
+from helpers.augment import Compose, RandomCrop
 from helpers.data import Batches, ImageSplit
 from helpers.data.known import DataError
 from helpers.environment import ROOT, CourseError
@@ -20,7 +24,7 @@ def split_of(count: int, channels: int = 3) -> ImageSplit:
         256, (count, channels, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
     )
     mean, std = (0.4914, 0.4822, 0.4465)[:channels], (0.25, 0.24, 0.26)[:channels]
-    return ImageSplit(images, torch.arange(count), ("a", "b"), mean, std)
+    return ImageSplit(images, torch.arange(count), tuple(map(str, range(count))), mean, std)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -108,7 +112,139 @@ def test_augmentation_sees_zero_to_one_and_cannot_change_the_split():
     assert torch.equal(split.images, before)
 
 
-@pytest.mark.parametrize("batch_size", [0, -3, 2.5, "8"])
+# Any length, any batch size
+
+
+LENGTHS = st.integers(1, 70)
+SIZES = st.integers(1, 80)
+
+
+@settings(deadline=None, max_examples=200)
+@given(LENGTHS, SIZES, st.booleans(), st.booleans(), st.integers(0, 3))
+def test_every_image_comes_once_as_in_a_dataloader(count, size, shuffle, drop_last, seed):
+    split = split_of(count, 1)
+    options = dict(shuffle=shuffle, drop_last=drop_last)
+    if drop_last and count < size:  # a DataLoader would give nothing, without a word
+        with pytest.raises(DataError, match=f"batch_size={size} of {count} images, give at most"):
+            Batches(split, size, **options)
+        return
+    batches = Batches(split, size, generator=torch.Generator().manual_seed(seed), **options)
+    oracle = list(DataLoader(TensorDataset(split.labels), size, **options))
+    for _ in range(2):
+        labels = [labels for _, labels in batches]
+        assert len(batches) == len(labels) == len(oracle)
+        assert [len(each) for each in labels] == [len(each) for [each] in oracle]
+        seen = torch.cat(labels).tolist()
+        assert len(set(seen)) == len(seen) == (count - count % size if drop_last else count)
+        assert shuffle or seen == list(range(len(seen)))
+
+
+def test_the_images_of_a_pass_do_not_depend_on_drop_last():
+    kept, dropped = (
+        Batches(
+            split_of(10),
+            4,
+            shuffle=True,
+            generator=torch.Generator().manual_seed(2),
+            drop_last=drop_last,
+        )
+        for drop_last in (False, True)
+    )
+    assert (len(kept), len(dropped)) == (3, 2)
+    for _ in range(2):
+        for (images, labels), (same_images, same_labels) in zip(kept, dropped):
+            assert torch.equal(images, same_images) and torch.equal(labels, same_labels)
+
+
+def test_a_net_with_batch_norm_is_trained_where_the_last_image_would_be_alone():
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(192)).train()
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        [net(images) for images, _ in Batches(split_of(9), 4)]
+    assert len([net(images) for images, _ in Batches(split_of(9), 4, drop_last=True)]) == 2
+
+
+# What an augmentation is told
+
+
+class Remembers:
+    """An augmentation that changes nothing, and keeps what it is told."""
+
+    def __init__(self, wants_indices: bool = False) -> None:
+        self.wants_indices = wants_indices
+        self.epochs = []
+        self.told = []
+
+    def __call__(self, images, *more):
+        self.told.append(more)
+        return images
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epochs.append(epoch)
+
+
+@pytest.mark.parametrize("wrap", [lambda augment: augment, lambda augment: Compose(augment)])
+def test_set_epoch_reaches_the_augmentation_that_has_one(wrap):
+    augment = Remembers()
+    batches = Batches(split_of(6), 2, augment=wrap(augment))
+    for epoch in range(3):
+        batches.set_epoch(epoch)
+    assert augment.epochs == [0, 1, 2]
+
+
+@pytest.mark.parametrize("augment", [None, RandomCrop(1), Compose(RandomCrop(1)), lambda x, g: x])
+def test_set_epoch_without_anyone_who_wants_to_know_changes_nothing(augment):
+    passes = []
+    for epochs in ([], [7]):
+        generator = torch.Generator().manual_seed(0)
+        batches = Batches(split_of(6), 2, augment, shuffle=True, generator=generator)
+        for epoch in epochs:
+            assert batches.set_epoch(epoch) is None
+        passes.append(torch.cat([images for images, _ in batches]))
+    assert torch.equal(*passes)
+
+
+@pytest.mark.parametrize("wrap", [lambda augment: augment, lambda augment: Compose(augment)])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_an_augmentation_that_asks_is_told_the_places_of_its_images(wrap, shuffle):
+    augment = Remembers(wants_indices=True)
+    batches = Batches(split_of(10), 4, wrap(augment), shuffle=shuffle)
+    labels = [labels for _, labels in batches]  # the label of image i is i
+    assert len(augment.told) == 3
+    for (generator, indices), expected in zip(augment.told, labels, strict=True):
+        assert generator is batches.generator
+        assert torch.equal(indices, expected) and indices.dtype == torch.int64
+
+
+def test_an_augmentation_that_does_not_ask_gets_images_and_generator_alone():
+    augment = Remembers()
+    batches = Batches(split_of(3), 3, augment)
+    list(batches)
+    assert augment.told == [(batches.generator,)]
+
+
+# Bad input
+
+
+def test_numpys_whole_numbers_are_batch_sizes():
+    assert [len(labels) for _, labels in Batches(split_of(5), numpy.int64(3))] == [3, 2]
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32])
+def test_labels_leave_as_int64_whatever_whole_numbers_they_were(dtype):
+    split = split_of(5)
+    split = ImageSplit(split.images, split.labels.to(dtype), split.classes, split.mean, split.std)
+    [(_, labels)] = Batches(split, 5)
+    assert labels.dtype == torch.int64 and labels.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_label_that_was_changed_to_no_class_is_an_error():
+    split = split_of(5)
+    split.labels[3] = 5
+    with pytest.raises(DataError, match="^label 5 at index 3 is out of range: .* 0 to 4$"):
+        Batches(split, 2)
+
+
+@pytest.mark.parametrize("batch_size", [0, -3, 2.5, "8", True, None])
 def test_a_batch_size_below_one_is_an_error(batch_size):
     with pytest.raises(DataError, match="batch_size=.*at least 1"):
         Batches(split_of(3), batch_size)
@@ -123,8 +259,10 @@ def test_no_float_copy_of_the_data_set_is_held():
     pytest.importorskip("resource")
     script = """
 import resource, torch
+from helpers.data import Batches, ImageSplit
 def split_of(count):
-    return ImageSplit(torch.ones(count, 1, 28, 28, dtype=torch.uint8), torch.zeros(count).long(), "a", (0.5,), (0.5,))
+    images = torch.ones(count, 1, 28, 28, dtype=torch.uint8)
+    return ImageSplit(images, torch.zeros(count).long(), ("a",), (0.5,), (0.5,))
 list(Batches(split_of(128), 128, shuffle=True))
 split = split_of(60_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,9 +1,10 @@
-"""Practice data: the same bytes for the same seed, learnable by a convolutional net and not by a linear one."""
+"""Practice data: the same bytes for the same seed; a convolutional net learns it, no linear one."""
 
 from __future__ import annotations
 
 import hashlib
 
+import numpy
 import pytest
 import torch
 from torch import nn
@@ -137,7 +138,7 @@ def test_the_ten_shapes_differ_and_fit_their_circle():
     x, y = torch.meshgrid(
         torch.linspace(-1.5, 1.5, 61), torch.linspace(-1.5, 1.5, 61), indexing="xy"
     )
-    masks = [holds(x, y) for holds in practice.SHAPES.values()]
+    masks = [holds(x, y) for holds in practice.SHAPES]
     assert len(masks) == 10 and all(
         mask.any() and not mask[x.hypot(y) > 1.25].any() for mask in masks
     )
@@ -149,8 +150,33 @@ def test_the_ten_shapes_differ_and_fit_their_circle():
     )
 
 
+# Of matplotlib 3.10.0, those whose digits are digits.
+FONTS_OF_3_10 = """
+    DejaVuSans DejaVuSans-Bold DejaVuSans-BoldOblique DejaVuSans-Oblique
+    DejaVuSansMono DejaVuSansMono-Bold DejaVuSansMono-BoldOblique DejaVuSansMono-Oblique
+    DejaVuSerif DejaVuSerif-Bold DejaVuSerif-BoldItalic DejaVuSerif-Italic
+    STIXGeneral STIXGeneralBol STIXGeneralBolIta STIXGeneralItalic cmb10 cmmi10 cmr10 cmss10 cmtt10
+""".split()
+
+
+def test_every_font_is_one_that_the_lowest_supported_matplotlib_ships():
+    assert len(set(practice.FONTS)) == len(practice.FONTS) == 20
+    assert set(practice.FONTS) <= set(FONTS_OF_3_10)
+
+
+def test_every_font_draws_ten_digits_that_differ():
+    for glyphs in practice.all_glyphs():
+        assert len({digest(glyph) for glyph in glyphs}) == 10
+        assert (glyphs.flatten(1).sum(1) > 50).all()
+
+
 def test_bad_requests_are_errors():
     with pytest.raises(CourseError, match="unknown practice data 'minst'; there is: mnist"):
         practice.draw("minst", 3, 0)
     with pytest.raises(CourseError, match="0 practice images: ask for 1 or more"):
         practice.draw("mnist", 0, 0)
+    with pytest.raises(CourseError, match="2.5 practice images: ask for 1 or more"):
+        practice.draw("mnist", 2.5, 0)
+    assert torch.equal(
+        practice.draw("mnist", numpy.int64(3), numpy.int64(0))[1], practice.draw("mnist", 3, 0)[1]
+    )

@@ -36,11 +36,12 @@ def check_labels(labels: torch.Tensor, classes: tuple[str, ...], count: int) -> 
         raise DataError(f"labels are whole numbers, torch.int64 [{count}], not {found}")
 
     # Each the number of a class.
-    outside = (labels < 0) | (labels >= len(classes))
+    numbers = labels.to(torch.int64)
+    outside = (numbers < 0) | (numbers >= len(classes))
     if outside.any():
         index = int(outside.nonzero()[0])
         raise DataError(
-            f"label {int(labels[index])} at index {index} is out of range: labels of "
+            f"label {int(numbers[index])} at index {index} is out of range: labels of "
             f"{len(classes)} classes go from 0 to {len(classes) - 1}"
         )
 
@@ -73,8 +74,9 @@ def as_places(indices: Iterable[int] | torch.Tensor, count: int) -> torch.Tensor
     if places.dim() != 1 or not is_whole(places.dtype):
         raise DataError(f"{places.dtype} {list(places.shape)} names no images: {accepted}")
 
-    # Numbers that an image lies at.
+    # Numbers that an image lies at; in 8 bits, 200 would be -56.
+    places = places.to(torch.int64)
     outside = (places < -count) | (places >= count)
     if outside.any():
         raise DataError(f"there is no image {int(places[outside][0])}: {accepted}")
-    return places.to(torch.int64)
+    return places

@@ -52,9 +52,10 @@ def published_files(name: str, root: Path) -> Source | None:
 
 def published_archive(name: str, root: Path) -> Source | None:
     """The data set in the one archive that is downloaded, ``cifar-10-python.tar.gz``."""
-    if KNOWN[name].archive is None:
+    archive = KNOWN[name].archive
+    if archive is None:
         return None
-    path = root / KNOWN[name].archive
+    path = root / archive
     if not all_there([path]):
         return None
     check_is_file(path)
@@ -84,11 +85,12 @@ def read_archive(name: str, archive: Path, files: list[str]) -> list[bytes]:
     found = {}
     try:
         # One pass from the first byte to the last: to go back means to unpack all anew.
-        with tarfile.open(archive) as opened:
+        with tarfile.open(archive, "r:gz") as opened:
             for member in opened:
                 file = member.name.removeprefix(f"{folder}/")
-                if file in files and member.isfile():
-                    found[file] = opened.extractfile(member).read()
+                content = opened.extractfile(member)  # None for a folder
+                if file in files and content is not None:
+                    found[file] = content.read()
     except UNPACKING_PROBLEMS as problem:
         raise damaged(archive, f"cannot be unpacked ({problem})") from problem
 
