@@ -1,4 +1,4 @@
-"""The range test against a loop written by hand, its rules against their definitions; and that it leaves no trace."""
+"""The range test against a loop by hand, its rules against their definitions; no trace is left."""
 
 from __future__ import annotations
 
@@ -397,3 +397,37 @@ def test_bad_input_is_one_line_and_changes_nothing(options, words):
     with pytest.raises(CourseError, match=words) as problem:
         sweep(**({"model": model, "optimizer": optimizer} | options))
     assert "\n" not in str(problem.value) and picture(model, optimizer, []) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"smoothing": 1.0}, "smoothing is at least 0 and below 1, not 1.0"),
+        ({"smoothing": 2}, "not 2$"),
+        ({"smoothing": -0.1}, "not -0.1"),
+        ({"smoothing": math.nan}, "not nan"),
+        ({"divergence": 0}, "divergence is a finite number of at least 1, not 0"),
+        ({"divergence": -4}, "not -4"),
+        ({"divergence": math.nan}, "not nan"),
+        ({"divergence": math.inf}, "not inf"),
+        ({"steps": True}, "steps is a whole number of at least 10, not True"),
+        ({"orders": 1.0}, "orders is a whole number of at least 1, not 1.0"),
+        ({"end_lr": math.inf}, "between 0 and end_lr = inf"),
+    ],
+)
+def test_settings_that_no_test_can_be_made_with_are_one_line(options, words):
+    model = small_net()
+    with pytest.raises(CourseError, match=words) as problem:
+        sweep(model, **options)
+    assert "\n" not in str(problem.value)
+    assert (
+        picture(model, sgd(model.parameters()), [])["weights"]
+        == picture(small_net(), sgd(model.parameters()), [])["weights"]
+    )
+
+
+def test_the_gentlest_settings_are_taken():
+    assert (
+        len(sweep(small_net(), smoothing=0, divergence=1e9, start_lr=1e-9, end_lr=1e-8).lrs) == 10
+    )
+    assert len(sweep(small_net(), steps=np.int64(10), orders=np.uint8(2)).curves) == 2

@@ -9,9 +9,12 @@ import warnings
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from small_runs import batches_of, loader_of, same_state, sgd, small_net, split_of, without_times
 from torch import nn
-from torch.optim.lr_scheduler import OneCycleLR, StepLR
+from torch.optim.lr_scheduler import ExponentialLR, OneCycleLR, ReduceLROnPlateau, StepLR
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 from helpers import environment, precision
 from helpers.data import Batches
@@ -191,6 +194,40 @@ def test_one_cycle_equals_torchs_step_by_step(anneal, annihilate, epochs, steps,
     assert ours.param_groups[0]["momentum"] == 0.9
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    max_lr=st.floats(1e-5, 10),
+    ratio=st.floats(1.01, 1e4),
+    epochs=st.integers(1, 30),
+    steps=st.integers(2, 12),
+    part=st.floats(0.05, 0.95),
+    annihilate=st.booleans(),
+    anneal=st.sampled_from(["linear", "cos"]),
+)
+def test_any_cycle_equals_torchs(max_lr, ratio, epochs, steps, part, annihilate, anneal):
+    peak = part * epochs
+    assume(1.01 < peak * steps < epochs * steps - 0.01)
+    ours, theirs = one_parameter(), one_parameter()
+    scheduler = one_cycle(
+        ours, max_lr, epochs, steps, peak, max_lr / ratio, annihilate=annihilate, anneal=anneal
+    )
+    oracle = OneCycleLR(
+        theirs,
+        max_lr,
+        total_steps=epochs * steps,
+        pct_start=peak / epochs,
+        anneal_strategy=anneal,
+        cycle_momentum=False,
+        div_factor=ratio,
+        final_div_factor=1e4 if annihilate else 1,
+        three_phase=False,
+    )
+    total = epochs * steps - 1
+    assert rates_of(ours, scheduler, total) == pytest.approx(
+        rates_of(theirs, oracle, total), rel=1e-6, abs=1e-12
+    )
+
+
 @pytest.mark.parametrize(("epochs", "steps", "peak"), [(24, 98, 5), (15, 469, 3), (3, 4, 2)])
 def test_the_peak_is_the_last_step_of_its_epoch_and_the_ends_are_low(epochs, steps, peak):
     optimizer = one_parameter()
@@ -299,6 +336,275 @@ def test_a_scheduler_can_step_once_an_epoch():
     )
 
 
+def by_hand(model, batches, test_batches, epochs, optimizer, schedulers):
+    """What fit does, written out in plain torch; the rows of its history."""
+    rows = []
+    for epoch in range(epochs):
+        loss_sum, right, count = 0.0, 0, 0
+        model.train()
+        for images, targets in batches:
+            optimizer.zero_grad()
+            logits = model(images)
+            loss = F.cross_entropy(logits, targets)
+            loss.backward()
+            rate = optimizer.param_groups[0]["lr"]
+            optimizer.step()
+            for scheduler in schedulers:
+                scheduler.step()
+            loss_sum = loss_sum + loss.detach() * len(targets)
+            right += (logits.argmax(1) == targets).sum().item()
+            count += len(targets)
+        test_sum, test_right, test_count = 0.0, 0, 0
+        model.eval()
+        with torch.no_grad():
+            for images, targets in test_batches:
+                logits = model(images)
+                test_sum = test_sum + F.cross_entropy(logits, targets) * len(targets)
+                test_right += (logits.argmax(1) == targets).sum().item()
+                test_count += len(targets)
+        rows.append(
+            {
+                "epoch": epoch + 1,
+                "learning_rate": rate,
+                "train_loss": loss_sum.item() / count,
+                "train_accuracy": 100 * right / count,
+                "test_loss": test_sum.item() / test_count,
+                "test_accuracy": 100 * test_right / test_count,
+            }
+        )
+    return rows
+
+
+@pytest.mark.parametrize("source", [loader_of, batches_of])
+@pytest.mark.parametrize(
+    "make", [sgd, lambda model: torch.optim.AdamW(model.parameters(), 0.05, weight_decay=0.1)]
+)
+@pytest.mark.parametrize("several", [False, True])
+def test_fit_equals_a_loop_written_out_by_hand_to_the_last_bit(source, make, several):
+    runs = []
+    for loop in (fit, by_hand):
+        model, test_batches = small_net(dropout=0.2), Batches(split_of(50, seed=1), 20)
+        optimizer, batches = make(model), source(100, 32)
+        schedulers = [one_cycle(optimizer, 0.1, 3, 4, 1)]
+        if several:
+            schedulers = [StepLR(optimizer, 3, 0.5), ExponentialLR(optimizer, 0.9)]
+        torch.manual_seed(1)
+        if loop is by_hand:
+            rows = loop(model, batches, test_batches, 3, optimizer, schedulers)
+        else:
+            scheduler = schedulers if several else schedulers[0]
+            rows = without_times(
+                fit(model, batches, test_batches, 3, optimizer, scheduler, show=False)
+            )
+        runs.append((model, rows))
+    assert runs[0][1] == runs[1][1] and same_state(runs[0][0], runs[1][0])
+
+
+def test_several_schedules_step_together_once_an_epoch():
+    model = small_net()
+    optimizer = sgd(model, 0.01)
+    schedulers = (StepLR(optimizer, 2, 0.5), ExponentialLR(optimizer, 0.9))
+    history = fit(
+        model,
+        batches_of(50, 10),
+        Batches(split_of(20), 20),
+        4,
+        optimizer,
+        schedulers,
+        step_every="epoch",
+        show=False,
+    )
+    expected = [0.01, 0.009, 0.01 * 0.81 / 2, 0.01 * 0.729 / 2]
+    assert [row["learning_rate"] for row in history.epochs] == pytest.approx(expected)
+
+
+def test_a_plateau_goes_by_the_test_loss():
+    model = small_net()
+    optimizer = sgd(model, 0.05)
+    plateau = ReduceLROnPlateau(optimizer, factor=0.1, patience=0, threshold=0.2)
+    history = fit(
+        model,
+        batches_of(50, 10),
+        Batches(split_of(20, seed=4), 20),
+        8,
+        optimizer,
+        [plateau],
+        step_every="epoch",
+        show=False,
+    )
+    rate, lowest = 0.05, math.inf
+    for row in history.epochs:
+        assert row["learning_rate"] == pytest.approx(rate)
+        if row["test_loss"] >= 0.8 * lowest:
+            rate *= 0.1
+        else:
+            lowest = row["test_loss"]
+    assert rate < 0.05
+
+
+# Another optimizer, another step, views
+
+
+class Signs(torch.optim.Optimizer):
+    """A step of fixed length in every coordinate: an optimizer that torch does not have."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter -= group["lr"] * parameter.grad.sign()
+
+
+def test_an_optimizer_beside_torchs_own_trains(tmp_path):
+    models, rows = [], []
+    for path in (None, tmp_path / "run.checkpoint"):
+        model = small_net()
+        optimizer = Signs(model.parameters(), 0.003)
+        test = Batches(split_of(100, seed=1), 50)
+        history = fit(
+            model,
+            batches_of(200, 20),
+            test,
+            3,
+            optimizer,
+            one_cycle(optimizer, 0.003, 3, 10, 1),
+            checkpoint=path,
+            show=False,
+        )
+        models.append(model)
+        rows.append(without_times(history))
+    assert rows[0] == rows[1] and same_state(*models)
+    assert rows[0][2]["train_loss"] < 0.8 * rows[0][0]["train_loss"]
+
+
+def sharpness_aware_step(model, images, targets, optimizer, loss_fn, scaler):
+    """Two passes: up the gradient by 0.05, and down by the gradient that is met there."""
+    assert scaler is None
+    optimizer.zero_grad()
+    logits = model(images)
+    loss = loss_fn(logits, targets)
+    loss.backward()
+    gradients = [parameter.grad.clone() for parameter in model.parameters()]
+    length = torch.stack([gradient.norm() for gradient in gradients]).norm()
+    moves = [0.05 * gradient / length for gradient in gradients]
+    with torch.no_grad():
+        for parameter, move in zip(model.parameters(), moves):
+            parameter += move
+    optimizer.zero_grad()
+    loss_fn(model(images), targets).backward()
+    with torch.no_grad():
+        for parameter, move in zip(model.parameters(), moves):
+            parameter -= move
+    optimizer.step()
+    return loss, logits
+
+
+def test_another_step_makes_the_updates():
+    model, plain, losses = small_net(), small_net(), []
+    optimizer, plain_optimizer = sgd(model), sgd(plain)
+    history = fit(
+        model,
+        batches_of(60, 20),
+        Batches(split_of(20), 20),
+        2,
+        optimizer,
+        step=sharpness_aware_step,
+        show=False,
+    )
+    batches = batches_of(60, 20)
+    for _ in range(2):
+        for images, targets in batches:
+            loss, _ = sharpness_aware_step(
+                plain, images, targets, plain_optimizer, F.cross_entropy, None
+            )
+            losses.append(loss.item())
+    assert same_state(model, plain)
+    assert history.last["train_loss"] == pytest.approx(sum(losses[3:]) / 3, rel=1e-6)
+
+
+class Mirrored(nn.Module):
+    """The mean of the logits of an image and of its mirror image."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, images):
+        return (self.net(images) + self.net(images.flip(3))) / 2
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_views_are_for_what_is_measured_and_change_no_update(averaged):
+    runs = []
+    for views in (None, Mirrored):
+        model, test = small_net(dropout=0.2), Batches(split_of(60, seed=1), 25)
+        average = moving_average(model, 0.9) if averaged else None
+        torch.manual_seed(2)
+        history = fit(
+            model,
+            batches_of(100, 20),
+            test,
+            2,
+            sgd(model),
+            average=average,
+            views=views,
+            show=False,
+        )
+        runs.append((model, history, average.module if averaged else model))
+    (plain, alone, _), (seen, mirrored, measured) = runs
+    assert same_state(plain, seen)
+    assert mirrored.last["train_loss"] == alone.last["train_loss"]
+    assert mirrored.last["test_loss"] != alone.last["test_loss"]
+    expected = evaluate(Mirrored(measured), Batches(split_of(60, seed=1), 25))
+    assert (mirrored.last["test_loss"], mirrored.last["test_accuracy"]) == expected
+
+
+# Epochs are counted for whom they change the order
+
+
+class Counting(Batches):
+    """Batches that note which epoch they were told of."""
+
+    def set_epoch(self, epoch):
+        self.told = [*getattr(self, "told", []), epoch]
+
+
+def test_the_batches_are_told_the_epoch_counted_from_0(tmp_path):
+    path = tmp_path / "run.checkpoint"
+    for epochs, told in ((2, [0, 1]), (5, [2, 3, 4]), (5, [])):
+        model, batches = small_net(), Counting(split_of(20), 10)
+        test = Counting(split_of(20), 10)
+        fit(model, batches, test, epochs, sgd(model), checkpoint=path, show=False)
+        assert getattr(batches, "told", []) == told and not hasattr(test, "told")
+
+
+def test_a_sampler_is_told_the_epoch_too():
+    images, labels = next(iter(Batches(split_of(40), 40)))
+    orders = []
+    for loop in (fit, None):
+        dataset = TensorDataset(images, labels)
+        sampler = DistributedSampler(dataset, num_replicas=2, rank=0, seed=5)
+        loader, seen = DataLoader(dataset, 10, sampler=sampler), []
+        model = small_net()
+        model[5].register_forward_pre_hook(lambda *_, seen=seen: seen.append(1))
+        drawn = []
+        if loop is fit:
+            model.register_forward_pre_hook(
+                lambda net, given, drawn=drawn: drawn.append(given[0].sum().item())
+            )
+            fit(model, loader, [(images, labels)], 3, sgd(model), show=False)
+            drawn = [total for at, total in enumerate(drawn) if at % 3 < 2]
+        else:
+            for epoch in range(3):
+                sampler.set_epoch(epoch)
+                drawn += [batch.sum().item() for batch, _ in loader]
+        orders.append(drawn)
+    assert orders[0] == orders[1] and len(set(orders[0])) == 6
+
+
 def test_a_constant_rate_needs_no_scheduler():
     model = small_net()
     history = fit(
@@ -397,6 +703,91 @@ def test_the_moving_average_equals_one_written_by_hand():
         if value.is_floating_point():
             torch.testing.assert_close(value, by_hand[name], atol=1e-6, rtol=1e-5)
     assert not same_state(average.module, model)
+
+
+class Counted(nn.Module):
+    """A net with buffers of whole numbers: places and a count, and one that has no order."""
+
+    def __init__(self):
+        super().__init__()
+        self.line = nn.Linear(3, 2)
+        self.register_buffer("places", torch.arange(49))
+        self.register_buffer("count", torch.tensor(0))
+        self.register_buffer("mask", torch.tensor([True, False]))
+        self.register_buffer("mean", torch.zeros(2))
+        self.register_buffer("waves", torch.zeros(2, dtype=torch.complex64))
+
+    def forward(self, images):
+        return self.line(images)
+
+
+def test_buffers_of_whole_numbers_are_copied_and_others_averaged():
+    model = Counted()
+    average = moving_average(model, 0.5)
+    by_hand = None
+    for step in range(200):
+        model.count += 7
+        model.mean += 1.5
+        model.waves += 1.5j
+        model.mask.logical_not_()
+        model.places.copy_(torch.arange(49).roll(step))
+        average.update_parameters(model)
+        kept = min(0.5, (1 + step) / (10 + step))
+        now = model.mean.clone()
+        by_hand = now if by_hand is None else kept * by_hand + (1 - kept) * now
+    assert torch.equal(average.module.places, torch.arange(49).roll(199))
+    assert average.module.count == 1400
+    assert torch.equal(average.module.mask, model.mask)
+    torch.testing.assert_close(average.module.mean, by_hand)
+    torch.testing.assert_close(average.module.waves, by_hand * 1j)
+    assert not torch.equal(average.module.mean, model.mean)
+
+
+class Keeping(nn.Module):
+    """A net that keeps the features of its last forward pass."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Conv2d(1, 3, 8), nn.Linear(3, 4)
+
+    def forward(self, images):
+        self.features = self.body(images).flatten(1)
+        return self.head(self.features)
+
+
+def normed():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch has a newer one
+        head = nn.utils.weight_norm(nn.Linear(64, 4))
+    return nn.Sequential(nn.Flatten(), head)
+
+
+@pytest.mark.parametrize("make", [Keeping, normed])
+def test_a_net_that_keeps_results_of_a_pass_can_be_averaged(make):
+    model = make()
+    batches = batches_of(60, 10)
+    train_one_epoch(model, batches, sgd(model))
+    average = moving_average(model, 0.0)
+    history = fit(
+        model, batches, Batches(split_of(30), 30), 1, sgd(model), average=average, show=False
+    )
+    assert history.last["test_loss"] == evaluate(model, Batches(split_of(30), 30))[0]
+    for mine, theirs in zip(model.parameters(), average.module.parameters(), strict=True):
+        assert torch.equal(mine, theirs) and mine is not theirs
+
+
+def test_a_net_that_cannot_be_copied_is_told():
+    model = Keeping()
+    model(torch.zeros(1, 1, 8, 8))
+    model.all_features = [2 * model.features]
+    with pytest.raises(CourseError, match="Keeping cannot be copied .*x.detach()"):
+        moving_average(model, 0.9)
+
+
+@pytest.mark.parametrize("decay", [-1, -0.001, 1.001, 2, math.nan, math.inf])
+def test_a_decay_out_of_range_is_told(decay):
+    with pytest.raises(CourseError, match="decay lies between 0 and 1, not "):
+        moving_average(small_net(), decay)
 
 
 def test_with_an_average_it_is_the_averaged_model_that_is_measured_and_training_is_the_same():

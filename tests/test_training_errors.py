@@ -1,0 +1,283 @@
+"""What cannot be trained on or measured: one line with the thing, the value and the way out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from small_runs import batches_of, same_state, sgd, small_net, split_of
+from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
+
+from helpers.data import Batches
+from helpers.environment import CourseError
+from helpers.lr_finder import lr_range_test
+from helpers.training import evaluate, fit, train_one_epoch
+
+
+def images_and_targets(count=20):
+    return next(iter(Batches(split_of(count), count)))
+
+
+def trains(model, batches):
+    train_one_epoch(model, batches, sgd(model))
+
+
+def fits(model, batches):
+    fit(model, batches, Batches(split_of(20), 20), 1, sgd(model), show=False)
+
+
+def measures(model, batches):
+    evaluate(model, batches)
+
+
+def sweeps(model, batches):
+    lr_range_test(model, batches, F.cross_entropy, sgd(model), steps=10)
+
+
+WAYS = [trains, fits, measures, sweeps]
+
+
+def one_line(call, words, *arguments):
+    with pytest.raises(CourseError, match=words) as problem:
+        call(*arguments)
+    assert "\n" not in str(problem.value)
+
+
+# Batches
+
+
+def odd_batch(kind):
+    images, targets = images_and_targets()
+    ways = {
+        "a dictionary": {"images": images, "labels": targets},
+        "three items": (images, targets, targets),
+        "images alone": (images,),
+        "a tensor": images,
+        "arrays": (images.numpy(), targets.numpy()),
+        "a list of labels": (images, targets.tolist()),
+        "one-hot": (images, F.one_hot(targets, 4)),
+        "one-hot floats": (images, F.one_hot(targets, 4).float()),
+        "floats": (images, targets.float()),
+        "a column": (images, targets[:, None]),
+        "too few": (images, targets[:-1]),
+    }
+    return ways[kind]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("a dictionary", r"a batch is a dict: give pairs \(images, targets\)"),
+        ("three items", r"a batch has 3 items: give pairs \(images, targets\)"),
+        ("images alone", "a batch has 1 items"),
+        ("a tensor", "a batch is a Tensor"),
+        ("arrays", "the images of a batch are a ndarray: give a tensor"),
+        ("a list of labels", "the targets of a batch are a list: give a tensor"),
+        ("one-hot", r"targets of a batch of 20 images are int64 \[20, 4\]: .* int64 \[20\]"),
+        ("one-hot floats", r"are float32 \[20, 4\]: give class numbers"),
+        ("floats", r"are float32 \[20\]: give class numbers"),
+        ("a column", r"are int64 \[20, 1\]"),
+        ("too few", r"of 20 images are int64 \[19\]"),
+    ],
+)
+def test_batches_that_are_no_pairs_of_images_and_class_numbers(way, kind, words):
+    one_line(way, words, small_net(), [odd_batch(kind)])
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("label", "word"), [(4, "4"), (-1, "-1")])
+def test_a_class_number_that_the_net_does_not_have(way, label, word):
+    images, targets = images_and_targets()
+    targets[7] = label
+    one_line(
+        way,
+        f"Target {word} is out of bounds.*between 0 and n - 1",
+        small_net(),
+        [(images, targets)],
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32])
+def test_class_numbers_of_any_whole_type_are_the_same(dtype):
+    images, targets = images_and_targets()
+    models = small_net(), small_net()
+    rows = [
+        (train_one_epoch(model, batch, sgd(model)), evaluate(model, batch))
+        for model, batch in zip(models, ([(images, targets)], [(images, targets.to(dtype))]))
+    ]
+    assert rows[0] == rows[1] and same_state(*models)
+
+
+def test_a_range_test_of_an_image_too_many_changes_nothing():
+    model = small_net()
+    one_line(sweeps, "batch has 3 items", model, [odd_batch("three items")])
+    assert same_state(model, small_net())
+
+
+# Nets
+
+
+class Answers(nn.Module):
+    """A net that returns something of its logits."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.net, self.change = small_net(), change
+
+    def forward(self, images):
+        return self.change(self.net(images))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda logits: (logits, logits),
+            "returns a tuple: the net has to return the logits alone",
+        ),
+        (lambda logits: {"logits": logits}, "returns a dict: .*logits alone"),
+        (lambda logits: None, "returns a NoneType"),
+        (lambda logits: logits[:, :, None], r"\[20, 4, 1\] for 20 images: .* \[20, classes\]"),
+        (lambda logits: logits[:, 0], r"returns \[20\] for 20 images"),
+        (lambda logits: logits[:5], r"returns \[5, 4\] for 20 images"),
+        (lambda logits: logits.mean(), r"returns \[\] for 20 images"),
+    ],
+)
+def test_nets_that_do_not_return_logits(way, change, words):
+    one_line(way, words, Answers(change), [images_and_targets()])
+
+
+def normalised():
+    """A net with batch norm over single numbers: one image a batch gives nothing to average."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 6), nn.BatchNorm1d(6), nn.Linear(6, 4))
+
+
+def squeezing():
+    """Written for many images: of one it removes the axis of the batch too."""
+
+    class Squeeze(nn.Module):
+        def forward(self, images):
+            return images.squeeze()
+
+    return nn.Sequential(nn.Conv2d(1, 4, 8), Squeeze())
+
+
+LAST_OF_ONE = r"last batch.*Batches\(drop_last=True\)"
+
+
+@pytest.mark.parametrize("way", [trains, fits])
+def test_batch_norm_and_a_last_batch_of_one(way):
+    one_line(way, f"batch norm .* of one image.*{LAST_OF_ONE}", normalised(), batches_of(21, 10))
+    way(normalised(), batches_of(20, 10))
+    evaluate(normalised(), batches_of(21, 10))  # which needs no second image
+
+
+@pytest.mark.parametrize("way", [trains, fits, measures])
+def test_squeeze_and_a_last_batch_of_one(way):
+    one_line(way, rf"squeeze\(\) in the net.*{LAST_OF_ONE}", squeezing(), batches_of(21, 10))
+    way(squeezing(), batches_of(20, 10))
+
+
+def test_an_error_of_another_kind_stays_what_it_is():
+    with pytest.raises(ValueError, match="^something else$"):
+        trains(
+            Answers(lambda logits: exec("raise ValueError('something else')")), batches_of(20, 10)
+        )
+    with pytest.raises(IndexError, match="^something else$"):
+        trains(
+            Answers(lambda logits: exec("raise IndexError('something else')")), batches_of(20, 10)
+        )
+
+
+# What is given to fit
+
+
+def fit_with(**options):
+    model = options.pop("model", None) or small_net()
+    given = {"epochs": 1, "optimizer": sgd(model), "show": False} | options
+    return fit(model, batches_of(20, 10), Batches(split_of(20), 20), **given)
+
+
+@pytest.mark.parametrize("epochs", [0, -3, 2.0, True, "2", None, math.nan])
+def test_epochs_that_are_no_number_of_passes(epochs):
+    one_line(lambda: fit_with(epochs=epochs), "epochs is a whole number of at least 1, not ")
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8])
+def test_numpys_whole_numbers_are_taken(kind):
+    assert len(fit_with(epochs=kind(2)).epochs) == 2
+    model = small_net()
+    test = lr_range_test(
+        model, batches_of(20, 10), F.cross_entropy, sgd(model), steps=kind(12), orders=kind(1)
+    )
+    assert len(test.rates) == 12
+
+
+def test_an_optimizer_of_another_net():
+    other = sgd(small_net())
+    one_line(lambda: fit_with(optimizer=other), "lacks 6 of .* holds 6 that are not the model's")
+    model = small_net()
+    optimizer = sgd(model)
+    model[6] = nn.Linear(54, 4)  # a new head, after the optimizer was made
+    one_line(lambda: fit_with(model=model, optimizer=optimizer), "lacks 2 of .* holds 2 that")
+    part = sgd(model[6])
+    one_line(lambda: fit_with(model=model, optimizer=part), "lacks 4 of .* requires_grad_")
+    model[:6].requires_grad_(False)
+    before = model[0].weight.clone()
+    fit_with(model=model, optimizer=part)
+    assert torch.equal(model[0].weight, before)
+
+
+def test_a_plateau_cannot_step_after_every_batch():
+    model = small_net()
+    optimizer = sgd(model)
+    plateau = ReduceLROnPlateau(optimizer)
+    for scheduler in (plateau, [StepLR(optimizer, 1), plateau]):
+        given = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+        one_line(lambda given=given: fit_with(**given), "ReduceLROnPlateau.*step_every='epoch'")
+    assert same_state(model, small_net())
+
+
+# Numbers that are not finite
+
+
+def test_test_images_that_are_not_finite_stop_the_run():
+    images, targets = images_and_targets()
+    for value in (math.nan, math.inf):
+        images[3, 0, 2, 2] = value
+        model, rows = small_net(), []
+        one_line(
+            lambda model=model, rows=rows: fit(
+                model,
+                batches_of(20, 10),
+                [(images, targets)],
+                2,
+                sgd(model),
+                show=False,
+                on_epoch=rows.append,
+            ),
+            r"epoch 1/2: the test loss is nan at a learning rate of 0\.05: take a lower one",
+        )
+        assert rows == []
+
+
+def test_a_last_step_that_ruins_the_weights_is_no_result():
+    model = small_net()
+    one_line(
+        fits_with_rate,
+        r"epoch 1/1: the test loss is (nan|inf) at a learning rate of 1e\+38",
+        model,
+        1e38,
+    )
+    one_line(fits_with_rate, r"step 1: the loss is (nan|inf) .*take a new model", model, 0.01)
+
+
+def fits_with_rate(model, rate):
+    batches = list(Batches(split_of(20), 20))
+    fit(model, batches, batches, 1, sgd(model, rate), show=False)
