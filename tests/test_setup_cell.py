@@ -1,4 +1,4 @@
-"""The setup cell, run by a fresh Python in an empty folder, with and without a stand-in for Colab."""
+"""The setup cell, run by a fresh Python in an empty folder, in a stand-in for Colab and elsewhere."""
 
 import json
 import os
@@ -28,6 +28,15 @@ import os
 def mount(place):
     os.environ["MOUNTED"] = place
 """
+# Stands in for torch, which takes a second to import, where only its number of threads matters.
+FAKE_TORCH = """
+threads = 2
+def set_num_threads(number):
+    global threads
+    threads = number
+def __getattr__(name):  # for annotations
+    return object
+"""
 # Leaves what a killed clone leaves: folders and files, but no index, which git writes last.
 CUT_OFF_GIT = """#!/bin/sh
 for folder; do :; done
@@ -44,7 +53,8 @@ exit 128
 # Runs the cell as often as asked, then prints what it left behind as JSON on its last line.
 RUNNER = """
 import json, os, sys
-cell, times, missing, colab, then = json.loads(sys.argv[1])
+cell, times, missing, colab, then, packages = json.loads(sys.argv[1])
+sys.path += packages
 if colab:
     import google.colab
 import importlib.util
@@ -61,13 +71,18 @@ for _ in range(times):
         error = f"{type(problem).__name__}: {problem}"
 after = state() | {"error": error}
 if not error:
-    import helpers.models
-    after["models"] = helpers.models.__file__
+    import helpers
+    after["helpers"] = os.path.realpath(helpers.__file__)
 if then:
     exec(then)
     after |= state()
 print("\\n" + json.dumps([before, after]))
 """
+
+
+# Where this environment's packages are. Python's option -S leaves the course out, which is
+# installed by a link to its folder.
+PACKAGES = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
 
 
 def git(*arguments: str, folder: Path) -> None:
@@ -115,6 +130,7 @@ def run(tmp_path):
         "google/__init__.py": "",
         "google/colab/__init__.py": "",
         "google/colab/drive.py": FAKE_DRIVE,
+        "torch/__init__.py": FAKE_TORCH,
         "pip/__init__.py": "",
         "pip/__main__.py": FAKE_PIP,
     }
@@ -139,9 +155,9 @@ def run(tmp_path):
             environment["COURSE_REPO"] = address
         if programs:
             environment["PATH"] = f"{programs}{os.pathsep}{environment['PATH']}"
-        asked = json.dumps([cell or setup_cell(), times, list(missing), colab, then])
+        asked = json.dumps([cell or setup_cell(), times, list(missing), colab, then, PACKAGES])
         done = subprocess.run(
-            [sys.executable, "-c", RUNNER, asked],
+            [sys.executable, "-S", "-c", RUNNER, asked],
             cwd=empty,
             env=environment,
             input=typed,
@@ -163,7 +179,7 @@ def test_in_colab_it_clones_and_the_package_comes_from_the_clone(run, repository
     empty, before, after, _, _ = run(times=2, address=repository)
     course = empty / "vision-course"
     assert after["error"] == "" and after["cwd"] == str(empty)
-    assert Path(after["models"]) == course / "helpers" / "models" / "__init__.py"
+    assert Path(after["helpers"]) == course / "helpers" / "__init__.py"
     assert after["path"] == [str(course), *before["path"]]  # once, although the cell ran twice
     assert [path.name for path in empty.iterdir()] == ["vision-course"]
     depth = subprocess.check_output(["git", "rev-list", "--count", "HEAD"], cwd=course, text=True)
@@ -183,13 +199,13 @@ def test_a_clone_that_was_cut_off_is_fetched_anew(run, repository, tmp_path):
     empty, _, after, _, _ = run(address=repository, programs=tmp_path / "programs")
     assert after["error"] and (empty / "vision-course" / "helpers").is_dir()
     _, _, after, _, _ = run(address=repository)
-    assert after["error"] == "" and str(empty / "vision-course") in after["models"]
+    assert after["error"] == "" and str(empty / "vision-course") in after["helpers"]
 
 
 def test_after_an_address_that_failed_the_same_kernel_takes_another(run, repository):
     typed = f"file:///nothing/at/all\n{repository}\n"
     empty, _, after, _, _ = run(times=2, typed=typed)
-    assert after["error"] == "" and str(empty / "vision-course") in after["models"]
+    assert after["error"] == "" and str(empty / "vision-course") in after["helpers"]
 
 
 def asked_of_git(run, tmp_path, **options) -> list[str]:
@@ -234,7 +250,7 @@ def test_the_environment_variable_goes_before_the_published_address(run, tmp_pat
 
 def test_the_cell_asks_for_the_address_until_the_course_is_published(run, repository):
     empty, _, after, _, _ = run(typed=repository + "\n")
-    assert str(empty / "vision-course") in after["models"]
+    assert str(empty / "vision-course") in after["helpers"]
 
 
 def test_only_missing_packages_are_installed_and_torch_torchvision_and_numpy_stay(run, repository):
@@ -267,12 +283,13 @@ def test_what_it_may_install_is_what_requirements_txt_asks_for():
 
 
 def test_commands_in_a_colab_cell_find_the_course(run, repository):
-    command = "import subprocess; after['help'] = subprocess.check_output("
-    command += "[sys.executable, '-m', 'helpers', '--help'], text=True)"
-    _, _, after, _, _ = run(times=2, address=repository, then=command)
-    course, stubs = after["environ"]["PYTHONPATH"].split(os.pathsep)  # each once
-    assert course.endswith("vision-course") and stubs.endswith("stubs")
-    assert "usage: python -m helpers" in after["help"]
+    code = "import helpers; print(helpers.__file__)"
+    then = f"import subprocess; subprocess.check_call([sys.executable, '-c', {code!r}])"
+    empty, _, after, _, printed = run(times=2, address=repository, then=then)
+    course = str(empty / "vision-course")
+    assert after["environ"]["PYTHONPATH"].split(os.pathsep)[0] == course
+    assert after["environ"]["PYTHONPATH"].count("vision-course") == 1
+    assert os.path.join(course, "helpers", "__init__.py") in printed.splitlines()
 
 
 def test_in_colab_it_offers_in_one_line_to_keep_trainings(run, repository):
@@ -292,10 +309,8 @@ def run_without_installation(tmp_path: Path, working: str) -> dict:
     """Run the cell on a host that is not Colab, by a Python that has torch but not the course."""
     course = tmp_path / "course"
     copy_course(course)
-    # Everything of this environment but the course, which was installed by a link to its folder.
-    packages = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
     code = (
-        f"import json, os, sys; sys.path += {packages!r}\n"
+        f"import json, os, sys; sys.path += {PACKAGES!r}\n"
         "before = [list(sys.path), dict(os.environ)]\n"
         f"exec({setup_cell()!r})\n"
         "import helpers.models\n"
@@ -313,7 +328,7 @@ def run_without_installation(tmp_path: Path, working: str) -> dict:
     assert done.returncode == 0, done.stderr
     before, after, models = json.loads(done.stdout)
     assert done.stdout.count("\n") == 1  # it says nothing
-    assert models == str(course / "helpers" / "models" / "__init__.py")
+    assert Path(models).resolve() == course / "helpers" / "models" / "__init__.py"
     assert after == [[str(course), *before[0]], before[1]]
 
 
@@ -322,19 +337,22 @@ def test_elsewhere_it_only_puts_the_course_beside_the_notebook_on_the_path(tmp_p
     run_without_installation(tmp_path, working)
 
 
-def test_where_the_course_is_installed_it_changes_nothing(run):
-    missing = ("tqdm", "albumentations")
-    empty, before, after, calls, _ = run(times=2, colab=False, missing=missing)
-    assert after["models"] == str(ROOT / "helpers" / "models" / "__init__.py")
-    assert [path for path in after["path"] if path != str(ROOT)] == before["path"]
-    assert after["environ"] == before["environ"] and calls == [] and not list(empty.iterdir())
+def test_where_the_course_is_installed_it_changes_nothing(run, tmp_path):
+    missing, installed = (
+        ("tqdm", "albumentations"),
+        {"PYTHONPATH": f"{tmp_path / 'stubs'}{os.pathsep}{ROOT}"},
+    )
+    empty, before, after, calls, _ = run(times=2, colab=False, missing=missing, **installed)
+    assert after["helpers"] == str(ROOT / "helpers" / "__init__.py")
+    assert after["path"] == before["path"] and after["environ"] == before["environ"]
+    assert calls == [] and list(empty.iterdir()) == []
 
 
-def test_in_the_fast_profile_a_kernel_calculates_on_one_thread(run):
-    then = "import torch; after['environ'] = {}; print(torch.get_num_threads(), 'threads')"
-    more = {"OMP_NUM_THREADS": "2"}
-    assert "1 threads" in run(colab=False, then=then, COURSE_SMOKE="1", **more)[-1]
-    assert "2 threads" in run(colab=False, then=then, **more)[-1]
+def test_in_the_fast_profile_a_kernel_calculates_on_one_thread(tmp_path, run):
+    then = "import torch; print(torch.threads, 'threads')"
+    installed = {"PYTHONPATH": f"{tmp_path / 'stubs'}{os.pathsep}{ROOT}"}
+    assert "1 threads" in run(colab=False, then=then, COURSE_SMOKE="1", **installed)[-1]
+    assert "2 threads" in run(colab=False, then=then, **installed)[-1]
 
 
 def test_the_cell_is_short_folded_and_the_same_in_every_notebook():
