@@ -524,7 +524,7 @@ def test_a_missing_albumentations_is_told_with_the_way_out(monkeypatch):
 
 
 def both(name: str, image: torch.Tensor, transform, count: int) -> list[torch.Tensor]:
-    """``count`` draws of one uint8 image [C, H, W] by Albumentations and by Batches, unnormalised."""
+    """``count`` draws of an image uint8 [C, H, W] by Albumentations and Batches, unnormalised."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pipeline = augment.albumentations_pipeline(name)
@@ -560,7 +560,7 @@ def test_albumentations_normalises_as_batches_do():
 
 
 def placement(image: torch.Tensor) -> tuple[torch.Tensor, bool, int, int]:
-    """What was done to the card below: the hole [32, 32], mirrored or not, how far down and right."""
+    """What was done to the card below: the hole [32, 32], mirrored or not, the offsets."""
     rows, columns = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
     hole = (image[2] - KNOWN["cifar10"].mean[2]).abs() < 0.01
     row, column = (

@@ -132,6 +132,7 @@ def in_another_process(script: str, *arguments: object) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
 
 
+@pytest.mark.slow
 def test_two_processes_caching_at_once_both_succeed(tmp_path):
     write_folders(tmp_path, "mnist", random_pools("mnist", 600))
     script = """

@@ -99,6 +99,7 @@ def test_digits_are_white_on_black_within_the_frame():
     assert (rim > 0).any(-1).float().mean() < 0.1
 
 
+@pytest.mark.slow
 def test_a_small_net_learns_the_digits(digits):
     (images, labels), held_out = digits
     model = train(small_net(1), images, labels, 3, 0.006)
@@ -106,6 +107,7 @@ def test_a_small_net_learns_the_digits(digits):
     assert accuracy(model, *held_out) > 97
 
 
+@pytest.mark.slow
 def test_a_linear_model_does_not_learn_the_digits(digits):
     (images, labels), held_out = digits
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
@@ -115,6 +117,7 @@ def test_a_linear_model_does_not_learn_the_digits(digits):
     )  # far above guessing, so it was trained; far below what was promised: 92
 
 
+@pytest.mark.slow
 def test_a_small_net_learns_the_shapes():
     images, labels = practice.draw("cifar10", 4_000, 0)
     torch.manual_seed(0)
