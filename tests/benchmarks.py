@@ -1,8 +1,9 @@
-"""Speed and memory against the documents' own loops, side by side in one run: python tests/benchmarks.py
+"""Speed and memory against the documents' own loops, side by side: python tests/benchmarks.py
 
-Ends with status 1 where a target is missed. Real MNIST is used where it is at hand, practice data elsewhere. The ratios
-count; absolute figures are those of the machine and of what else it does. torch gets one thread unless ``--threads``
-says more: where others use the cores too, two threads spend their time waiting for each other.
+Ends with status 1 where a target is missed. Real MNIST is used where it is at hand, practice data
+elsewhere. The ratios count; absolute figures are those of the machine and of what else it does.
+torch gets one thread unless ``--threads`` says more: where others use the cores too, two threads
+spend their time waiting for each other. ``--quick`` only tries whether everything runs.
 """
 
 from __future__ import annotations
@@ -15,28 +16,44 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from collections.abc import Callable, Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, Dataset
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+# The course that this file lies in, whatever other one is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gpu_benchmarks import Row, gpu_rows
 
 from helpers import augment, data, training
 from helpers.data import Batches, ImageData, ImageSplit
+from helpers.environment import ROOT
 from helpers.experiments.cifar10 import CROP_FLIP_CUTOUT, RESNET9
 from helpers.experiments.recipe import Steps
 from helpers.lr_finder import lr_range_test
 from helpers.models.residual import ResidualNet
 from helpers.models.small import compact_net
 
-BATCH, ROUNDS = 128, 3
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured: the best of some rounds, each over some batches or for some seconds."""
+
+    rounds: int = 3
+    seconds: float = 2.0
+    batches: int = 20
+    range_steps: int = 100
+    memory_steps: int = 200
+
+
+QUICK = Size(rounds=1, seconds=0.01, batches=2, range_steps=20, memory_steps=2)
 RECIPE = augment.RandomAffine(degrees=7, translate=(0.05, 0.05), scale=(0.95, 1.05))
 TRAINING = """
 import resource, sys, torch
@@ -119,8 +136,8 @@ class Timed:
             yield batch
 
 
-def images_per_second(batches: Iterable, seconds: float = 2.0) -> float:
-    """Speed of whole passes for some seconds; the start of worker processes is not held against them."""
+def images_per_second(batches: Iterable, seconds: float) -> float:
+    """Speed of whole passes for some seconds, without the start of worker processes."""
     count, spent = 0, 0.0
     while spent < seconds:
         iterator = iter(batches)
@@ -132,10 +149,16 @@ def images_per_second(batches: Iterable, seconds: float = 2.0) -> float:
 
 
 def transforms_rows(
-    split: ImageSplit, what: str, steps: Steps, slow: type[Dataset], library: str, target: int
+    split: ImageSplit,
+    what: str,
+    steps: Steps,
+    slow: type[Dataset],
+    library: str,
+    target: int,
+    size: Size,
 ) -> list[Row]:
-    """Batched tensors against a DataLoader over single images, the same transforms: the best round of each."""
-    split = split.subset(slice(BATCH * 20))
+    """Batched tensors against a DataLoader over single images: the best round of each."""
+    split = split.subset(slice(BATCH * size.batches))
     ways = {"Batches": Batches(split, BATCH, augment.build(steps), shuffle=True)}
     ways |= {
         f"DataLoader over {library}, {workers} workers": DataLoader(
@@ -144,8 +167,8 @@ def transforms_rows(
         for workers in (0, 2)
     }
     speeds = dict.fromkeys(ways, 0.0)
-    for name in [*ways] * ROUNDS:
-        speeds[name] = max(speeds[name], images_per_second(ways[name]))
+    for name in [*ways] * size.rounds:
+        speeds[name] = max(speeds[name], images_per_second(ways[name], size.seconds))
     ours, *theirs = speeds.values()
     ratio, n = ours / max(theirs), f"{len(split):,} images"
     rows = [
@@ -157,28 +180,28 @@ def transforms_rows(
         )
         for name, speed in speeds.items()
     ]
-    return rows + [
-        Row(
-            "… Batches against the better of the two",
-            f"{ratio:.1f} ×",
-            f"≥ {target} ×",
-            ratio >= target,
-        )
-    ]
+    verdict = Row(
+        "… Batches against the better of the two",
+        f"{ratio:.1f} ×",
+        f"≥ {target} ×",
+        ratio >= target,
+    )
+    return [*rows, verdict]
 
 
 def share_row(
-    split: ImageSplit, name: str, transform: Callable[..., torch.Tensor], steps: int = 20
+    split: ImageSplit, name: str, transform: Callable[..., torch.Tensor], size: Size
 ) -> Row:
-    """Share of a training step of the 6,084-parameter net that is spent on data and augmentation."""
+    """Share of a training step of the 6,084-parameter net that goes to data and augmentation."""
     model = compact_net().to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, nesterov=True)
     training.train_one_epoch(
         model, Batches(split.subset(slice(BATCH * 2)), BATCH, transform), optimizer
     )  # warm
-    batches = Timed(Batches(split.subset(slice(BATCH * steps)), BATCH, transform, shuffle=True))
+    split = split.subset(slice(BATCH * size.batches))
+    batches = Timed(Batches(split, BATCH, transform, shuffle=True))
     start = time.perf_counter()
-    for _ in range(ROUNDS):
+    for _ in range(size.rounds):
         training.train_one_epoch(model, batches, optimizer)
     share = 100 * batches.seconds / (time.perf_counter() - start)
     return Row(
@@ -186,13 +209,14 @@ def share_row(
         f"{share:.1f} %",
         "≤ 15 %",
         share <= 15,
-        f"{steps * ROUNDS} steps of {BATCH}",
+        f"{size.batches * size.rounds} steps of {BATCH}",
         str(torch.get_num_threads()),
     )
 
 
-def range_test_row(split: ImageSplit, steps: int = 100) -> Row:
-    """What a range test costs, against as many training steps of the 19,074-parameter net: the best round of each."""
+def range_test_row(split: ImageSplit, size: Size) -> Row:
+    """What a range test costs, against as many training steps of the 19,074-parameter net."""
+    steps = size.range_steps
     model = ResidualNet().to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, nesterov=True)
     batches = Batches(split.subset(slice(BATCH * steps)), BATCH, shuffle=True)
@@ -203,7 +227,7 @@ def range_test_row(split: ImageSplit, steps: int = 100) -> Row:
         ),
     }
     seconds = dict.fromkeys(ways, float("inf"))
-    for name in [*ways] * ROUNDS:
+    for name in [*ways] * size.rounds:
         start = time.perf_counter()
         ways[name]()
         seconds[name] = min(seconds[name], time.perf_counter() - start)
@@ -219,7 +243,7 @@ def range_test_row(split: ImageSplit, steps: int = 100) -> Row:
 
 
 def load_rows(root: Path) -> tuple[ImageData, list[Row]]:
-    """First load (read, sort, cache) and second one (from the cache) of the data set in ``root``."""
+    """First load (read, sort, cache) and second one (from the cache) of MNIST in ``root``."""
     seconds = []
     for _ in range(2):
         start = time.perf_counter()
@@ -232,14 +256,14 @@ def load_rows(root: Path) -> tuple[ImageData, list[Row]]:
     ]
 
 
-def memory_row(root: Path, steps: int = 200) -> Row:
-    """Peak memory of a process that loads the data, trains the 9,274-parameter net, and predicts the test images."""
+def memory_row(root: Path, size: Size) -> Row:
+    """Peak memory of a process that loads MNIST, trains the 9,274-parameter net, and predicts."""
     what, target = "peak memory of training the 9,274 net", "≤ 1.5 GB"
     if platform.system() == "Windows":
         return Row(what, "not measured on Windows", target)
     threads = str(torch.get_num_threads())
     done = subprocess.run(
-        [sys.executable, "-c", TRAINING, str(root), str(steps), threads],
+        [sys.executable, "-c", TRAINING, str(root), str(size.memory_steps), threads],
         cwd=ROOT,
         check=True,
         text=True,
@@ -248,61 +272,77 @@ def memory_row(root: Path, steps: int = 200) -> Row:
     unit = 1 if platform.system() == "Darwin" else 1024
     gigabytes = int(done.stdout.split()[-1]) * unit / 1e9
     return Row(
-        what, f"{gigabytes:.2f} GB", target, gigabytes <= 1.5, f"{steps} steps of {BATCH}", threads
+        what,
+        f"{gigabytes:.2f} GB",
+        target,
+        gigabytes <= 1.5,
+        f"{size.memory_steps} steps of {BATCH}",
+        threads,
     )
 
 
 def copy_of_mnist(folder: Path) -> None:
-    """Put the real MNIST into ``folder``, if it is at hand: a copy of a new date, which no cache knows."""
+    """Put the real MNIST into ``folder`` where it is at hand: a copy that no cache knows."""
     for place in (os.environ.get("COURSE_DATA"), ROOT.parent / "shared" / "data", ROOT / "data"):
-        if (
-            place
-            and (raw := Path(place).expanduser() / "MNIST" / "raw")
-            .joinpath("train-images-idx3-ubyte")
-            .is_file()
-        ):
+        if not place:
+            continue
+        raw = Path(place).expanduser() / "MNIST" / "raw"
+        if (raw / "train-images-idx3-ubyte").is_file():
             shutil.copytree(raw, folder / "MNIST" / "raw", copy_function=shutil.copyfile)
             return
+
+
+def measure(size: Size, quick: bool) -> tuple[list[Row], str]:
+    """The rows of the table, and what data they are of."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if not quick:
+            copy_of_mnist(folder)
+        mnist, loads = load_rows(folder)
+        cifar = data.load("cifar10", validation=0)
+        digits, shapes = mnist.train, cifar.train
+        document_004 = augment.DOCUMENT_004
+        rows = transforms_rows(
+            digits, "document 004's transforms", document_004, Pictures, "PIL", 8, size
+        )
+        rows += transforms_rows(
+            shapes, "crop, flip and cutout", CROP_FLIP_CUTOUT, Albums, "Albumentations", 6, size
+        )
+        rows.append(share_row(digits, "the recipe's affine", RECIPE, size))
+        rows.append(share_row(digits, "document 004's", augment.build(document_004), size))
+        rows.append(range_test_row(digits, size))
+        rows += loads
+        rows.append(memory_row(folder, size))
+        if not quick:
+            rows += gpu_rows(cifar, RESNET9)
+    return rows, "practice data" if mnist.source == "practice" else "the real MNIST"
 
 
 def main() -> int:
     """Measure everything, print the table, and return 1 where a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1, help="torch's threads; 1 unless given")
-    torch.set_num_threads(parser.parse_args().threads)
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny sizes, whose figures say nothing"
+    )
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     os.environ.pop("COURSE_SMOKE", None)
+    if arguments.quick:
+        os.environ["COURSE_SMOKE"] = "1"
     data.download = lambda name, root: None  # a benchmark fetches nothing
     torch.manual_seed(0)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        copy_of_mnist(folder)
-        mnist, loads = load_rows(folder)
-        cifar = data.load("cifar10", validation=0)
-        rows = [
-            *transforms_rows(
-                mnist.train, "document 004's transforms", augment.DOCUMENT_004, Pictures, "PIL", 8
-            ),
-            *transforms_rows(
-                cifar.train, "crop, flip and cutout", CROP_FLIP_CUTOUT, Albums, "Albumentations", 6
-            ),
-            share_row(mnist.train, "the recipe's affine", RECIPE),
-            share_row(mnist.train, "document 004's", augment.build(augment.DOCUMENT_004)),
-            range_test_row(mnist.train),
-            *loads,
-            memory_row(folder),
-            *gpu_rows(cifar, RESNET9),
-        ]
-    kind = "practice data" if mnist.source == "practice" else "the real MNIST"
-    print(
-        f"CPU ({platform.machine()}, {os.cpu_count()} cores), torch {torch.__version__}, {kind}\n"
-    )
-    lines = [Row("what", "measured", "target", None, "n", "threads"), *rows]
-    for line in lines:
-        verdict = {True: "met", False: "MISSED", None: ""}[line.met]
+    rows, kind = measure(QUICK if arguments.quick else Size(), arguments.quick)
+
+    print(f"CPU ({platform.machine()}, {os.cpu_count()} cores), torch {torch.__version__}, {kind}")
+    print()
+    for row in [Row("what", "measured", "target", None, "n", "threads"), *rows]:
+        verdict = {True: "met", False: "MISSED", None: ""}[row.met]
         print(
-            f"{line.what:60} {line.measured:>18}  {line.target:8} {verdict:7} {line.n:20} {line.threads}"
+            f"{row.what:60} {row.measured:>18}  {row.target:8} {verdict:7} {row.n:20} {row.threads}"
         )
-    return int(any(row.met is False for row in rows))
+    missed = any(row.met is False for row in rows)
+    return int(missed and not arguments.quick)
 
 
 if __name__ == "__main__":

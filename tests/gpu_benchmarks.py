@@ -1,13 +1,14 @@
-"""What a training step of ResNet-9 costs on a GPU, measured with the device's own events: rows of benchmarks.py.
+"""What a training step of ResNet-9 costs on a GPU: rows of benchmarks.py.
 
-Runs on a CPU too, with a narrow net, so that a machine without a GPU can test it.
+It is measured with the device's own events. It runs on a CPU too, with a narrow net, so that a
+machine without a GPU can test it.
 """
 
 from __future__ import annotations
 
 import time
-from typing import Any, NamedTuple
 from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from helpers.data import Batches, ImageData
 from helpers.environment import half_precision, pick_device
 from helpers.experiments.recipe import Recipe
-from helpers.training import loss_scaler, train_one_epoch
+from helpers.precision import loss_scaler
+from helpers.training import train_one_epoch
 
 
 class Row(NamedTuple):
@@ -31,7 +33,7 @@ class Row(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """Of some training steps: seconds in all, seconds of those that made the batches, and images."""
+    """Of some training steps: seconds in all, seconds that made the batches, and images."""
 
     seconds: float
     data: float
@@ -71,7 +73,7 @@ class Marked:
 
 
 class Training:
-    """A recipe's net on a device, in its precision, to be trained for some steps; the first epoch warms it up."""
+    """A recipe's net on a device, in its precision; the first epoch that it trains warms it up."""
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         self.model, self.recipe, self.device = recipe.build_model().to(device), recipe, device
@@ -90,7 +92,7 @@ class Training:
 
 
 def matrix_rate(device: torch.device, size: int = 8192, rounds: int = 20) -> float:
-    """Multiply-adds a second of square matrices in the device's half precision (float32 where it has none)."""
+    """Multiply-adds a second of square matrices, in half precision where the device has one."""
     a, b = torch.randn(2, size, size, device=device, dtype=half_precision(device) or torch.float32)
     a @ b
     start = mark(device)
@@ -115,7 +117,7 @@ def step_rows(
     epochs: int = 3,
     size: int = 8192,
 ) -> list[Row]:
-    """Speed of training against synthetic batches and against the device, share of the data, memory."""
+    """Speed of training against synthetic batches and the device, share of the data, memory."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     real = Batches(data.train, recipe.batch_size, recipe.build_augment(), True, device)

@@ -1,5 +1,7 @@
 """The measurement of a training step, on whatever device there is, with a narrow net."""
 
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -8,7 +10,7 @@ import pytest
 import torch
 
 from helpers import data
-from helpers.environment import pick_device
+from helpers.environment import ROOT, pick_device
 from helpers.experiments.cifar10 import RESNET9
 
 NARROW = replace(RESNET9, model_options={"width": 4}, batch_size=32)
@@ -36,7 +38,8 @@ def test_slow_data_have_their_share_of_a_step(few):
 
 
 def test_the_arithmetic_of_a_convolution_is_that_of_the_formula():
-    """The whole net forward: nine weights a position, and the linear layer; back it is twice that, less a first input."""
+    # Forward: nine weights a position, and the linear layer. Back it is twice that, less the
+    # gradient of the images, which nobody asks for.
     places = [
         (3, 64, 32),
         (64, 128, 32),
@@ -71,3 +74,13 @@ def test_without_a_gpu_one_row_says_so(few, monkeypatch):
     monkeypatch.setattr(gpu_benchmarks, "pick_device", lambda: CPU)
     (row,) = gpu_benchmarks.gpu_rows(few, NARROW)
     assert row.measured == "on a GPU" and row.met is None
+
+
+@pytest.mark.slow
+def test_the_benchmarks_run_and_have_all_their_rows():
+    command = [sys.executable, ROOT / "tests" / "benchmarks.py", "--quick"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    table = done.stdout.split("\n\n")[1].splitlines()
+    assert table[0].split() == ["what", "measured", "target", "n", "threads"]
+    assert len(table) == 1 + 4 + 4 + 2 + 1 + 2 + 1

@@ -1,4 +1,4 @@
-"""A changed parameter count in a notebook's stored output turns the run red, with the project's own pytest options."""
+"""A changed parameter count in a notebook's stored output turns plain pytest red."""
 
 import copy
 import os
@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import nbformat
+import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from helpers.environment import ROOT
@@ -17,22 +18,14 @@ COUNT = "9,274"
 
 
 def run_pytest(folder) -> str:
-    """Run the notebooks of a folder as plain pytest runs the course's; returns its report, a line a cell."""
+    """Run a folder's notebooks as plain pytest runs the course's: its report, a line a cell."""
     shutil.copy(ROOT / "notebooks" / "conftest.py", folder)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-v",
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        ROOT / "pyproject.toml",
-        folder,
-    ]
-    environment = {name: value for name, value in os.environ.items() if name != "COURSE_SMOKE"} | {
-        "COURSE_TRAIN": "1"
-    }
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider"]
+    command += ["-c", ROOT / "pyproject.toml", folder]
+    # The folder's own conftest.py is to set the fast profile, and one thread.
+    environment = os.environ | {"COURSE_TRAIN": "1"}
+    for name in ("COURSE_SMOKE", "OMP_NUM_THREADS"):
+        environment.pop(name, None)
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False
     ).stdout
@@ -54,10 +47,14 @@ def write_pair(notebook, folder) -> None:
     nbformat.write(wrong, folder / "wrong.ipynb")
 
 
+@pytest.mark.slow
 def test_an_altered_parameter_count_fails_and_the_true_one_passes(tmp_path):
     compared = {"tags": ["nbval-check-output"]}
-    switches = "import os\nprint(os.environ['COURSE_SMOKE'], 'COURSE_TRAIN' in os.environ)"
-    texts = {switches: "1 False\n", "print(f'{9274:,} parameters')": f"{COUNT} parameters\n"}
+    switches = (
+        "import os, torch\n"
+        "print(os.environ['COURSE_SMOKE'], 'COURSE_TRAIN' in os.environ, torch.get_num_threads())"
+    )
+    texts = {switches: "1 False 1\n", "print(f'{9274:,} parameters')": f"{COUNT} parameters\n"}
     cells = [
         new_code_cell(
             source,
@@ -73,6 +70,7 @@ def test_an_altered_parameter_count_fails_and_the_true_one_passes(tmp_path):
     assert outcomes(report, "wrong") == ["PASSED", "FAILED"], report
 
 
+@pytest.mark.slow
 def test_it_does_so_in_the_session_on_the_parameter_budget(tmp_path):
     notebook = nbformat.read(SESSION, as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
