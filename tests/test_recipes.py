@@ -1,24 +1,35 @@
-"""Recipes build what they say: optimizers, schedules, nets; and every one says how its result is told."""
+"""Recipes build what they say, from parts of the package or of their own; how they are told."""
 
+import json
 import math
+import sys
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
+import helpers
 from helpers.data import Batches, load
 from helpers.environment import ROOT, CourseError, seed_everything
 from helpers.experiments import load_result
-from helpers.experiments.catalogue import EXPERIMENTS, GROUPS, SEARCHES, quick
-from helpers.experiments.recipe import Recipe
+from helpers.experiments.catalogue import EXPERIMENTS, GROUPS, SEARCHES, for_practice
+from helpers.experiments.recipe import OLD_NETS, Claim, Recipe, variant
 from helpers.experiments.records import is_recorded
+from helpers.experiments.runs import train, train_net
 from helpers.experiments.search import find_candidates, kept_trials
+from helpers.interpret import predict
 from helpers.lr_finder import lr_range_test
 from helpers.models import count_parameters
 
 TINY = Recipe(
-    "tiny", "first_net", epochs=7, learning_rate=0.01, peak_epoch=2, momentum=0.8, weight_decay=0.02
+    "tiny",
+    "models.small.first_net",
+    epochs=7,
+    learning_rate=0.01,
+    peak_epoch=2,
+    momentum=0.8,
+    weight_decay=0.02,
 )
 
 
@@ -79,14 +90,201 @@ def test_an_optimizer_steps_as_torchs_own(options, oracle):
     "field, value, words",
     [
         ("optimizer", "lion", "unknown optimizer 'lion'; there is: sgd, adamw"),
+        ("optimizer", "optimizers.lion.build", "unknown optimizer .*; there is: sgd, adamw"),
         ("schedule", "cosine", "unknown schedule 'cosine'; there is: one_cycle, step, constant"),
-        ("model", "compact_ne", "unknown model 'compact_ne'; there is: compact_net"),
+        ("model", "compact_net", "unknown model 'compact_net'.* models.small.first_net"),
+        ("model", "models.small.compact_ne", "; there is: models.small.compact_net"),
+        ("model", "models.smal.compact_net", "unknown model .*models.small.first_net"),
+        ("model", "models.small.", "unknown model 'models.small.'"),
+        ("model", "models.small.nn", "unknown model 'models.small.nn'"),
+        ("model", "", "unknown model ''"),
+        ("averaging", "averages.flat", "unknown averaging 'averages.flat'"),
+        ("step", "training.training_ste", "unknown step .*training.training_step"),
+        ("views", "views.flip", "unknown views 'views.flip'"),
     ],
 )
-def test_a_name_that_is_not_there_is_told_with_those_that_are(field, value, words):
+def test_a_name_that_is_not_there_is_told_in_one_line_with_those_that_are(field, value, words):
     recipe = replace(TINY, **{field: value})
-    with pytest.raises(CourseError, match=words):
-        recipe.build_scheduler(recipe.build_optimizer(recipe.build_model()), 10)
+    with pytest.raises(CourseError, match=words) as error:
+        net = recipe.build_model()
+        recipe.build_scheduler(recipe.build_optimizer(net), 10)
+        recipe.build_average(net), recipe.build_step(), recipe.measured(net)
+    assert "\n" not in str(error.value)
+
+
+def test_an_import_that_fails_inside_a_part_is_not_called_unknown(tmp_path, monkeypatch):
+    (tmp_path / "wants_more.py").write_text("import a_library_that_is_not_there\n")
+    monkeypatch.setattr(helpers, "__path__", [*helpers.__path__, str(tmp_path)])
+    with pytest.raises(ModuleNotFoundError, match="a_library_that_is_not_there"):
+        replace(TINY, model="wants_more.net").build_model()
+
+
+PARTS = """
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import MultiplicativeLR, StepLR
+from torch.optim.swa_utils import AveragedModel
+from helpers.training import training_step
+
+steps = []
+
+def build(model, recipe):
+    groups = recipe.parameter_groups(model)
+    return torch.optim.Adagrad(groups, lr=recipe.options["rate"])
+
+def two(optimizer, recipe, steps_per_epoch):
+    halved = StepLR(optimizer, steps_per_epoch, 0.5)
+    return [halved, MultiplicativeLR(optimizer, lambda step: 0.9)]
+
+def none(optimizer, recipe, steps_per_epoch):
+    return None
+
+def mean(model, recipe):
+    return AveragedModel(model)
+
+def step(*arguments, **options):
+    steps.append(1)
+    return training_step(*arguments, **options)
+
+class Doubled(nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, images):
+        return 2 * self.net(images)
+"""
+
+
+@pytest.fixture
+def parts(tmp_path, monkeypatch):
+    """A module of parts that lies in the package as a new file would."""
+    (tmp_path / "parts_of_a_test.py").write_text(PARTS)
+    monkeypatch.setattr(helpers, "__path__", [*helpers.__path__, str(tmp_path)])
+    yield "parts_of_a_test"
+    sys.modules.pop("helpers.parts_of_a_test", None)
+
+
+def test_an_optimizer_and_a_schedule_of_a_recipes_own_are_found_by_their_paths(parts):
+    recipe = replace(TINY, optimizer=f"{parts}.build", options={"rate": 0.5}, decay_all=False)
+    net = recipe.build_model()
+    optimizer = recipe.build_optimizer(net)
+    assert isinstance(optimizer, torch.optim.Adagrad) and len(optimizer.param_groups) == 2
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    two = replace(recipe, schedule=f"{parts}.two").build_scheduler(optimizer, 10)
+    assert len(two) == 2 and recipe.part_paths() == ["models.small.first_net", f"{parts}.build"]
+    assert replace(recipe, schedule=f"{parts}.none").build_scheduler(optimizer, 10) is None
+
+
+def test_a_training_uses_the_parts_that_a_recipe_names(parts):
+    recipe = replace(
+        TINY,
+        epochs=3,
+        batch_size=8,
+        optimizer=f"{parts}.build",
+        schedule=f"{parts}.two",
+        averaging=f"{parts}.mean",
+        step=f"{parts}.step",
+        views=f"{parts}.Doubled",
+        options={"rate": 0.01},
+    )
+    split = load("mnist", validation=0).train.subset(range(20))
+    measured, history = train(recipe, 0, split, split, show=False)
+    taken = [row["learning_rate"] for row in history.epochs]
+    # In the last of three batches an epoch, after two, five and eight steps.
+    expected = [0.01 * 0.9**2, 0.01 * 0.9**5 / 2, 0.01 * 0.9**8 / 4]
+    assert taken == pytest.approx(expected)
+    module = sys.modules[f"helpers.{parts}"]
+    assert len(module.steps) == 3 * 3  # batches of 8, 8 and 4
+
+    # What train gives back is what was measured: the views of the average.
+    net, again = train_net(recipe, 0, split, split, show=False)
+    assert isinstance(measured, module.Doubled) and not isinstance(net, module.Doubled)
+    assert again.last["test_loss"] == history.last["test_loss"]
+    for mine, other in zip(measured.net.parameters(), net.parameters()):
+        assert torch.equal(mine, other)
+    loss = nn.CrossEntropyLoss()(predict(measured, split).logits, split.labels)
+    assert loss.item() == pytest.approx(history.last["test_loss"], rel=1e-5)
+
+
+def test_the_net_that_is_used_is_the_average_of_all_steps(parts):
+    """The oracle: the mean of the weights after each step, taken by hand."""
+    recipe = replace(TINY, epochs=1, peak_epoch=0.5, batch_size=8, averaging=f"{parts}.mean")
+    split = load("mnist", validation=0).train.subset(range(24))
+    averaged, _ = train_net(recipe, 0, split, split, show=False)
+
+    generator, sums = seed_everything(0), None
+    model = recipe.build_model()
+    optimizer = recipe.build_optimizer(model)
+    batches = Batches(split, 8, shuffle=True, generator=generator)
+    scheduler = recipe.build_scheduler(optimizer, len(batches))
+    model.train()
+    for images, labels in batches:
+        optimizer.zero_grad()
+        recipe.loss(model(images), labels).backward()
+        optimizer.step()
+        scheduler.step()
+        weights = [each.detach().clone() for each in model.parameters()]
+        sums = weights if sums is None else [old + new for old, new in zip(sums, weights)]
+    for mine, total in zip(averaged.parameters(), sums):
+        torch.testing.assert_close(mine, total / 3)
+
+
+def test_a_variant_inherits_what_is_trained_and_not_what_is_told_of_it():
+    claim = Claim(10, 2, 50.0)
+    parent = replace(TINY, title="old", claim=claim, document="50 %", headline=True, baseline="x")
+    child = variant(parent, "child", "new", learning_rate=0.5)
+    assert child.hyperparameters() == parent.hyperparameters() | {
+        "name": "child",
+        "learning_rate": 0.5,
+    }
+    told = (child.title, child.claim, child.document, child.headline, child.baseline)
+    assert told == ("new", None, "", False, "tiny")
+    other = variant(parent, "child", "new", claim=claim, headline=True, baseline="")
+    assert (other.claim, other.headline, other.baseline) == (claim, True, "")
+
+
+def test_recipes_pair_where_they_train_the_same_net_and_differ_in_what_they_measure():
+    nets = {"mirror": {"mirror": True}, "wide": {"width": 8}}
+    same = [
+        replace(TINY, name="other", title="told otherwise"),
+        replace(TINY, average=0.9),
+        replace(TINY, averaging="averages.flat"),
+        replace(TINY, views="views.flip"),
+        replace(TINY, model_options=nets["mirror"]),
+    ]
+    others = [
+        replace(TINY, learning_rate=0.02),
+        replace(TINY, model_options=nets["wide"]),
+        replace(TINY, step="steps.sharp"),
+        replace(TINY, options={"rho": 0.1}),
+    ]
+    assert [TINY.trains_as(recipe) for recipe in same] == [True] * 5
+    assert [TINY.trains_as(recipe) for recipe in others] == [False] * 4
+
+
+def test_hyperparameters_are_as_json_has_them_and_make_the_same_recipe_again():
+    recipe = replace(
+        TINY,
+        options={"betas": (0.9, 0.95)},
+        augment=(("RandomCrop", {"padding": 2}),),
+        views="views.flip",
+    )
+    kept = json.loads(json.dumps(recipe.hyperparameters()))
+    assert kept == recipe.hyperparameters() and kept["options"] == {"betas": [0.9, 0.95]}
+    assert "title" not in kept and "claim" not in kept
+    again = Recipe.restored(kept)
+    assert again.hyperparameters() == kept and again.augment == recipe.augment
+
+
+@pytest.mark.parametrize("old, path", OLD_NETS.items())
+def test_an_old_record_names_its_net_without_a_path(old, path):
+    kept = replace(TINY, model=old).hyperparameters()
+    for newer in ("averaging", "step", "views", "options"):
+        del kept[newer]
+    assert Recipe.restored(kept) == replace(TINY, model=path)
+    assert Recipe.completed(kept) == replace(TINY, model=path).hyperparameters()
+    assert Recipe.restored(kept).build_model()
 
 
 @pytest.mark.parametrize("recipe", EXPERIMENTS.values(), ids=EXPERIMENTS)
@@ -142,9 +340,10 @@ def test_document_004s_recipe_is_that_of_its_code():
     ] == [0.03]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["residual-5", "first-5"])
 def test_a_suggested_rate_is_what_the_range_test_suggests(real_data_root, name):
-    """Within half a decade: single orders differ by more, and another processor moves the curves a little."""
+    """Within half a decade: another processor moves the curves a little."""
     mnist, recipe, generator = (
         load("mnist", real_data_root, validation=0),
         EXPERIMENTS[name],
@@ -274,7 +473,7 @@ def test_the_assignments_schedule_is_highest_at_epoch_5_of_24_and_ends_where_it_
     [("cifar-resnet9-best", 27_000), ("cifar-resnet9-grouped", 5_500), ("budget", 9_274)],
 )
 def test_practice_data_get_few_epochs_and_a_narrow_resnet9(name, parameters):
-    recipe, short = EXPERIMENTS[name], quick(EXPERIMENTS[name], 3)
+    recipe, short = EXPERIMENTS[name], for_practice(EXPERIMENTS[name], 3)
     assert count_parameters(short.build_model()) <= parameters
     assert (short.epochs, short.peak_epoch) == (
         3,
