@@ -1,47 +1,63 @@
-"""What a net got wrong: predictions over a whole split, mistakes by loss, accuracy per class, confusions."""
+"""What a net got wrong: predictions over a whole split, mistakes by loss, confusions.
+
+Nothing here trains. A measure is always over all images of a split, never over one batch.
+"""
 
 import math
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
+import torch.nn.functional as F
+from torch import nn
 
+from helpers.checks import check_logits
 from helpers.data import Batches, ImageSplit
-from helpers.environment import CourseError
+from helpers.data.checks import is_whole
+from helpers.environment import CourseError, whole_number
 from helpers.intervals import wilson
 from helpers.markdown import Table
+from helpers.models import evaluating
+from helpers.modules import device_of
 
 
 class Predictions:
     """What a net says about every image of a split, in the split's order; tensors on the CPU.
 
-    ``logits``: float32 [N, classes], None where only classes were recorded; ``labels`` (the truth) and ``predicted``
-    (unless given, the highest logit): int64 [N]; ``correct``: bool [N]; ``mistakes``: a count; ``accuracy``: percent.
-    CourseError for what does not fit the split, and for probabilities or losses without logits.
+    logits: float32 [N, classes]; None where only classes were recorded.
+    labels: the true classes, int64 [N].
+    predicted: the classes that the net names, int64 [N]; the highest logit's unless given.
+    correct: bool [N].
+    mistakes: how many are not correct.
+    accuracy: percent; nan for a split without images.
+
+    Raises ``CourseError`` for logits or classes that do not fit the split, and for probabilities or
+    losses where only classes were recorded.
     """
 
     def __init__(self, split: ImageSplit, logits: Any, predicted: Any = None) -> None:
-        self.split, self.labels = split, split.labels.cpu()
-        self.logits = None if logits is None else torch.as_tensor(logits).detach().float().cpu()
-        self.predicted = (
-            self.logits.argmax(-1) if predicted is None else torch.as_tensor(predicted).long().cpu()
-        )
-        classes = range(len(split.classes))
-        for given, wanted in (
-            (self.logits, (len(split), len(classes))),
-            (self.predicted, (len(split),)),
-        ):
-            if given is not None and given.shape != wanted:
-                raise CourseError(
-                    f"predictions {tuple(given.shape)} do not fit a split of {wanted}: use their own"
-                )
-        if not set(self.predicted.tolist()) <= set(classes):
-            raise CourseError(
-                f"predicted classes go beyond the split's, 0 to {len(classes) - 1}: use their own split"
-            )
+        self.split = split
+        self.labels = split.labels.cpu().long()
+
+        # A record may hold classes alone: they take less room than logits.
+        self.logits = None
+        if logits is not None:
+            self.logits = as_logits(logits, split)
+
+        # Recorded logits are rounded, which can move the highest: recorded classes go before them.
+        if predicted is not None:
+            self.predicted = as_classes(predicted, split)
+        else:
+            self.predicted = self._recorded_logits().argmax(1)
+
+        # The sums over the split
+        count = len(split)
         self.correct = self.predicted == self.labels
-        self.mistakes = len(split) - int(self.correct.sum())
-        self.accuracy = 100 * (len(split) - self.mistakes) / len(split) if len(split) else math.nan
+        self.mistakes = count - int(self.correct.sum())
+        self.accuracy = math.nan
+        if count > 0:
+            self.accuracy = 100 * (count - self.mistakes) / count
 
     def __len__(self) -> int:
         return len(self.predicted)
@@ -54,9 +70,7 @@ class Predictions:
     @cached_property
     def losses(self) -> torch.Tensor:
         """Cross-entropy of each image in nats, [N]."""
-        return torch.nn.functional.cross_entropy(
-            self._recorded_logits(), self.labels, reduction="none"
-        )
+        return F.cross_entropy(self._recorded_logits(), self.labels, reduction="none")
 
     def _recorded_logits(self) -> torch.Tensor:
         if self.logits is None:
@@ -66,8 +80,83 @@ class Predictions:
         return self.logits
 
 
-class ClassAccuracy(NamedTuple):
-    """One class: accuracy in percent (nan without images) and its 95 % Wilson interval [low, high]."""
+def as_logits(values: Any, split: ImageSplit) -> torch.Tensor:
+    """Logits of all images of a split, as float32 [N, classes] on the CPU."""
+    logits = torch.as_tensor(values).detach().float().cpu()
+    check_shape(logits, (len(split), len(split.classes)))
+    return logits
+
+
+def as_classes(values: Any, split: ImageSplit) -> torch.Tensor:
+    """A class number for every image of a split, from whole numbers of any type, as int64 [N]."""
+    classes = torch.as_tensor(values).cpu()
+    check_shape(classes, (len(split),))
+    if len(classes) > 0 and not is_whole(classes.dtype):
+        raise CourseError(
+            f"predicted classes of a split are whole numbers, not {classes.dtype}: give int64"
+        )
+
+    # Wide numbers first: a comparison of unsigned ones with 0 says little.
+    classes = classes.long()
+    highest = len(split.classes) - 1
+    outside = (classes < 0) | (classes > highest)
+    if outside.any():
+        index = int(outside.nonzero()[0])
+        raise CourseError(
+            f"predicted class {int(classes[index])} at index {index} is none of the split's, "
+            f"0 to {highest}: use the split that was predicted"
+        )
+    return classes
+
+
+def check_shape(values: torch.Tensor, wanted: tuple[int, ...]) -> None:
+    """Raise ``CourseError`` unless predictions have the shape that a split wants."""
+    if values.shape != wanted:
+        raise CourseError(
+            f"predictions {tuple(values.shape)} do not fit a split of {wanted}: use their own"
+        )
+
+
+def predict(model: nn.Module, split: ImageSplit, batch_size: int = 500) -> Predictions:
+    """Logits of a whole split, in evaluation mode on the model's device; all modes are put back.
+
+    Raises ``CourseError`` for a split without images, and for a net that returns anything but a
+    row of logits for each image and each class of the split.
+    """
+    # Dropout off and recorded statistics in batch norm, so that no image depends on its batch.
+    outputs = []
+    with evaluating(model), torch.no_grad():
+        for images, labels in Batches(split, batch_size, device=device_of(model)):
+            logits = model(images)
+            check_logits(logits, labels)
+            outputs.append(logits)
+    return Predictions(split, torch.cat(outputs))
+
+
+def misclassified(predictions: Predictions, count: int | None = None) -> torch.Tensor:
+    """Indices int64 of misclassified images, highest loss first; equal losses in the split's order.
+
+    ``count`` at most, all of them for None. Raises ``CourseError`` for another count, and where
+    only classes were recorded.
+    """
+    check_count("misclassified", count)
+    # The surest mistakes have the highest loss, and teach most.
+    wrong = (~predictions.correct).nonzero().flatten()
+    order = predictions.losses[wrong].argsort(descending=True, stable=True)
+    return wrong[order][:count]
+
+
+def check_count(name: str, count: int | None) -> None:
+    """Raise ``CourseError`` unless a count is a whole number or None, which stands for all."""
+    if count is not None and whole_number(count, least=0) is None:
+        raise CourseError(
+            f"{name}: count is a whole number of at least 0, or None for all, not {count!r}"
+        )
+
+
+@dataclass(frozen=True)
+class ClassAccuracy:
+    """One class: accuracy in percent (nan without images) with its 95 % Wilson interval."""
 
     name: str
     correct: int
@@ -77,64 +166,63 @@ class ClassAccuracy(NamedTuple):
     high: float
 
 
-def predict(model: torch.nn.Module, split: ImageSplit, batch_size: int = 500) -> Predictions:
-    """Logits of a whole split, in evaluation mode on the model's device; modes are put back. No images: CourseError."""
-    device = next((parameter.device for parameter in model.parameters()), None)
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            outputs = [model(images) for images, _ in Batches(split, batch_size, device=device)]
-    finally:
-        for module, training in modes:
-            module.training = training
-    return Predictions(split, torch.cat(outputs))
-
-
-def misclassified(predictions: Predictions, count: int | None = None) -> torch.Tensor:
-    """Indices of misclassified images, highest loss first (equal losses in the split's order); ``count`` at most."""
-    wrong = (~predictions.correct).nonzero()[:, 0]
-    return wrong[predictions.losses[wrong].argsort(descending=True, stable=True)][:count]
-
-
 def per_class_accuracy(predictions: Predictions) -> list[ClassAccuracy]:
     """Accuracy of every class with its 95 % Wilson interval, in the order of the classes."""
     matrix = confusion_matrix(predictions)
-    counts = zip(predictions.split.classes, matrix.diagonal().tolist(), matrix.sum(1).tolist())
-    return [
-        ClassAccuracy(
-            name, hits, count, 100 * hits / count if count else math.nan, *wilson(hits, count)
-        )
-        for name, hits, count in counts
-    ]
+    # On the diagonal truth and prediction agree; a row holds all images of a class.
+    correct_counts = matrix.diagonal().tolist()
+    counts = matrix.sum(1).tolist()
+
+    rows = []
+    for name, correct, count in zip(predictions.split.classes, correct_counts, counts):
+        accuracy = math.nan
+        if count > 0:
+            accuracy = 100 * correct / count
+        low, high = wilson(correct, count)
+        rows.append(ClassAccuracy(name, correct, count, accuracy, low, high))
+    return rows
 
 
 def per_class_table(predictions: Predictions) -> Table:
-    """``per_class_accuracy`` as a table, with counts and intervals."""
+    """``per_class_accuracy`` as a table, with a dash where a class has no images."""
     rows = []
     for row in per_class_accuracy(predictions):
+        accuracy = "–"
+        if row.count > 0:
+            accuracy = f"{row.accuracy:.2f} %"
         interval = f"{row.low:.2f}–{row.high:.2f} %"
-        rows.append(
-            (row.name, f"{row.correct:,}", f"{row.count:,}", f"{row.accuracy:.2f} %", interval)
-        )
+        rows.append((row.name, f"{row.correct:,}", f"{row.count:,}", accuracy, interval))
     return Table(("class", "correct", "of", "accuracy", "95 % interval"), rows)
 
 
 def confusion_matrix(predictions: Predictions) -> torch.Tensor:
     """Counts int64 [classes, classes]: row the true class, column the predicted one."""
-    count = len(predictions.split.classes)
-    return (
-        (predictions.labels * count + predictions.predicted)
-        .bincount(minlength=count * count)
-        .view(count, count)
-    )
+    size = len(predictions.split.classes)
+    # Each pair (true, predicted) gets a number of its own, and equal numbers are counted.
+    pairs = predictions.labels * size + predictions.predicted
+    return pairs.bincount(minlength=size * size).view(size, size)
 
 
-def most_confused(predictions: Predictions, count: int = 5) -> list[tuple[str, str, int]]:
-    """The ``count`` most frequent confusions as (true, predicted, how often); equal counts in the order of classes."""
-    matrix, names = confusion_matrix(predictions).fill_diagonal_(0), predictions.split.classes
-    pairs = [
-        (names[row], names[column], int(matrix[row, column]))
-        for row, column in matrix.nonzero().tolist()
-    ]
-    return sorted(pairs, key=lambda pair: -pair[2])[:count]
+def most_confused(predictions: Predictions, count: int | None = 5) -> list[tuple[str, str, int]]:
+    """The most frequent confusions as (true, predicted, how often); equal ones in class order.
+
+    ``count`` at most, all of them for None. Raises ``CourseError`` for another count.
+    """
+    check_count("most_confused", count)
+    names = predictions.split.classes
+    matrix = confusion_matrix(predictions)
+    matrix.fill_diagonal_(0)  # what is right is no confusion
+
+    confusions = []
+    for true, predicted in matrix.nonzero().tolist():
+        times = int(matrix[true, predicted])
+        confusions.append((names[true], names[predicted], times))
+
+    # Sorting keeps the order of equal counts, which is that of the classes.
+    confusions.sort(key=how_often, reverse=True)
+    return confusions[:count]
+
+
+def how_often(confusion: tuple[str, str, int]) -> int:
+    """How many times a confusion was met."""
+    return confusion[2]

@@ -1,13 +1,14 @@
-"""The statistics of the course in one place: intervals for shares, for means, and for differences of means.
+"""The statistics of the course in one place: intervals for shares and for differences of means.
 
 scipy does the work; the formulas stand in the docstrings, and the tests calculate them by hand.
 """
 
+import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from helpers.environment import CourseError
+from helpers.environment import CourseError, whole_number
 
 
 class Interval(NamedTuple):
@@ -23,86 +24,144 @@ class Interval(NamedTuple):
         return self.low > 0 or self.high < 0
 
 
-def mean_sd(values: Sequence[float]) -> tuple[float, float]:
+def mean_sd(values: Iterable[float]) -> tuple[float, float]:
     """The mean and the sample standard deviation, √(Σ(x − mean)² / (n − 1)); 0 for a single value.
 
-    Raises ``CourseError`` where there is no value.
+    Raises ``CourseError`` where there is no value, or one that is not finite.
     """
-    values = list(values)
-    if not values:
+    numbers = finite_numbers("mean_sd", values)
+    if len(numbers) == 0:
         raise CourseError("there is no value to take the mean of: record at least one seed")
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return statistics.fmean(values), spread
+
+    # One value shows no scatter, and the formula would divide by zero.
+    deviation = 0.0
+    if len(numbers) > 1:
+        deviation = statistics.stdev(numbers)
+    return statistics.fmean(numbers), deviation
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The score interval of a share, in percent: between which true shares so many successes are no surprise.
+    """The score interval of a share, in percent: which true shares make so many successes likely.
 
-    Its ends are the two roots p of (successes / trials − p)² = z² p (1 − p) / trials, with z = 1.96 for 95 %
-    (Wilson, "Probable inference, the law of succession, and statistical inference", 1927). Of no trials at all
-    nothing is known: 0 to 100. Raises ``CourseError`` where the successes do not lie between 0 and the trials.
+    Its ends are the two roots p of (successes / trials − p)² = z² p (1 − p) / trials, with z = 1.96
+    for 95 % (Wilson, "Probable inference, the law of succession, and statistical inference", 1927).
+    Of no trials at all nothing is known: 0 to 100. Raises ``CourseError`` unless both are whole
+    numbers and the successes lie between 0 and the trials.
     """
-    if not 0 <= successes <= trials:
+    check_confidence("wilson", confidence)
+    hits = whole_number(successes, least=0)
+    count = whole_number(trials, least=0)
+    if hits is None or count is None or hits > count:
         raise CourseError(
-            f"wilson: {successes} successes of {trials} trials: give 0 to {trials} successes"
+            f"wilson: {successes} successes of {trials} trials: give two whole numbers, the first "
+            "from 0 to the second"
         )
-    if trials == 0:
+    if count == 0:
         return 0.0, 100.0
 
+    # Imported here, because scipy.stats takes a second that most commands do not need.
     from scipy.stats import binomtest
 
-    ends = binomtest(int(successes), int(trials)).proportion_ci(confidence, method="wilson")
+    ends = binomtest(hits, count).proportion_ci(confidence, method="wilson")
+
     # Rounding would leave a share of 0 or 1 just outside its own interval.
-    low = 100 * float(ends.low) if successes > 0 else 0.0
-    high = 100 * float(ends.high) if successes < trials else 100.0
+    low = 100 * float(ends.low)
+    if hits == 0:
+        low = 0.0
+    high = 100 * float(ends.high)
+    if hits == count:
+        high = 100.0
     return low, high
 
 
 def mean_difference(
-    values: Sequence[float], baseline: Sequence[float], confidence: float = 0.95
+    values: Iterable[float], baseline: Iterable[float], confidence: float = 0.95
 ) -> Interval:
     """How much larger the mean of ``values`` is than that of ``baseline``, for independent seeds.
 
-    Student's interval with a pooled deviation: difference ± t · s · √(1/n + 1/m), where s² is the mean of the two
-    variances weighted by n − 1 and m − 1, and t has n + m − 2 degrees of freedom. It takes both recipes to scatter
-    alike; with equally many seeds it is good even where they do not. Raises ``CourseError`` for fewer than two
-    values on a side.
+    Student's interval with a pooled deviation: difference ± t · s · √(1/n + 1/m), where s² is the
+    mean of the two variances weighted by n − 1 and m − 1, and t has n + m − 2 degrees of freedom.
+    It takes both recipes to scatter alike; with equally many seeds it is good even where they do
+    not. Raises ``CourseError`` for fewer than two values on a side, or one that is not finite.
     """
-    values, baseline = list(values), list(baseline)
-    if len(values) < 2 or len(baseline) < 2:
+    check_confidence("mean_difference", confidence)
+    mine = finite_numbers("mean_difference", values)
+    other = finite_numbers("mean_difference", baseline)
+    if len(mine) < 2 or len(other) < 2:
         raise CourseError(
-            f"mean_difference: {len(values)} and {len(baseline)} seeds, and two of each are needed: "
+            f"mean_difference: {len(mine)} and {len(other)} seeds, and two of each are needed: "
             "record both with --seeds 2 or more"
         )
 
+    # No scatter on either side: the interval is a point, and scipy would divide by zero.
+    difference = statistics.fmean(mine) - statistics.fmean(other)
+    if all_equal(mine) and all_equal(other):
+        return Interval(difference, difference, difference)
+
     from scipy.stats import ttest_ind
 
-    ends = ttest_ind(values, baseline, equal_var=True).confidence_interval(confidence)
-    difference = statistics.fmean(values) - statistics.fmean(baseline)
+    ends = ttest_ind(mine, other, equal_var=True).confidence_interval(confidence)
     return Interval(difference, float(ends.low), float(ends.high))
 
 
 def paired_difference(
     values: Mapping[int, float], baseline: Mapping[int, float], confidence: float = 0.95
 ) -> Interval:
-    """The mean difference over the seeds that both hold, where the same seed means the very same training.
+    """The mean difference over the seeds that both hold, where a seed means the same training.
 
-    Both map a seed to its number. Student's interval of the differences d: mean ± t · s(d) / √n with n − 1 degrees
-    of freedom ("The probable error of a mean", 1908). Raises ``CourseError`` for fewer than two common seeds.
+    Both map a seed to its number; a seed that only one of them holds is left out. Student's
+    interval of the differences d: mean ± t · s(d) / √n with n − 1 degrees of freedom ("The probable
+    error of a mean", 1908). Raises ``CourseError`` for fewer than two common seeds, or a value that
+    is not finite.
     """
-    seeds = [seed for seed in values if seed in baseline]
+    check_confidence("paired_difference", confidence)
+    seeds = []
+    for seed in values:
+        if seed in baseline:
+            seeds.append(seed)
     if len(seeds) < 2:
         raise CourseError(
-            f"paired_difference: {len(seeds)} common seeds, and two are needed: record both with --seeds 2 or more"
+            f"paired_difference: {len(seeds)} common seeds, and two are needed: "
+            "record both with --seeds 2 or more"
         )
-    mine = [values[seed] for seed in seeds]
-    other = [baseline[seed] for seed in seeds]
-    differences = [one - two for one, two in zip(mine, other, strict=True)]
+    mine = finite_numbers("paired_difference", map(values.__getitem__, seeds))
+    other = finite_numbers("paired_difference", map(baseline.__getitem__, seeds))
+
+    # What the seeds have in common goes away in the differences.
+    differences = []
+    for one, two in zip(mine, other, strict=True):
+        differences.append(one - two)
     mean = statistics.fmean(differences)
-    if len(set(differences)) == 1:  # no scatter: scipy would divide by zero
+
+    # No scatter: the interval is a point, and scipy would divide by zero.
+    if all_equal(differences):
         return Interval(mean, mean, mean)
 
     from scipy.stats import ttest_rel
 
     ends = ttest_rel(mine, other).confidence_interval(confidence)
     return Interval(mean, float(ends.low), float(ends.high))
+
+
+def finite_numbers(name: str, values: Iterable[float]) -> list[float]:
+    """The values as floats. Raises ``CourseError`` for one that is no finite number."""
+    numbers = []
+    for value in values:
+        number = float(value)
+        if not math.isfinite(number):
+            raise CourseError(f"{name}: {number} is among the values: give finite numbers")
+        numbers.append(number)
+    return numbers
+
+
+def all_equal(numbers: list[float]) -> bool:
+    """Whether there is no scatter at all."""
+    return min(numbers) == max(numbers)
+
+
+def check_confidence(name: str, confidence: float) -> None:
+    """Raise ``CourseError`` unless a confidence lies between 0 and 1."""
+    if not 0 < confidence < 1:
+        raise CourseError(
+            f"{name}: a confidence lies between 0 and 1, such as 0.95, not {confidence!r}"
+        )

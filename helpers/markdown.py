@@ -1,43 +1,55 @@
-"""The one writer of tables: an HTML table in Jupyter, Markdown in README, aligned text in a terminal."""
+"""The one writer of tables: HTML in Jupyter, Markdown in README, aligned text in a terminal."""
 
 import html
 import re
 from collections.abc import Iterable, Sequence
 
-NUMBER = re.compile(r"[-+−]?\d[\d.,]*( ?[%s×])?|–?")  # what is lined up on its right side
+# A number, such as 9,274 or 99.41 % or −0.14, and a range of two, such as 99.23–99.53 %
+NUMBER = r"[-+−]?\d[\d.,]*"
+QUANTITY = re.compile(rf"{NUMBER}( ?[–±] ?{NUMBER})?( ?[%s×])?")
+MISSING = ("", "–")
+RULES = {"left": "---", "right": "---:"}
 
 
 class Table:
-    """Rows of text under a head. As the last line of a notebook cell it shows itself; ``print`` gives text.
+    """Rows of cells under a head. As the last line of a notebook cell it shows itself.
 
-    ``note`` is a line below the table, such as what a difference is taken against. Cells are told by ``str``.
+    ``print`` gives aligned text. Columns of numbers are lined up on their right side.
+
+    head: the title of each column.
+    rows: cells of any type, told by ``str``; in Markdown they may hold Markdown, such as code.
+    note: a line below the table, such as what a difference is taken against.
+
     Raises ``ValueError`` for a row that is longer or shorter than the head.
     """
 
     def __init__(
-        self, head: Sequence[str], rows: Iterable[Sequence[object]], note: str = ""
+        self, head: Sequence[object], rows: Iterable[Sequence[object]], note: str = ""
     ) -> None:
-        self.head = [str(cell) for cell in head]
-        self.rows = [[str(cell) for cell in row] for row in rows]
+        self.head = as_text(head)
+        self.rows = []
         self.note = note
-        for row in self.rows:
-            if len(row) != len(self.head):
-                raise ValueError(f"a row of {len(row)} cells under {len(self.head)} heads: {row}")
-
-    def _right(self) -> list[bool]:
-        """For each column whether it holds numbers alone, which are lined up on their right side."""
-        columns = list(zip(*self.rows, strict=True)) or [()] * len(self.head)
-        return [bool(column) and all(map(NUMBER.fullmatch, column)) for column in columns]
+        for row in rows:
+            # A text would be taken apart into its letters.
+            if isinstance(row, str) or len(row) != len(self.head):
+                raise ValueError(f"a row has {len(self.head)} cells, one for each title: {row!r}")
+            self.rows.append(as_text(row))
 
     def __str__(self) -> str:
-        lines = [self.head, *self.rows]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        right = self._right()
+        lines = []
+        for row in [self.head, *self.rows]:
+            lines.append(list(map(one_line, row)))
+
+        # Each column is as wide as its widest cell.
+        widths = []
+        for column in zip(*lines, strict=True):
+            widths.append(max(map(len, column)))
+
         text = []
         for line in lines:
             cells = []
-            for cell, width, to_the_right in zip(line, widths, right, strict=True):
-                cells.append(cell.rjust(width) if to_the_right else cell.ljust(width))
+            for cell, width, side in zip(line, widths, self.sides(), strict=True):
+                cells.append(filled(cell, width, side))
             text.append("  ".join(cells).rstrip())
         if self.note:
             text.append(self.note)
@@ -46,27 +58,78 @@ class Table:
     __repr__ = __str__
 
     def markdown(self) -> str:
-        """The table as GitHub and Jupyter read it: a line a row, cells between bars, the note below."""
-        rules = ["---:" if right else "---" for right in self._right()]
-        lines = []
-        for cells in (self.head, rules, *self.rows):
-            escaped = [cell.replace("|", "\\|").replace("\n", " ") for cell in cells]
-            lines.append(f"| {' | '.join(escaped)} |")
+        """The table as GitHub reads it: a line a row, cells between bars, the note below."""
+        # The line below the head says on which side a column is lined up.
+        rules = []
+        for side in self.sides():
+            rules.append(RULES[side])
+
+        lines = [markdown_line(self.head), markdown_line(rules)]
+        for row in self.rows:
+            lines.append(markdown_line(row))
         if self.note:
             lines += ["", self.note]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        right = self._right()
-        lines = [self._html_line("th", self.head, right)]
-        lines += [self._html_line("td", row, right) for row in self.rows]
-        note = f"<p><small>{html.escape(self.note)}</small></p>" if self.note else ""
-        return f"<table>{''.join(lines)}</table>{note}"
+        """What Jupyter shows. No colours are set, so that a dark theme brings its own."""
+        sides = self.sides()
+        lines = ["<table>", "<thead>", html_line("th", self.head, sides), "</thead>", "<tbody>"]
+        for row in self.rows:
+            lines.append(html_line("td", row, sides))
+        lines += ["</tbody>", "</table>"]
+        if self.note:
+            lines.append(f"<p><small>{html.escape(self.note)}</small></p>")
+        return "\n".join(lines)
 
-    def _html_line(self, tag: str, cells: Sequence[str], right: Sequence[bool]) -> str:
-        parts = []
-        for cell, to_the_right in zip(cells, right, strict=True):
-            side = "right" if to_the_right else "left"
-            text = html.escape(cell).replace("\n", "<br>")
-            parts.append(f'<{tag} style="text-align: {side}">{text}</{tag}>')
-        return f"<tr>{''.join(parts)}</tr>"
+    def sides(self) -> list[str]:
+        """The side of each column: right where it holds numbers, or dashes in their place."""
+        sides = []
+        for column in range(len(self.head)):
+            numbers = 0
+            words = 0
+            for row in self.rows:
+                if QUANTITY.fullmatch(row[column]):
+                    numbers += 1
+                elif row[column] not in MISSING:
+                    words += 1
+            side = "left"
+            if numbers > 0 and words == 0:
+                side = "right"
+            sides.append(side)
+        return sides
+
+
+def as_text(cells: Iterable[object]) -> list[str]:
+    """Each cell as a text."""
+    return list(map(str, cells))
+
+
+def one_line(cell: str) -> str:
+    """A cell without line breaks, which neither a terminal's table nor Markdown's can hold."""
+    return " ".join(cell.splitlines())
+
+
+def filled(cell: str, width: int, side: str) -> str:
+    """A cell with blanks up to its width; it stands on its ``side``."""
+    if side == "right":
+        return cell.rjust(width)
+    return cell.ljust(width)
+
+
+def markdown_line(cells: Sequence[str]) -> str:
+    """A row between bars; a bar inside a cell is escaped, and so is a backslash before it."""
+    escaped = []
+    for cell in cells:
+        escaped.append(one_line(cell).replace("\\|", "\\\\|").replace("|", "\\|"))
+    return f"| {' | '.join(escaped)} |"
+
+
+def html_line(tag: str, cells: Sequence[str], sides: Sequence[str]) -> str:
+    """A row of ``td`` or ``th`` cells, which may have several lines."""
+    parts = []
+    for cell, side in zip(cells, sides, strict=True):
+        text = "<br>".join(html.escape(cell).splitlines())
+        # Jupyter lines all cells up on the right unless a cell says otherwise.
+        parts.append(f'<{tag} style="text-align: {side}">{text}</{tag}>')
+    return f"<tr>{''.join(parts)}</tr>"

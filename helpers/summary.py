@@ -1,15 +1,20 @@
-"""The torchsummary table of a net, made on a copy, with the exact parameter count where torchsummary miscounts."""
+"""The torchsummary table of a net, with the exact parameter count where torchsummary miscounts."""
 
 import contextlib
-import copy
+import inspect
 import io
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import Any
 
 import torch
 from torch import nn
 
-from helpers.environment import CourseError
+from helpers.environment import CourseError, whole_number
+from helpers.models import count_parameters
+from helpers.modules import independent_copy
+
+RULE = "-" * 64  # torchsummary's table begins with it
 
 
 class Summary(str):
@@ -19,42 +24,120 @@ class Summary(str):
         return str(self)
 
 
-def _printed(net: nn.Module, input_shape: Sequence[int]) -> str:
-    try:
-        from torchsummary import summary
-    except ImportError:
-        raise CourseError("torchsummary is not installed: pip install torchsummary") from None
+def summarize(model: nn.Module, input_shape: Sequence[int]) -> Summary:
+    """The torchsummary table for one image of ``input_shape`` [C, H, W], as text.
+
+    torchsummary runs the net, which moves batch-norm statistics, and knows the CPU and CUDA alone:
+    it gets a float32 copy on the CPU, so the model, its modes and the random state stay as they
+    were. It counts a layer once per use, overlooks bare ``nn.Parameter``s, and takes a layer for
+    trainable where its weight is: where one of its counts is wrong, a last line gives the exact
+    ones. Raises ``CourseError`` where the net does not accept the shape or cannot be copied, and
+    where torchsummary is missing, is another package of that name, or cannot show the net.
+    """
+    shape = checked_shape(input_shape)
+    net = independent_copy(model).cpu().float()
+
+    # torchsummary gives no line to the net itself, so a single layer goes into a container.
+    shown = net
+    if len(list(net.children())) == 0:
+        shown = nn.Sequential(net)
+    table = printed_table(shown, shape)
+
+    # Counted after the run, in which a lazy layer gets its parameters.
+    return Summary(table + correction(table, net))
+
+
+def checked_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape of one image as whole numbers, NumPy's included."""
+    # What is no sequence at all leaves no sizes.
+    given: list[Any] = []
+    with contextlib.suppress(TypeError):
+        given = list(input_shape)
+
+    sizes = []
+    for size in given:
+        number = whole_number(size, least=1)
+        if number is not None:
+            sizes.append(number)
+    if len(sizes) == 0 or len(sizes) < len(given):
+        raise CourseError(
+            f"the net does not accept input of shape {input_shape}: give the sizes of one image "
+            "without the batch, such as (1, 28, 28)"
+        )
+    return tuple(sizes)
+
+
+def printed_table(net: nn.Module, shape: tuple[int, ...]) -> str:
+    """What torchsummary prints of a net, without what the net itself prints."""
+    summary = torchsummary_function()
+
+    # It prints its table, and draws the image that it runs the net on.
     output = io.StringIO()
     try:
         with contextlib.redirect_stdout(output), torch.random.fork_rng(devices=[]), torch.no_grad():
-            summary(net, tuple(input_shape), device="cpu")
+            summary(net, shape, device="cpu")
     except AttributeError as error:
         raise CourseError(f"torchsummary cannot show this net: {error}") from error
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
         raise CourseError(
-            f"the net does not accept input of shape {input_shape}: {error!r}; give the shape of one "
+            f"the net does not accept input of shape {shape}: {error!r}; give the shape of one "
             "image without the batch, such as (1, 28, 28)"
         ) from error
-    return output.getvalue().rstrip()
+
+    # The net may have printed lines of its own before the table.
+    _, rule, table = output.getvalue().partition(RULE)
+    if rule == "" or "Total params: " not in table:
+        raise other_package()
+    return (rule + table).rstrip()
 
 
-def summarize(model: nn.Module, input_shape: Sequence[int]) -> Summary:
-    """The torchsummary table for one image of ``input_shape`` [C, H, W], as text.
+def torchsummary_function() -> Callable[..., Any]:
+    """torchsummary's only function. Raises ``CourseError`` where it is missing or another's."""
+    try:
+        from torchsummary import summary
+    except ImportError:
+        raise CourseError("torchsummary is not installed: pip install torchsummary") from None
+    # The package torch-summary installs a module of the same name with other parameters.
+    parameters = inspect.signature(summary).parameters
+    if "batch_size" not in parameters or "device" not in parameters:
+        raise other_package()
+    return summary
 
-    torchsummary runs the net, which moves batch-norm statistics, and knows the CPU and CUDA alone: it gets a float32
-    copy on the CPU, so the model, its modes and the random state stay as they were. It counts a layer once per use and
-    overlooks bare ``nn.Parameter``s: where its total is wrong, a last line gives the exact count. CourseError where the
-    net does not accept the shape, or torchsummary is missing or cannot show the net.
-    """
-    net = copy.deepcopy(model).cpu().float()
-    # torchsummary gives no line to the net itself, so a single layer goes into a container.
-    text = _printed(net if list(net.children()) else nn.Sequential(net), input_shape)
-    text = text[text.index("-" * 64) :]  # without what the net itself prints
-    total = int(re.search("Total params: ([0-9,]+)", text)[1].replace(",", ""))
-    exact = sum(parameter.numel() for parameter in net.parameters())
-    if exact != total:
-        text += (
-            f"\nExact count: {exact:,} parameters; torchsummary counts a layer once per use and overlooks bare "
-            "nn.Parameters."
-        )
-    return Summary(text)
+
+def other_package() -> CourseError:
+    """The error for a module ``torchsummary`` that prints no table as torchsummary does."""
+    packages = metadata.packages_distributions().get("torchsummary", [])
+    names = " ".join(sorted(set(packages))) or "torchsummary"
+    return CourseError(
+        f"the module torchsummary is not that of the package torchsummary (installed: {names}): "
+        f"pip uninstall {names}, then pip install torchsummary"
+    )
+
+
+def correction(table: str, net: nn.Module) -> str:
+    """A line with the exact counts where the table's are wrong; else nothing."""
+    # Each tensor once, however often it is used, and whether it is trained or not.
+    exact = 0
+    for parameter in net.parameters():
+        exact += parameter.numel()
+    trainable = count_parameters(net)
+
+    # Nothing is added to a table that is right.
+    total_is_right = printed_count("Total params", table) == exact
+    if total_is_right and printed_count("Trainable params", table) == trainable:
+        return ""
+
+    # What is exact, and why torchsummary says otherwise.
+    line = f"\nExact count: {exact:,} parameters"
+    if trainable != exact:
+        line += f", {trainable:,} of them trainable"
+    if total_is_right:
+        return f"{line}; torchsummary takes a layer for trainable where its weight is."
+    return f"{line}; torchsummary counts a layer once per use and overlooks bare nn.Parameters."
+
+
+def printed_count(name: str, table: str) -> int:
+    """The number behind a name in torchsummary's table, such as ``Total params: 9,274``."""
+    _, _, behind = table.partition(f"{name}: ")
+    number = behind.split()[0]
+    return int(number.replace(",", ""))

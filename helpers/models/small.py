@@ -289,6 +289,7 @@ class SharedNet(nn.Module):
         )
 
         # The convolution that all sizes share
+        self.conv: nn.Module
         if separable:
             self.conv = nn.Sequential(
                 nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
@@ -310,7 +311,7 @@ class SharedNet(nn.Module):
         x = self.stem(images)
         for norms in self.norms:
             x = F.max_pool2d(x, 2)
-            for norm in norms:
+            for norm in norms.children():
                 x = F.relu(x + norm(self.conv(x)))
         x = x.mean((2, 3))
         return self.linear(x)
