@@ -32,18 +32,23 @@ class State:
         scaler: Any = None,
         generators: Sequence[torch.Generator] = (),
     ) -> None:
+        # The parts, each with a state of its own.
         self.model = model
         self.optimizer = optimizer
         self.schedulers = schedulers
         self.average = average
         self.scaler = scaler
         self.generators = generators
+
+        # What was given, before a checkpoint changes any of it.
         self.begun_with = self.settings()
         self.known_to_be_readable = False
 
     def settings(self) -> dict[str, Any]:
         """What has to be the same when a run goes on: kinds, numbers and hyperparameters."""
         kinds = [type(scheduler).__name__ for scheduler in self.schedulers]
+
+        # Of a parameter group everything but the parameters themselves, which are counted.
         groups = []
         for group in self.optimizer.param_groups:
             options = dict(group)
@@ -64,6 +69,7 @@ class State:
 
         Raises ``CourseError`` where it cannot be written; the file that was there stays.
         """
+        # Of every part what it says of itself, in plain numbers and tensors.
         state: dict[str, Any] = {
             "model": self.model.state_dict(),
             "optimizer": plain(self.optimizer.state_dict()),
@@ -80,6 +86,8 @@ class State:
         # In memory first: what a write to the disk then raises tells its reason.
         file = io.BytesIO()
         torch.save(state, file)
+
+        # Once, at the first epoch's end, rather than when the run is to go on.
         if not self.known_to_be_readable:
             check_readable(file.getvalue())
             self.known_to_be_readable = True
@@ -92,7 +100,7 @@ class State:
         than ``epochs`` epochs.
         """
         path = Path(path)
-        if not path.exists():
+        if not path.exists():  # a first start
             return []
         state = read(path)
 
@@ -110,6 +118,8 @@ class State:
                 "begun, or name another file to begin anew with a new model"
             )
         self.restore(state)
+
+        # The next checkpoint remembers how the whole run was begun, not this part of it.
         self.begun_with = state["begun_with"]
         return state["epochs"]
 
@@ -117,10 +127,12 @@ class State:
         """What tells the run of a checkpoint from this one, in words; empty where nothing does."""
         begun, given = state["begun_with"], self.begun_with
 
-        # The parts: the nets, the optimizer, the schedules, the generators.
+        # The net: names and shapes of all its weights.
         wrong = other_weights(state["model"], self.model.state_dict())
         if wrong:
             return wrong
+
+        # Which parts there are, and of which kind.
         for name in ("optimizer", "schedules", "average", "generators of the batches"):
             if begun[name] != given[name]:
                 return f"{name} {begun[name]} there, {given[name]} now"
@@ -139,6 +151,7 @@ class State:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Load every part from the state of a checkpoint that fits."""
+        # In this order: a schedule takes its rates from the optimizer.
         load_weights(self.model, state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         for scheduler, kept in zip(self.schedulers, state["schedules"]):
@@ -149,6 +162,8 @@ class State:
         # A scaler's state is empty on a device that needs none.
         if self.scaler is not None and state.get("scaler"):
             self.scaler.load_state_dict(state["scaler"])
+
+        # Last, so that nothing draws from them in between.
         set_random_states(state["random"], self.generators)
 
 
@@ -161,6 +176,7 @@ def plain_name(name: str) -> str:
 
 def renamed(weights: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """``weights`` under the names that a net's ``own`` have, whichever of the two is wrapped."""
+    # Two weights with one plain name (a net may call a part of it "module"): names stay.
     names = {plain_name(name): name for name in own}
     if len(names) < len(own):
         return weights
@@ -177,6 +193,7 @@ def load_weights(model: Any, weights: dict[str, Any]) -> None:
 
 def other_weights(kept: dict[str, Any], own: dict[str, Any]) -> str:
     """What tells two nets' weights apart, in words; empty where names and shapes are the same."""
+    # Weights that one of the two lacks count as well.
     kept = renamed(kept, own)
     for name in [*kept, *own]:
         there = getattr(kept.get(name), "shape", None)
@@ -200,11 +217,14 @@ def other_hyperparameter(first: dict, last: dict, given: dict) -> str:
     it is now, newly made or, in the same notebook, where the stopped run left it.
     """
     for name, value in given.items():
+        # Parameters are counted elsewhere. A schedule moves lr, and starts from initial_lr.
         if name == "params" or (name == "lr" and "initial_lr" in given):
             continue
-        began, is_now = first.get(name), last.get(name)
-        moved = name != "lr" and began != is_now
-        if moved or value in (began, is_now):
+
+        # The same as at the start, or as the checkpoint has it; some schedules move momentum too.
+        began, kept = first.get(name), last.get(name)
+        moved = name != "lr" and began != kept
+        if moved or value in (began, kept):
             continue
         what = name
         if name in ("lr", "initial_lr"):

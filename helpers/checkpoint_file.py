@@ -11,7 +11,9 @@ import torch
 
 from helpers.environment import CourseError, replacing
 
+# A full disk, a used-up quota, a file larger than the system allows.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What every checkpoint of fit holds.
 PARTS = {"model", "optimizer", "schedules", "random", "begun_with", "epochs"}
 
 
@@ -22,6 +24,7 @@ def write(path: Path, content: bytes) -> None:
             temporary.write_bytes(content)
     except OSError as problem:
         reason = problem.strerror or str(problem)
+        # The file that was there is still whole: only the temporary one was cut short.
         if problem.errno in FULL:
             raise CourseError(
                 f"no space left in {path.parent} for the checkpoint {path.name} ({reason}): make "
@@ -34,6 +37,7 @@ def write(path: Path, content: bytes) -> None:
 
 def read(path: Path) -> dict[str, Any]:
     """The state in a file. Raises ``CourseError`` where it cannot be read, or holds none."""
+    # A folder, or a file that may not be read, is not damaged.
     try:
         content = path.read_bytes()
     except OSError as problem:
@@ -47,6 +51,8 @@ def read(path: Path) -> dict[str, Any]:
             f"the file {path} is damaged, or no checkpoint ({damage}): name another file; if it "
             "was this run's checkpoint, delete it, and the run begins anew"
         )
+
+    # Without running any code that a foreign file may hold.
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         parts = set(state)
@@ -55,6 +61,8 @@ def read(path: Path) -> dict[str, Any]:
         raise CourseError(
             f"the file {path} is no checkpoint that can be read here ({reason}): name another file"
         ) from problem
+
+    # Weights alone, for example, which torch.save also writes.
     if not isinstance(state, dict) or not parts.issuperset(PARTS):
         raise CourseError(
             f"the file {path} is no checkpoint of fit, but something else that torch saved: name "
@@ -92,8 +100,11 @@ def plain(value: Any) -> Any:
 
     NumPy's numbers, of a learning rate for example, become Python's.
     """
+    # A rate from numpy.geomspace would be saved as an object that is not loaded again.
     if isinstance(value, np.generic):
         return value.item()
+
+    # Whatever holds other values; dictionaries keep their kind (a schedule may need a Counter).
     if isinstance(value, dict):
         kept = type(value)()
         for name, item in value.items():

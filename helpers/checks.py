@@ -18,19 +18,21 @@ def unpack(batch: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor
     Raises ``CourseError`` for a batch that is no pair of tensors, and for targets that are no class
     numbers: with floats or one-hot rows, an accuracy would be a number of nothing.
     """
-    # A batch is a pair of tensors.
+    # A pair: not a dictionary, nor images, labels and something more.
     if not isinstance(batch, tuple | list):
         kind = type(batch).__name__
         raise CourseError(f"a batch is a {kind}: give pairs (images, targets)")
     if len(batch) != 2:
         raise CourseError(f"a batch has {len(batch)} items: give pairs (images, targets)")
     images, targets = batch
+
+    # Of tensors: arrays would have to be converted, and know no device.
     for name, part in (("images", images), ("targets", targets)):
         if not isinstance(part, torch.Tensor):
             kind = type(part).__name__
             raise CourseError(f"the {name} of a batch are a {kind}: give a tensor")
 
-    # Targets are one whole number an image.
+    # One class number an image: with floats or one-hot rows an accuracy means nothing.
     numbers = targets.is_floating_point() or targets.is_complex()
     count = len(images)
     if numbers or targets.shape != (count,):
@@ -40,19 +42,26 @@ def unpack(batch: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor
             f"the targets of a batch of {count} images are {kind} {shape}: give class numbers, "
             f"int64 [{count}]"
         )
+
+    # cross_entropy takes int64 alone.
     return images.to(device), targets.to(device, torch.int64)
 
 
 def check_logits(logits: Any, targets: torch.Tensor) -> None:
     """Raise ``CourseError`` unless the net's answers are a tensor [B, classes] for B targets."""
+    # Some nets return their features, or a second head, beside the logits.
     if not isinstance(logits, torch.Tensor):
         kind = type(logits).__name__
         raise CourseError(
             f"the model returns a {kind}: the net has to return the logits alone, as a tensor"
         )
+
+    # As it should be.
     count = len(targets)
     if logits.dim() == 2 and len(logits) == count:
         return
+
+    # squeeze() removes every axis of length one, and thereby a batch of one image.
     shape = list(logits.shape)
     if count == 1 and logits.dim() < 2:
         raise CourseError(
@@ -70,6 +79,7 @@ def explained() -> Iterator[None]:
     """Turn those of torch's errors whose cause lies in a batch into one line that names it."""
     try:
         yield
+    # Of one number there is no deviation to divide by.
     except ValueError as problem:
         if "Expected more than 1 value per channel" not in str(problem):
             raise
@@ -77,6 +87,7 @@ def explained() -> Iterator[None]:
             "batch norm cannot be trained on a batch of one image, and the last batch holds one: "
             "leave it out with Batches(drop_last=True), or take another batch_size"
         ) from problem
+    # Only the CPU tells this; a GPU stops at some later operation.
     except IndexError as problem:
         words = str(problem).rstrip(".")
         if not (words.startswith("Target ") and words.endswith(" is out of bounds")):
@@ -92,10 +103,12 @@ def check_finite(losses: Sequence[torch.Tensor], rates: Sequence[float], label: 
     finite = torch.stack(tuple(losses)).isfinite()
     if finite.all():
         return
+
+    # What comes after the first one is only its consequence.
     first = int(finite.int().argmin())
     loss, rate = float(losses[first]), rates[first]
     advice = "take a lower one, and a new model, because the weights of this one are ruined"
-    if first == 0:
+    if first == 0:  # then no step of this epoch can be to blame
         advice = "images or weights were no finite numbers before it: take a new model"
     raise CourseError(
         f"{label}, step {first + 1}: the loss is {loss} at a learning rate of {rate:.3g}: {advice}"
@@ -114,9 +127,12 @@ def check_measures(train_loss: float, test_loss: float, rate: float, label: str)
 
 def strangers(model: nn.Module, optimizer: Optimizer) -> tuple[int, int]:
     """How many parameters of the optimizer are not the model's, and how many to train it lacks."""
+    # What the optimizer moves.
     held = set()
     for group in optimizer.param_groups:
         held.update(group["params"])
+
+    # What is there to be moved: frozen parameters may be left out.
     own = set(model.parameters())
     trained = set()
     for parameter in own:
@@ -131,6 +147,8 @@ def check_run(model: nn.Module, optimizer: Optimizer, epochs: int, step_every: s
         raise CourseError(f"fit: step_every is 'batch' or 'epoch', not {step_every!r}")
     if whole_number(epochs, least=1) is None:
         raise CourseError(f"fit: epochs is a whole number of at least 1, not {epochs!r}")
+
+    # An optimizer of another net would leave this one as it is, without a word.
     foreign, lacking = strangers(model, optimizer)
     if lacking:
         raise CourseError(

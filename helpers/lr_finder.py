@@ -44,8 +44,12 @@ def slide(lrs: np.ndarray, losses: np.ndarray) -> float:
             f"the rule 'slide' needs {distance + 1} points of the curve, not {len(lrs)}: take more "
             "steps"
         )
+
+    # How much the slope changes from each point to the one 15 steps on.
     slopes = np.gradient(losses)
     changes = np.abs(slopes[distance:] - slopes[:-distance])
+
+    # The first point behind all calm ones, as far as there are changes to look at.
     calm = np.flatnonzero(changes <= threshold)
     last_calm = calm.max(initial=-1)
     return lrs[min(last_calm + 1, len(lrs) - 1 - distance)]
@@ -58,10 +62,12 @@ def minimum(lrs: np.ndarray, losses: np.ndarray) -> float:
 
 def steep(lrs: np.ndarray, losses: np.ndarray) -> float:
     """Where the loss falls fastest against the logarithm of the rate."""
+    # Equal steps of the curve are equal factors of the rate.
     slopes = np.diff(losses) / np.diff(np.log(lrs))
     return lrs[slopes.argmin()]
 
 
+# What a plot draws, in this order.
 RULES = {"valley": valley, "slide": slide, "minimum": minimum, "steep": steep}
 
 
@@ -98,10 +104,14 @@ class LRRangeTest:
         """
         if rule not in RULES:
             raise unknown("rule", rule, RULES)
+
+        # The ends of a curve mislead: a warm-up at one of them, the divergence at the other.
         lrs, losses = self.lrs, self.smoothed
         middle = slice(len(self.rates) // 10, -5)
         if len(lrs[middle]) > 15:
             lrs, losses = lrs[middle], losses[middle]
+
+        # A curve that only rises has nothing to suggest.
         if losses.argmin() == 0:
             raise CourseError(
                 f"no rate to suggest: from {lrs[0]:.3g} to {lrs[-1]:.3g} the loss never falls "
@@ -147,6 +157,7 @@ def lr_range_test(
     the model's, an empty loader, a model that does not return a tensor of logits, and a first loss
     that is not finite.
     """
+    # What can be told to be wrong is told before the first step.
     check_numbers(steps, orders, smoothing, divergence)
     if not 0 < start_lr < end_lr < math.inf:
         raise CourseError(
@@ -154,9 +165,12 @@ def lr_range_test(
         )
     check_parameters(model, optimizer)
 
+    # Equal factors from rate to rate.
     rates = np.geomspace(start_lr, end_lr, steps)
     generators = generators_of(batches)
     snapshot = Snapshot(model, optimizer, generators)
+
+    # Every order of the data from the same state, and back to it.
     curves = []
     for order in range(orders):
         label = f"range test {order + 1}/{orders}"
@@ -169,6 +183,7 @@ def lr_range_test(
         finally:
             snapshot.restore()
 
+    # Practice data says so, and a plot repeats it.
     split = getattr(batches, "split", None)
     return LRRangeTest(rates, curves, getattr(split, "note", ""))
 
@@ -193,6 +208,8 @@ def check_parameters(model: nn.Module, optimizer: Optimizer) -> None:
     foreign, lacking = strangers(model, optimizer)
     if foreign == 0 and lacking == 0:
         return
+
+    # Counted for the message alone.
     held = 0
     for group in optimizer.param_groups:
         held += len(group["params"])
@@ -232,6 +249,7 @@ def curve_of(
 
     Nothing is put back. Parameters as of ``lr_range_test``.
     """
+    # Asked before the first rate is set.
     device = device_of(model)
     ratios = ratios_of(optimizer)
     losses: list[float] = []
@@ -269,6 +287,7 @@ def curve_of(
             loss.backward()
             optimizer.step()
 
+    # A curve needs a batch for every rate, and a first loss to compare with.
     if len(losses) < len(rates) and not diverged:
         raise CourseError(
             f"the loader is empty after {len(losses)} of {len(rates)} batches: give one to go "
@@ -279,6 +298,8 @@ def curve_of(
             f"the loss is {losses[0]} at the first step: give images and weights that are finite "
             "numbers"
         )
+
+    # A last loss that is not finite ended the test, and cannot be drawn.
     return np.array([losses, smoothed])[:, np.isfinite(smoothed)]
 
 
@@ -286,6 +307,10 @@ def ratios_of(optimizer: Optimizer) -> list[float]:
     """The rate of every parameter group as a share of the fastest; 1 where all are zero."""
     rates = [float(group["lr"]) for group in optimizer.param_groups]
     fastest = max(rates)
-    if fastest == 0:
-        return [1.0] * len(rates)
-    return [rate / fastest for rate in rates]
+    ratios = []
+    for rate in rates:
+        ratio = 1.0
+        if fastest > 0:
+            ratio = rate / fastest
+        ratios.append(ratio)
+    return ratios

@@ -18,6 +18,7 @@ class RunningAverage:
         count = len(targets)
         right = logits.detach().argmax(1) == targets
 
+        # The last batch may be smaller, so its mean loss counts for fewer images.
         # The sums stay on the device: to read a number here would be to wait for it.
         self.loss = self.loss + loss.detach() * count
         self.correct = self.correct + right.sum()

@@ -20,10 +20,12 @@ def device_of(model: nn.Module) -> torch.device:
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Put the model into evaluation mode, and afterwards each module back into its own."""
+    # One by one: a net in training may hold a frozen normalisation.
     modes = []
     for module in model.modules():
         modes.append((module, module.training))
     model.eval()
+    # Also after an exception, and after Ctrl-C.
     try:
         yield
     finally:
@@ -44,6 +46,8 @@ def independent_copy(model: nn.Module) -> nn.Module:
         for value in vars(module).values():
             if isinstance(value, torch.Tensor) and not value.is_leaf:
                 copies[id(value)] = value.detach().clone()
+
+    # Tensors hidden deeper (in a list of features) are not found, and cannot be copied.
     try:
         return copy.deepcopy(model, copies)
     except (RuntimeError, TypeError) as problem:

@@ -15,12 +15,14 @@ def loss_scaler(device: torch.device) -> GradScaler:
     It begins at 1,024, so that the first step is taken: torch's 65,536 overflows for some nets, and
     a step whose gradients overflow is skipped.
     """
+    # bfloat16 reaches as far as float32, and needs no scaling.
     enabled = half_precision(device) == torch.float16
     return GradScaler(device.type, init_scale=1024.0, enabled=enabled)
 
 
 def forward_precision(scaler: GradScaler | None, device: torch.device) -> torch.autocast:
     """The context of a forward pass: in 16 bits with a scaler, where the device is fast at them."""
+    # None stands for 32 bits throughout.
     half = None
     if scaler is not None:
         half = half_precision(device)

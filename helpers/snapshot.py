@@ -54,6 +54,8 @@ class Snapshot:
             module.training = training
         for parameter, gradient in self.gradients:
             parameter.grad = gradient
+
+        # First which tensors there are, then what is in them.
         for table, content in self.tables:
             table.clear()
             table.update(content)
@@ -63,9 +65,12 @@ class Snapshot:
 
     def all_tables(self) -> list[dict[Any, Any]]:
         """The dictionaries that hold the buffers of every module, and the optimizer's state."""
+        # Buffers are replaced, not written into, by some modules.
         tables: list[dict[Any, Any]] = []
         for module in self.model.modules():
             tables.append(module._buffers)
+
+        # An optimizer makes its state at the first step; a group holds rate and momentum.
         tables.append(self.optimizer.state)
         tables.extend(self.optimizer.state.values())
         tables.extend(self.optimizer.param_groups)
@@ -73,6 +78,7 @@ class Snapshot:
 
     def all_tensors(self) -> list[torch.Tensor]:
         """Every tensor that training may write into."""
+        # Weights and gradients, buffers, momenta.
         found: list[Any] = []
         for parameter in self.model.parameters():
             found.append(parameter)
@@ -80,6 +86,7 @@ class Snapshot:
         for table in self.all_tables():
             found.extend(table.values())
 
+        # The tables hold numbers as well.
         tensors = []
         for value in found:
             if isinstance(value, torch.Tensor):

@@ -24,6 +24,7 @@ from helpers.modules import device_of, evaluation_mode, independent_copy
 from helpers.precision import forward_precision, loss_scaler
 from helpers.randomness import generators_of
 
+# (logits, targets) -> loss; what makes an update (see training_step); what moves the rate.
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Step = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 Schedule = LRScheduler | Sequence[LRScheduler] | None
@@ -130,10 +131,13 @@ def train_one_epoch(
     """
     schedulers = schedulers_of(scheduler, "batch")
     device = device_of(model)
+
+    # What is met on the way.
     metrics = RunningAverage()
     losses: list[torch.Tensor] = []
     rates: list[float] = []
 
+    # Dropout drops, and batch norm takes its means from the batch.
     model.train()
     with explained():
         for batch in progress(batches, label, show):
@@ -150,8 +154,9 @@ def train_one_epoch(
             if average is not None:
                 average.update_parameters(model)
 
-            # Looked at seldom, because each look waits for the device.
             metrics.add(loss, logits, targets)
+
+            # Looked at seldom, because each look waits for the device.
             if len(losses) % 100 == 0:
                 check_finite(losses, rates, label)
 
@@ -171,6 +176,8 @@ def evaluate(
     """
     device = device_of(model)
     metrics = RunningAverage()
+
+    # Nothing is dropped, and batch norm uses the means of its whole training.
     with evaluation_mode(model), explained():
         for batch in batches:
             images, targets = unpack(batch, device)
@@ -221,8 +228,11 @@ def fit(
     Raises ``CourseError`` for input that cannot be trained on, a loss that is no finite number,
     and a checkpoint that is damaged or of another run.
     """
+    # What can be told to be wrong is told before the first step.
     check_run(model, optimizer, epochs, step_every)
     schedulers = schedulers_of(scheduler, step_every)
+
+    # Schedules step either within an epoch or after it.
     each_batch = []
     if step_every == "batch":
         each_batch = schedulers
@@ -245,6 +255,7 @@ def fit(
         history.epochs = state.load(checkpoint, epochs)
 
     for epoch in range(len(history.epochs), epochs):
+        # Train.
         label = f"epoch {epoch + 1}/{epochs}"
         start = time.perf_counter()
         announce_epoch(train_batches, epoch)
@@ -260,12 +271,14 @@ def fit(
             scaler=scaler,
             step=step,
         )
+
+        # Measure. An epoch that diverged is no result, and nothing to go on from.
         test_loss, test_accuracy = evaluate(measured, test_batches)
         check_measures(trained.loss, test_loss, trained.learning_rate, label)
         if step_every == "epoch":
             step_schedulers(schedulers, test_loss)
 
-        # A finished epoch is written down before it is shown.
+        # Write it down, before anything is shown.
         row = {
             "epoch": epoch + 1,
             "learning_rate": trained.learning_rate,
@@ -278,6 +291,8 @@ def fit(
         history.epochs.append(row)
         if checkpoint is not None:
             state.save(checkpoint, history.epochs)
+
+        # Tell.
         if show:
             print(line(row, epochs))
         if on_epoch is not None:
@@ -289,9 +304,12 @@ def schedulers_of(scheduler: Schedule, step_every: str) -> list[Any]:
     """The schedules as a list. Raises ``CourseError`` for one that cannot step every batch."""
     if scheduler is None:
         return []
+    # One, or several.
     schedulers = [scheduler]
     if isinstance(scheduler, Sequence):
         schedulers = list(scheduler)
+
+    # Most schedules count their steps; this one watches a number that batches do not have.
     for each in schedulers:
         if step_every == "batch" and isinstance(each, ReduceLROnPlateau):
             raise CourseError(
@@ -312,7 +330,9 @@ def step_schedulers(schedulers: Iterable[Any], test_loss: float) -> None:
 
 def announce_epoch(batches: Iterable, epoch: int) -> None:
     """Tell the batches, or the sampler that draws their order, which epoch comes (from 0)."""
-    for owner in (batches, getattr(batches, "sampler", None)):
+    # A sampler that shares the images out to several processes has no other way to know.
+    owners: tuple[Any, ...] = (batches, getattr(batches, "sampler", None))
+    for owner in owners:
         if hasattr(owner, "set_epoch"):
             owner.set_epoch(epoch)
 
@@ -358,17 +378,20 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
         raise CourseError(f"moving_average: decay lies between 0 and 1, not {decay!r}")
 
     def update(
-        averaged: list[torch.Tensor], current: list[torch.Tensor], n: torch.Tensor | int
+        averaged: Sequence[torch.Tensor], current: Sequence[torch.Tensor], n: torch.Tensor | int
     ) -> None:
         """Move a list of tensors of one type towards the current ones."""
+        # A mean of numbers with a fraction; the rest is copied.
         if averaged[0].is_floating_point() or averaged[0].is_complex():
             steps = int(n)
             kept = min(decay, (1 + steps) / (10 + steps))
-            get_ema_multi_avg_fn(kept)(averaged, current, n)
+            move_towards = get_ema_multi_avg_fn(kept)
+            move_towards(averaged, current, n)
             return
         for old, new in zip(averaged, current):
             old.copy_(new)
 
+    # It starts as a copy of its own; torch calls update once for each type of numbers.
     start = independent_copy(model)
     return AveragedModel(start, multi_avg_fn=update, use_buffers=True)
 
@@ -412,6 +435,7 @@ def one_cycle(
     if annihilate:
         final = low / 10_000
 
+    # What cannot be a cycle.
     if not 0 < peak < last:
         raise CourseError(
             f"one_cycle: the peak (epoch {peak_epoch}) has to lie inside the {epochs} epochs"
