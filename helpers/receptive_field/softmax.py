@@ -43,8 +43,7 @@ class SoftmaxInputs(TorchFunctionMode):
         """The logits behind the result of a function; None where there are none."""
         name = function.__name__.strip("_")
         if name in SOFTMAXES:
-            # A later function may change the logits in place: they are copied.
-            return softmax_input(args, kwargs)
+            return self.softmax_input(args, kwargs)
         given = tensors_among((args, kwargs))
         if not given or not all(id(tensor) in self.logits for tensor in given):
             return None
@@ -60,6 +59,15 @@ class SoftmaxInputs(TorchFunctionMode):
                 return logits
         return None
 
+    def softmax_input(self, args: Any, kwargs: Any) -> torch.Tensor | None:
+        """What a softmax over classes or channels was given; None for one over rows or columns."""
+        arguments = dict(zip(("input", "dim"), args)) | kwargs
+        tensor, dim = arguments["input"], arguments.get("dim")
+        if tensor.dim() > 2 and dim is not None and dim % tensor.dim() != 1:
+            return None
+        # A later function may change the logits in place: they are copied.
+        return self.before_softmax(tensor).clone()
+
     def with_logits(self, value: Any) -> Any:
         """Nested arguments with logits in place of probabilities."""
         if isinstance(value, torch.Tensor):
@@ -69,16 +77,6 @@ class SoftmaxInputs(TorchFunctionMode):
         if type(value) in (list, tuple):
             return type(value)(self.with_logits(each) for each in value)
         return value
-
-
-def softmax_input(args: Any, kwargs: Any) -> torch.Tensor | None:
-    """What a softmax over classes or channels was given; None for one over rows or columns."""
-    arguments = dict(zip(("input", "dim"), args)) | kwargs
-    logits, dim = arguments["input"], arguments.get("dim")
-    over_classes = logits.dim() <= 2 or dim is None or dim % logits.dim() == 1
-    if not over_classes:
-        return None
-    return logits.clone()
 
 
 def tensors_among(value: Any) -> list[torch.Tensor]:
