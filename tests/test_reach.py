@@ -1,0 +1,218 @@
+"""A change of any file that a training reaches leads it to another folder; of another one, not."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from helpers import data
+from helpers.environment import ROOT
+from helpers.experiments.cifar10 import RESNET9
+from helpers.experiments.folders import data_digest, run_folder
+from helpers.experiments.mnist_basics import FIRST
+from helpers.experiments.reach import code_digest, file_of, imported_names, reached_files
+from helpers.experiments.recipe import Recipe
+
+# What the training of session 01's net reaches, written down by hand.
+REACHED = {
+    "augment.py",
+    "checkpoint.py",
+    "data/__init__.py",
+    "environment.py",
+    "experiments/parts.py",
+    "experiments/recipe.py",
+    "experiments/runs.py",
+    "models/small.py",
+    "training.py",
+}
+NOT_REACHED = {
+    "__init__.py",
+    "experiments/__init__.py",
+    "experiments/catalogue.py",
+    "experiments/cifar10.py",
+    "experiments/jobs.py",
+    "experiments/mnist_basics.py",
+    "experiments/records.py",
+    "experiments/tables.py",
+    "interpret.py",
+    "lr_finder.py",
+    "models/__init__.py",
+    "models/resnet9.py",
+    "plots/charts.py",
+    "upkeep/readme.py",
+}
+
+
+def names(recipe):
+    start = ["helpers.experiments.runs", f"helpers.{recipe.model}"]
+    package = ROOT / "helpers"
+    return {file.relative_to(package).as_posix() for file in reached_files(start, package)}
+
+
+def test_a_training_reaches_what_it_imports_and_nothing_of_what_only_shows_its_result():
+    found = names(FIRST)
+    assert found >= REACHED and not found & NOT_REACHED
+    assert names(RESNET9) - found == {"models/resnet9.py"}
+    assert found - names(RESNET9) == {"models/small.py"}
+
+
+CHANGES = """
+import json
+from pathlib import Path
+from helpers import environment
+from helpers.experiments.folders import run_folder
+from helpers.experiments.jobs import plan
+from helpers.experiments.mnist_basics import FIRST
+
+def folders():
+    keys = []
+    for searching in (False, True):
+        jobs, _ = plan([FIRST], [0], 1, "the same images", searching)
+        keys.append(str(jobs[0].folder))
+    return keys
+
+package = Path(environment.__file__).parent
+before, changed, kept = folders(), [], []
+for file in sorted(package.rglob("*.py")):
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text + "# changed\\n", encoding="utf-8")
+    now = [one != other for one, other in zip(before, folders())]
+    file.write_text(text, encoding="utf-8")
+    assert now in ([True, True], [False, False])
+    (changed if now[0] else kept).append(file.relative_to(package).as_posix())
+assert folders() == before
+print(json.dumps([changed, kept]))
+"""
+
+
+@pytest.mark.slow
+def test_every_file_in_turn_in_a_copy_of_the_package(tmp_path):
+    """Searches are named in the same way."""
+    shutil.copytree(
+        ROOT / "helpers", tmp_path / "helpers", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    command = [sys.executable, "-c", CHANGES]
+    output = subprocess.check_output(command, cwd=tmp_path, text=True)
+    changed, kept = json.loads(output)
+    assert set(changed) == names(FIRST) and set(kept) >= NOT_REACHED
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A small package with every form of import."""
+    files = {
+        "__init__.py": "import helpers.nowhere",
+        "experiments/__init__.py": "from helpers import plots",
+        "experiments/runs.py": "from helpers import training\nimport helpers.deep.er, torch.nn",
+        "training.py": "def f():\n    from helpers.data import load, known as other\n",
+        "data/__init__.py": "from .known import KNOWN\nfrom . import sources\n",
+        "data/known.py": "KNOWN = 1",
+        "data/sources.py": "from ..environment import ROOT\nfrom json import dumps",
+        "environment.py": "import helpers.training",
+        "deep/__init__.py": "",
+        "deep/er/__init__.py": "from helpers.star import *",
+        "deep/er/unused.py": "",
+        "star/__init__.py": "",
+        "plots.py": "",
+        "models/one.py": "from helpers.models import two",
+        "models/two.py": "",
+        "models/__init__.py": "",
+    }
+    for name, text in files.items():
+        file = tmp_path / "helpers" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return tmp_path / "helpers"
+
+
+def test_every_form_of_import_is_followed(package):
+    found = reached_files(["helpers.experiments.runs", "helpers.models.one.Net"], package)
+    assert {file.relative_to(package).as_posix() for file in found} == {
+        "experiments/runs.py",
+        "training.py",
+        "data/__init__.py",
+        "data/known.py",
+        "data/sources.py",
+        "environment.py",
+        "deep/er/__init__.py",
+        "star/__init__.py",
+        "models/one.py",
+        "models/two.py",
+    }
+
+
+def test_a_name_lies_in_the_longest_beginning_that_is_a_file(package):
+    assert file_of("helpers.data.known.KNOWN.more", package) == package / "data" / "known.py"
+    assert file_of("helpers.data.load", package) == package / "data" / "__init__.py"
+    assert file_of("helpers.plots", package) == package / "plots.py"
+    assert file_of("helpers.nowhere", package) == package / "__init__.py"
+    assert file_of("helpersx.data", package) is None and file_of("torch", package) is None
+
+
+def test_relative_imports_count_from_the_folder_that_they_stand_in():
+    source = "from . import a\nfrom .b import c\nfrom .. import d\nfrom ..e.f import g"
+    assert imported_names(source, "helpers.data") == (
+        "helpers.data.a",
+        "helpers.data.b.c",
+        "helpers.d",
+        "helpers.e.f.g",
+    )
+
+
+def test_a_part_of_a_recipe_counts_whatever_part_it_is(package):
+    digests = set()
+    for field in ("model", "optimizer", "schedule", "averaging", "step", "views"):
+        recipe = replace(Recipe("one", "models.two.net", 1), **{field: "models.one.part"})
+        before = code_digest(recipe, package)
+        (package / "models" / "one.py").write_text(f"from helpers.models import two  # {field}")
+        digests |= {before, code_digest(recipe, package)}
+        (package / "models" / "one.py").write_text("from helpers.models import two")
+    # The net in models/two.py is reached by all, and models/one.py changed for each of them.
+    assert len(digests) == 7
+
+
+def test_a_file_that_moves_or_changes_by_a_byte_gives_another_digest(package):
+    recipe = Recipe("one", "models.one.net", 1)
+    seen = [code_digest(recipe, package)]
+    (package / "models" / "two.py").write_text(" ")
+    seen.append(code_digest(recipe, package))
+    (package / "models" / "two.py").rename(package / "models" / "three.py")
+    (package / "models" / "one.py").write_text("from helpers.models import three")
+    seen.append(code_digest(recipe, package))
+    (package / "plots.py").write_text("changed")
+    assert code_digest(recipe, package) == seen[-1] and len(set(seen)) == 3
+
+
+def test_a_folder_belongs_to_all_that_numbers_depend_on(monkeypatch, tmp_path):
+    seen = [
+        run_folder(FIRST, "abc", 1),
+        run_folder(replace(FIRST, momentum=0.8), "abc", 1),
+        run_folder(replace(FIRST, options={"a": 1}), "abc", 1),
+        run_folder(FIRST, "abd", 1),
+        run_folder(FIRST, "abc", 2),
+        run_folder(FIRST, "abc", 1, searching=True),
+    ]
+    monkeypatch.setattr(torch, "__version__", "0.1")
+    seen.append(run_folder(FIRST, "abc", 1))
+    assert len(set(seen)) == len(seen)
+    assert run_folder(replace(FIRST, title="told otherwise"), "abc", 1) == seen[-1]
+    monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
+    assert run_folder(FIRST, "abc", 1).parent == tmp_path / "experiments"
+    assert run_folder(FIRST, "abc", 1, searching=True).parent == tmp_path / "search"
+
+
+def test_every_pixel_and_every_label_counts_among_the_images():
+    images = data.load("mnist")
+    seen = {data_digest(images)}
+    for part in ("train", "validation", "test"):
+        split = getattr(images, part)
+        for tensor in (split.images, split.labels):
+            place = (-1,) * tensor.dim()
+            tensor[place] += 1
+            seen.add(data_digest(images))
+            tensor[place] -= 1
+    assert len(seen) == 7 and data_digest(images) in seen
