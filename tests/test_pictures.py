@@ -1,10 +1,12 @@
 """README's pictures: small, all shown with a text, and drawn from the records."""
 
 import re
+import statistics
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy
+import matplotlib
+import pytest
+from matplotlib import pyplot as plt
 
 from helpers.data import load
 from helpers.environment import ROOT
@@ -12,6 +14,7 @@ from helpers.experiments import load_result
 from helpers.plots.nets import residual_net
 from helpers.upkeep import pictures
 
+matplotlib.use("Agg")
 IMAGES = sorted((ROOT / "images").iterdir())
 
 
@@ -30,12 +33,26 @@ def test_every_picture_is_small_and_shown_with_a_text():
 
 def test_the_frontier_shows_the_records():
     ax = pictures.frontier()
-    drawn = {tuple(container.lines[0].get_xydata()[0]) for container in ax.containers}
+    drawn = {}
+    for container in ax.containers:
+        place, height = container.lines[0].get_xydata()[0]
+        drawn[place] = height
     results = [load_result(name) for name in pictures.FRONTIER]
-    assert drawn == {
-        (result.record["parameters"], numpy.mean(list(result.accuracies.values())))
-        for result in results
-    }
+    assert drawn == pytest.approx(
+        {
+            result.record["parameters"]: statistics.fmean(result.accuracies.values())
+            for result in results
+        },
+        rel=1e-12,
+    )
+
+
+def test_the_names_of_the_frontier_touch_nothing():
+    ax = pictures.frontier()
+    ax.figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in ax.texts]
+    for at, box in enumerate(boxes):
+        assert not box.count_overlaps(boxes[:at]), ax.texts[at].get_text()
 
 
 def test_the_residual_net_is_drawn_with_its_maps_and_shortcuts():
@@ -54,7 +71,6 @@ def test_the_residual_net_is_drawn_with_its_maps_and_shortcuts():
         "as it is",
         *["every second pixel,\nzero channels"] * 2,
     ]
-    plt.close(ax.figure)
 
 
 def test_the_pictures_are_drawn_from_the_record(real_data_root: Path, tmp_path: Path):
@@ -62,3 +78,4 @@ def test_the_pictures_are_drawn_from_the_record(real_data_root: Path, tmp_path: 
     written = pictures.draw(data, tmp_path)
     assert [path.name for path in sorted(written)] == [path.name for path in IMAGES]
     assert all(path.read_bytes()[:4] == b"\x89PNG" for path in written)
+    assert plt.get_fignums() == []

@@ -5,11 +5,11 @@ from __future__ import annotations
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from helpers.environment import CourseError
 from helpers.lr_finder import LRRangeTest
-from helpers.plots.charts import plot_lr_range_test
+from helpers.plots.rates import plot_lr_range_test
 
 matplotlib.use("Agg")
 
@@ -24,7 +24,7 @@ def made(*shifts: float, steps: int = 100, note: str = "") -> LRRangeTest:
 
 
 def test_curves_dots_legend_and_a_scale_that_shows_the_fall() -> None:
-    test, given = made(0, note="practice data"), plt.figure().subplots()
+    test, given = made(0, note="practice data"), Figure().subplots()
     ax = plot_lr_range_test(test, ax=given)
     raw, smooth, *dots = ax.lines
     assert (
@@ -34,7 +34,12 @@ def test_curves_dots_legend_and_a_scale_that_shows_the_fall() -> None:
     )
     for line, values in ((raw, test.losses), (smooth, test.smoothed)):
         assert np.array_equal(line.get_xydata(), np.stack([test.lrs, values], 1))
-    assert raw.get_alpha() < 0.5 and smooth.get_linewidth() >= 2 and len(ax.collections) == 0
+    assert (
+        raw.get_color() != smooth.get_color()
+        and raw.get_linewidth() < 1
+        and smooth.get_linewidth() >= 2
+        and len(ax.collections) == 0
+    )
     for dot, rule in zip(dots, ("valley", "steep", "minimum", "slide"), strict=True):
         ((rate, height),) = dot.get_xydata()
         assert (
@@ -50,7 +55,6 @@ def test_curves_dots_legend_and_a_scale_that_shows_the_fall() -> None:
     assert ax.get_ylim() == pytest.approx(
         (0.75, 2.25)
     )  # a quarter of the fall above and below it, whatever follows
-    plt.close("all")
 
 
 def test_several_orders_are_a_band_and_only_suggestions_that_exist_are_marked() -> None:
@@ -67,4 +71,3 @@ def test_several_orders_are_a_band_and_only_suggestions_that_exist_are_marked() 
     assert len(plot_lr_range_test(made(0, steps=1)).lines) == 2
     with pytest.raises(CourseError, match="unknown rule 'vally'"):
         plot_lr_range_test(made(0), ("vally",))
-    plt.close("all")

@@ -1,4 +1,4 @@
-"""Receptive fields as they are drawn: squares at coordinates worked out by hand, heat maps, titles, limits."""
+"""Receptive fields as they are drawn: squares worked out by hand, heat maps, titles, limits."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 from torch import nn
 
 from helpers.data import ImageSplit
 from helpers.environment import CourseError
-from helpers.plots.fields import plot_receptive_field
+from helpers.plots.fields import (
+    plot_effective_fields,
+    plot_field_growth,
+    plot_receptive_field,
+)
 from helpers.receptive_field.measured import EffectiveReceptiveField
 from helpers.receptive_field.table import ReceptiveFieldTable, receptive_field_table
 
@@ -37,7 +41,7 @@ def make_field(box: tuple | None, largest: float = 4, layer: str = "") -> Effect
 
 
 def check(axes: np.ndarray, *expected: tuple[str, list[tuple[float, ...]]]) -> None:
-    """Titles and squares (left, top, width, height); all is within the limits, the same for all; legible."""
+    """Titles and squares (left, top, width, height), within limits that all share; legible."""
     (left, right), (bottom, top) = axes[0].get_xlim(), axes[0].get_ylim()
     for ax, (title, squares) in zip(axes, expected, strict=True):
         drawn = [(*patch.get_xy(), patch.get_width(), patch.get_height()) for patch in ax.patches]
@@ -53,16 +57,15 @@ def check(axes: np.ndarray, *expected: tuple[str, list[tuple[float, ...]]]) -> N
     assert (
         min(text.get_fontsize() for text in axes[0].figure.findobj(Text) if text.get_text()) >= 11
     )
-    plt.close("all")
 
 
 def test_squares_are_where_the_hand_puts_them_and_only_where_the_field_grows() -> None:
     net = nn.Sequential(
         nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 1), nn.MaxPool2d(2), nn.Conv2d(2, 2, 3)
     )
-    split, given = make_split(note="practice data"), plt.figure().subplots(2, 2)
+    split, given = make_split(note="practice data"), Figure().subplots(2, 2)
     axes = plot_receptive_field(receptive_field_table(net, (1, 28, 28)), split, 2, given)
-    assert list(axes) == list(given.flat)[:3] and len(plt.get_fignums()) == 1
+    assert list(axes) == list(given.flat)[:3]
     assert np.array_equal(axes[0].get_images()[0].get_array().squeeze(), split.images[2, 0].numpy())
     assert axes[0].get_images()[0].get_interpolation() == "nearest" and axes[0].get_images()[
         0
@@ -139,3 +142,20 @@ def test_heat_maps_with_both_boxes_and_sizes() -> None:
     )
     check(plot_receptive_field([make_field(None, 0, "29")] * 2), *[("layer 29", [])] * 2)
     check(plot_receptive_field(make_field(None)), ("output\nmeasured 4×6 px", [(3.5, 2.5, 6, 4)]))
+
+
+def test_the_one_entry_draws_what_the_two_plots_draw() -> None:
+    table, split = receptive_field_table(nn.Conv2d(1, 1, 3), (1, 28, 28)), make_split()
+    field = make_field((-2, 1, 19, 22))
+    for one, two in (
+        (plot_receptive_field(table, split, -1), plot_field_growth(table, split, 2)),
+        (plot_receptive_field(field), plot_effective_fields([field])),
+    ):
+        assert len(one) == len(two) == 1 and one[0].get_title() == two[0].get_title()
+        first, second = one[0].get_images()[0], two[0].get_images()[0]
+        assert np.array_equal(first.get_array(), second.get_array())
+
+
+def test_too_few_axes_are_told_in_one_line() -> None:
+    with pytest.raises(CourseError, match="2 panels need 2 Axes, not 1"):
+        plot_receptive_field([make_field(None)] * 2, axes=Figure().subplots())

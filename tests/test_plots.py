@@ -1,236 +1,32 @@
-"""What the plots draw: images, titles, heights of bars and lengths of error bars, against the numbers themselves."""
+"""What charts draw: bars, error bars, lines and labels, against the numbers themselves."""
 
 from __future__ import annotations
 
-import io
 import math
 import statistics
-from collections.abc import Iterator
-from pathlib import Path
+import warnings
 
 import matplotlib
 import numpy as np
 import pytest
 import torch
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
-from matplotlib.text import Text
+from matplotlib.figure import Figure
+from plot_inputs import NAMES, assert_legible, make_predictions, make_rows, make_split
 from torch import nn
 
-from helpers import plots
-from helpers.data import ImageSplit
 from helpers.environment import CourseError
-from helpers.interpret import Predictions, confusion_matrix, misclassified
+from helpers.interpret import Predictions, confusion_matrix
 from helpers.intervals import wilson
-from helpers.models.small import first_net, starter_net
-from helpers.plots.charts import (
-    plot_accuracy,
-    plot_by_depth,
-    plot_confusion,
-    plot_history,
-    plot_per_class,
-    plot_schedule,
-)
-from helpers.plots.images import show_images, show_misclassified, show_predictions
+from helpers.models.small import starter_net
+from helpers.plots.charts import plot_by_depth, plot_history
+from helpers.plots.classes import plot_confusion, plot_per_class
 from helpers.plots.nets import plot_parameters
-from helpers.plots.style import RED
+from helpers.plots.rates import plot_schedule
+from helpers.plots.seeds import plot_accuracy, separate_labels
 from helpers.training import History, one_cycle
 
 matplotlib.use("Agg")
-NAMES = ("ant", "bee", "cow", "dog")
-
-
-@pytest.fixture(autouse=True)
-def closed_figures() -> Iterator[None]:
-    yield
-    plt.close("all")
-
-
-def make_split(
-    count: int = 40, channels: int = 1, classes: tuple[str, ...] = NAMES, note: str = ""
-) -> ImageSplit:
-    generator = torch.Generator().manual_seed(count)
-    images = torch.randint(0, 256, (count, channels, 8, 8), generator=generator, dtype=torch.uint8)
-    return ImageSplit(
-        images,
-        torch.arange(count) % len(classes),
-        classes,
-        (0.3,) * channels,
-        (0.2,) * channels,
-        note,
-    )
-
-
-def make_predictions(**options: object) -> Predictions:
-    split = make_split(**options)
-    noise = torch.randn(len(split), len(split.classes), generator=torch.Generator().manual_seed(1))
-    return Predictions(split, nn.functional.one_hot(split.labels, len(split.classes)) * 2 + noise)
-
-
-def make_rows(epochs: int, shift: float = 0.0) -> list[dict[str, float]]:
-    return [
-        {
-            "epoch": epoch,
-            "learning_rate": 0.1,
-            "train_loss": 0.5 / epoch + shift,
-            "train_accuracy": 99 - 9 / epoch,
-            "test_loss": 0.4 / epoch + shift,
-            "test_accuracy": 99.4 - 5 / epoch + shift,
-            "seconds": 1.0,
-        }
-        for epoch in range(1, epochs + 1)
-    ]
-
-
-def png(ax: Axes) -> bytes:
-    file = io.BytesIO()
-    ax.figure.savefig(file, dpi=ax.figure.dpi)
-    return file.getvalue()
-
-
-def drawn(ax: Axes) -> np.ndarray:
-    return np.asarray(ax.get_images()[0].get_array())
-
-
-def assert_legible(ax: Axes) -> None:
-    """At most 9 inches wide and 100 dpi, a small file, and no text too small for a projector."""
-    assert len(png(ax)) < 150_000
-    assert ax.figure.get_figwidth() <= 9 and ax.figure.dpi <= 100
-    texts = [*(ax.findobj(Text) if ax.axison else [ax.title]), *ax.figure.texts]
-    assert min(text.get_fontsize() for text in texts if text.get_text()) >= 11
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_show_images_draws_the_pixels_and_classes(channels: int) -> None:
-    split = make_split(channels=channels)
-    axes = show_images(split, [3, 0, 17])
-    for ax, index in zip(axes, [3, 0, 17], strict=True):
-        pixels = split.images[index].permute(1, 2, 0).numpy()
-        assert np.array_equal(drawn(ax).reshape(pixels.shape), pixels)
-        assert ax.get_title() == NAMES[int(split.labels[index])]
-        assert ax.get_images()[0].get_interpolation() == "nearest"
-        assert channels == 3 or ax.get_images()[0].get_clim() == (0, 255)
-    assert_legible(axes[0])
-
-
-def test_show_images_draws_the_first_24_in_rows_of_8_by_default() -> None:
-    axes = show_images(make_split())
-    assert len(axes) == 24 and len({round(ax.get_subplotspec().rowspan.start) for ax in axes}) == 3
-    assert [ax.get_title() for ax in axes[:5]] == ["ant", "bee", "cow", "dog", "ant"]
-    assert len(show_images(make_split(5))) == 5
-
-
-def test_show_images_takes_masks_and_slices() -> None:
-    split = make_split()
-    assert [ax.get_title() for ax in show_images(split, split.labels == 2)] == ["cow"] * 10
-    assert [ax.get_title() for ax in show_images(split, slice(1, 3))] == ["bee", "cow"]
-
-
-def test_show_images_says_that_no_image_was_chosen() -> None:
-    axes = show_images(make_split(note="practice data"), [])
-    assert (
-        axes[0].figure.get_suptitle() == "No image was chosen · practice data"
-        and not axes[0].get_images()
-    )
-
-
-@pytest.mark.parametrize("classes", [("0", "1", "2"), ("automobile", "airplane", "ship")])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_show_predictions_says_true_and_predicted_class_and_marks_the_wrong_ones(
-    classes: tuple, channels: int
-) -> None:
-    predictions = make_predictions(classes=classes, channels=channels)
-    axes = show_predictions(predictions, count=10, seed=4)
-    order = torch.randperm(40, generator=torch.Generator().manual_seed(4)).tolist()[:10]
-    assert 0 < int(predictions.correct[order].sum()) < 10
-    for ax, index in zip(axes, order, strict=True):
-        true, guess = classes[predictions.labels[index]], classes[predictions.predicted[index]]
-        words = ax.get_title().split()
-        assert words[:3] == [true, "→", guess]
-        assert float(words[3]) == pytest.approx(
-            100 * float(predictions.probabilities[index].max()), abs=0.051
-        )
-        assert (to_hex(ax.title.get_color()).upper() == RED) == (true != guess)
-    assert_legible(axes[0])
-
-
-def test_show_predictions_repeats_with_its_seed_and_leaves_the_global_one() -> None:
-    predictions = make_predictions()
-    torch.manual_seed(0)
-    expected = torch.rand(2)
-    torch.manual_seed(0)
-    first, again, other = (show_predictions(predictions, 3, seed) for seed in (0, 0, 1))
-    assert torch.equal(torch.rand(2), expected)
-    assert len(first) == 3
-    assert all(
-        np.array_equal(drawn(one), drawn(two)) for one, two in zip(first, again, strict=True)
-    )
-    assert not all(
-        np.array_equal(drawn(one), drawn(two)) for one, two in zip(first, other, strict=True)
-    )
-
-
-def test_show_predictions_of_chosen_images_keeps_their_order_and_may_be_of_none() -> None:
-    predictions = make_predictions()
-    chosen = [7, 2, 31]
-    axes = show_predictions(predictions, indices=torch.tensor(chosen))
-    for ax, index in zip(axes, chosen, strict=True):
-        assert np.array_equal(drawn(ax), predictions.split.images[index, 0].numpy())
-    assert not show_predictions(predictions, indices=[])[0].get_images()
-
-
-def test_show_predictions_of_recorded_classes_gives_no_probability() -> None:
-    predictions = Predictions(make_split(6), None, [0, 1, 2, 3, 0, 2])
-    titles = sorted(ax.get_title() for ax in show_predictions(predictions))
-    assert titles == ["ant → ant", "ant → ant", "bee → bee", "bee → cow", "cow → cow", "dog → dog"]
-
-
-def test_show_misclassified_goes_from_the_highest_loss_down() -> None:
-    predictions = make_predictions(channels=3)
-    ranked = misclassified(predictions).tolist()
-    axes = show_misclassified(predictions, count=3)
-    assert len(ranked) > 3 == len(axes)
-    for ax, index in zip(axes, ranked, strict=False):
-        assert np.array_equal(drawn(ax), predictions.split.images[index].permute(1, 2, 0).numpy())
-        assert (
-            ax.get_title().split()[2]
-            == NAMES[predictions.predicted[index]]
-            != ax.get_title().split()[0]
-        )
-    assert (
-        axes[0].figure.get_suptitle()
-        == f"3 of {len(ranked)} mistakes in 40 images, highest loss first"
-    )
-
-
-def test_show_misclassified_of_a_perfect_net_says_so() -> None:
-    split = make_split()
-    axes = show_misclassified(Predictions(split, nn.functional.one_hot(split.labels)))
-    assert (
-        axes[0].figure.get_suptitle().startswith("0 of 0 mistakes in 40 images")
-        and not axes[0].get_images()
-    )
-    assert_legible(axes[0])
-
-
-@pytest.mark.parametrize(
-    "show",
-    [
-        lambda predictions: show_images(predictions.split, count=2)[0].figure.get_suptitle(),
-        lambda predictions: show_images(predictions.split.subset([1]))[0].figure.get_suptitle(),
-        lambda predictions: show_predictions(predictions, count=2)[0].figure.get_suptitle(),
-        lambda predictions: show_misclassified(predictions, count=2)[0].figure.get_suptitle(),
-        lambda predictions: plot_per_class(predictions).get_title(),
-        lambda predictions: plot_confusion(predictions).get_title(),
-        lambda predictions: plot_history(History(make_rows(2)), note=predictions.split.note)[
-            0
-        ].figure.get_suptitle(),
-    ],
-)
-def test_every_picture_carries_the_note_of_its_data(show: object) -> None:
-    assert show(make_predictions(note="practice data")).endswith("practice data")
-    assert "practice" not in show(make_predictions()) and "·" not in show(make_predictions())
 
 
 def main_lines(ax: Axes) -> list:
@@ -276,7 +72,7 @@ def test_plot_history_of_several_runs_draws_their_mean_and_each() -> None:
 
 
 def test_plot_history_draws_into_given_axes_and_refuses_nothing_at_all() -> None:
-    axes = plt.figure().subplots(1, 2)
+    axes = Figure().subplots(1, 2)
     assert list(plot_history(History(make_rows(3)), axes)) == list(axes)
     for nothing in ([], History(), [History(), History()]):
         with pytest.raises(CourseError, match="no epoch"):
@@ -286,6 +82,44 @@ def test_plot_history_draws_into_given_axes_and_refuses_nothing_at_all() -> None
 def test_plot_history_stops_at_the_epoch_that_every_run_has() -> None:
     line = main_lines(plot_history([History(make_rows(6)), History(make_rows(4))])[0])[0]
     assert line.get_xdata().tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_plot_history_draws_a_hole_where_a_loss_is_not_finite_and_says_so(value: float) -> None:
+    rows = make_rows(8)
+    rows[2]["test_loss"] = value
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss, accuracy = plot_history([History(rows), History(make_rows(8))])
+        loss.figure.canvas.draw()
+    assert loss.get_title() == "Loss, mean of 2 runs\nfirst not finite in epoch 3"
+    assert accuracy.get_title() == "Accuracy, mean of 2 runs"
+    train, test = main_lines(loss)
+    wanted = [math.nan if epoch == 3 else 0.4 / epoch for epoch in range(1, 9)]
+    assert test.get_ydata().tolist() == pytest.approx(wanted, nan_ok=True)
+    assert np.isfinite(train.get_ydata()).all()
+    assert test.get_label() == "test, last 0.0500" and np.isfinite(loss.get_ylim()).all()
+    assert loss.get_xlim()[0] < 1 and loss.get_xlim()[1] > 8
+
+
+def test_plot_history_draws_a_run_that_diverged_and_one_without_a_finite_loss() -> None:
+    rows = make_rows(8)
+    for row in rows[2:]:
+        row["train_loss"] = row["test_loss"] = math.nan
+    loss = plot_history(History(rows))[0]
+    low, high = loss.get_ylim()
+    assert low < 0.2 and high > 0.5  # what is finite sets the scale: 0.5, 0.25, 0.4 and 0.2
+    assert [line.get_label() for line in main_lines(loss)] == [
+        "train, last not finite",
+        "test, last not finite",
+    ]
+    for row in rows:
+        row["train_loss"] = row["test_loss"] = math.inf
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss = plot_history(History(rows))[0]
+        loss.figure.canvas.draw()
+    assert loss.get_title() == "Loss\nfirst not finite in epoch 1"
 
 
 def test_plot_schedule_holds_every_rate_over_its_step() -> None:
@@ -431,26 +265,6 @@ def test_plot_parameters_counts_shared_and_bare_parameters_once() -> None:
     assert bars == {"Shared": 3, "first Linear": 6, "second Linear": 2}
 
 
-def test_nothing_is_shown_and_given_axes_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plt, "show", lambda *_, **__: pytest.fail("plt.show was called"))
-    predictions = make_predictions()
-    for plot in (
-        lambda ax: plot_schedule([1.0], ax=ax),
-        lambda ax: plot_per_class(predictions, ax=ax),
-        lambda ax: plot_confusion(predictions, ax=ax),
-        lambda ax: plot_parameters(first_net(), ax=ax),
-    ):
-        given = plt.figure().subplots()
-        before = len(plt.get_fignums())
-        assert plot(given) is given and len(plt.get_fignums()) == before
-
-
-def test_the_modules_of_the_plots_know_no_training() -> None:
-    for module in ("plots.py", "show.py"):
-        source = (Path(plots.__file__).parent / module).read_text(encoding="utf-8")
-        assert "import training" not in source and "helpers.training" not in source
-
-
 def test_plot_accuracy_shows_means_with_their_deviation_and_single_results_apart() -> None:
     points = {"a": (5_000, [99.0, 99.2, 99.4]), "b": (9_000, [99.5])}
     ax = plot_accuracy(
@@ -472,3 +286,36 @@ def test_plot_accuracy_shows_means_with_their_deviation_and_single_results_apart
     }
     assert ax.get_xlabel() == "parameters"
     assert [text.get_text() for text in ax.get_legend().texts] == ["document", "99.4 %"]
+
+
+def test_plot_accuracy_of_one_seed_has_no_deviation_and_no_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ax = plot_accuracy({"one": (5, [99.0]), "two": (6, torch.tensor([99.0, 98.0]))}, "x")
+        ax.figure.canvas.draw()
+    one, two = [container.lines[2][0].get_segments()[0][:, 1] for container in ax.containers]
+    assert one.tolist() == [99, 99]
+    assert two.tolist() == pytest.approx([98.5 - 0.5**0.5, 98.5 + 0.5**0.5])
+
+
+def test_plot_accuracy_has_a_mark_for_every_group_of_others() -> None:
+    others = {str(number): [(number, 99.0)] for number in range(5)}
+    ax = plot_accuracy({}, "x", others=others)
+    assert [line.get_label() for line in ax.lines] == list(others)
+
+
+def test_names_are_moved_until_they_touch_nothing() -> None:
+    points = {f"net {number}": (10 + number / 10, [99.0, 99.1]) for number in range(4)}
+    ax = plot_accuracy(points, "x", target=98.95)
+    ax.set_xlim(0, 30)
+    separate_labels(ax)
+    boxes = [label.get_window_extent() for label in ax.texts]
+    for at, box in enumerate(boxes):
+        assert not box.count_overlaps(boxes[:at])
+        target = ax.lines[-1].get_window_extent()
+        assert not box.overlaps(target)
+
+
+def test_ticks_of_layers_and_epochs_are_whole_numbers() -> None:
+    ax = plot_by_depth({"a": [1.0, 2.0, 3.0]}, "size")
+    assert all(tick == int(tick) for tick in ax.get_xticks())

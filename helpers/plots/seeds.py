@@ -61,7 +61,7 @@ def plot_accuracy(
 
 def draw_mean(ax: Axes, name: str, place: float, values: Sequence[float], above: bool) -> None:
     """A dot with its deviation, and its name with the number of seeds above or below it."""
-    accuracies = np.asarray(values, dtype=float).tolist()
+    accuracies = np.ravel(values).astype(float).tolist()
     if not accuracies or not np.isfinite(accuracies).all():
         raise CourseError(f"{name} has the accuracies {accuracies}: give a finite one a seed")
 
