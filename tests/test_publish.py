@@ -66,7 +66,7 @@ def test_setup_cells_and_badges_carry_the_address(course):
         title, setup, code, text = nbformat.read(path, as_version=4).cells
         assert (
             setup.source == publish.setup_cell(ADDRESS)
-            and f'REPOSITORY = "{ADDRESS}"' in setup.source
+            and f'os.environ.get("COURSE_REPO") or "{NAME}"' in setup.source
         )
         link = (
             f"colab.research.google.com/github/Ada-L/vision.course/blob/main/notebooks/{path.name})"
@@ -87,7 +87,8 @@ def test_everything_else_stays_byte_for_byte(course):
     for name in old:
         lines = changed_lines(old[name], new[name])
         assert lines and all(
-            re.search("colab|repository = ", line, re.IGNORECASE) or not line for line in lines
+            re.search("colab|repository = |COURSE_REPO", line, re.IGNORECASE) or not line
+            for line in lines
         ), lines
     assert new["README.md"].startswith("# Course\r\n") and new["README.md"].endswith(
         "Text – as it was.\r\n"
@@ -97,6 +98,30 @@ def test_everything_else_stays_byte_for_byte(course):
         assert (course / name).read_bytes().decode() == new[
             name
         ]  # the layout is the one nbformat writes
+
+
+def with_windows_line_ends(root):
+    for path in (root / "README.md", root / "pyproject.toml", *root.glob("notebooks/*")):
+        text = path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        path.write_bytes(text)
+
+
+def test_line_ends_stay_as_they_are(course):
+    publish.publish(NAME, course)
+    expected = {name: text.replace("\r\n", "\n") for name, text in contents(course).items()}
+    publish.publish("some-one/else", course)
+    with_windows_line_ends(course)
+    assert len(publish.publish(NAME, course)) == 4
+    for name, text in contents(course).items():
+        assert text == expected[name].replace("\n", "\r\n"), name
+    assert publish.publish(NAME, course) == [] and publish.published(course) == ADDRESS
+
+
+def test_an_address_is_taken_out_and_put_in_whatever_the_line_ends(course):
+    with_windows_line_ends(course)
+    publish.publish(NAME, course)
+    assert "\n" not in contents(course)["pyproject.toml"].replace("\r\n", "")
+    assert f'Repository = "{ADDRESS}"\r\n' in contents(course)["pyproject.toml"]
 
 
 def test_publishing_twice_changes_nothing_and_another_address_replaces_the_first(course):
@@ -113,10 +138,11 @@ def test_publishing_twice_changes_nothing_and_another_address_replaces_the_first
 
 
 def test_before_publishing_the_text_says_how_to_open_it_and_links_to_no_repository(course):
-    texts = contents(course)
     assert publish.published(course) == "" and publish.publish(root=course) == []
-    for name in ("README.md", "notebooks/01_first.ipynb"):
-        assert "Upload notebook" in texts[name] and "github" not in texts[name].lower()
+    title, setup, *_ = nbformat.read(course / "notebooks" / "01_first.ipynb", as_version=4).cells
+    for text in (contents(course)["README.md"], title.source):
+        assert "Upload notebook" in text and "github" not in text.lower()
+    assert "input(" in setup.source
 
 
 @pytest.mark.parametrize(
@@ -167,7 +193,7 @@ def test_a_missing_readme_is_named(course):
         publish.publish(NAME, course)
 
 
-@pytest.mark.parametrize("old, new", [("--depth=1", "--depth=2"), ("Open in Colab", "Open it")])
+@pytest.mark.parametrize("old, new", [("--depth 1", "--depth 2"), ("Open in Colab", "Open it")])
 def test_a_changed_setup_cell_or_badge_is_mended(course, old, new):
     publish.publish(NAME, course)
     before = contents(course)

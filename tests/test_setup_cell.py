@@ -1,4 +1,4 @@
-"""The setup cell, run by a fresh Python in an empty folder, in a stand-in for Colab and elsewhere."""
+"""The setup cell, run by a fresh Python in an empty folder, as in Colab and as elsewhere."""
 
 import json
 import os
