@@ -128,7 +128,7 @@ class State:
         begun, given = state["begun_with"], self.begun_with
 
         # The net: names and shapes of all its weights.
-        wrong = other_weights(state["model"], self.model.state_dict())
+        wrong = difference_of_weights(state["model"], self.model.state_dict())
         if wrong:
             return wrong
 
@@ -144,7 +144,7 @@ class State:
         # The hyperparameters, of which the checkpoint also knows how far a schedule moved them.
         moved = state["optimizer"]["param_groups"]
         for first, last, group in zip(begun["groups"], moved, given["groups"]):
-            wrong = other_hyperparameter(first, last, group)
+            wrong = difference_of_hyperparameters(first, last, group)
             if wrong:
                 return wrong
         return ""
@@ -191,7 +191,7 @@ def load_weights(model: Any, weights: dict[str, Any]) -> None:
     model.load_state_dict(renamed(weights, model.state_dict()))
 
 
-def other_weights(kept: dict[str, Any], own: dict[str, Any]) -> str:
+def difference_of_weights(kept: dict[str, Any], own: dict[str, Any]) -> str:
     """What tells two nets' weights apart, in words; empty where names and shapes are the same."""
     # Weights that one of the two lacks count as well.
     kept = renamed(kept, own)
@@ -199,18 +199,18 @@ def other_weights(kept: dict[str, Any], own: dict[str, Any]) -> str:
         there = getattr(kept.get(name), "shape", None)
         now = getattr(own.get(name), "shape", None)
         if there != now:
-            return f"its net has {name} {describe(there)}, and this one {describe(now)}"
+            return f"its net has {name} {shape_in_words(there)}, and this one {shape_in_words(now)}"
     return ""
 
 
-def describe(shape: Sequence[int] | None) -> str:
+def shape_in_words(shape: Sequence[int] | None) -> str:
     """A shape in words."""
     if shape is None:
         return "not at all"
     return f"of shape {list(shape)}"
 
 
-def other_hyperparameter(first: dict, last: dict, given: dict) -> str:
+def difference_of_hyperparameters(first: dict, last: dict, given: dict) -> str:
     """The hyperparameter with which a run does not go on as it was begun, in words; or nothing.
 
     ``first``: a parameter group as the run began; ``last``: as the checkpoint has it; ``given``: as

@@ -125,7 +125,7 @@ def check_measures(train_loss: float, test_loss: float, rate: float, label: str)
             )
 
 
-def strangers(model: nn.Module, optimizer: Optimizer) -> tuple[int, int]:
+def unmatched_parameters(model: nn.Module, optimizer: Optimizer) -> tuple[int, int]:
     """How many parameters of the optimizer are not the model's, and how many to train it lacks."""
     # What the optimizer moves.
     held = set()
@@ -149,7 +149,7 @@ def check_run(model: nn.Module, optimizer: Optimizer, epochs: int, step_every: s
         raise CourseError(f"fit: epochs is a whole number of at least 1, not {epochs!r}")
 
     # An optimizer of another net would leave this one as it is, without a word.
-    foreign, lacking = strangers(model, optimizer)
+    foreign, lacking = unmatched_parameters(model, optimizer)
     if lacking:
         raise CourseError(
             f"fit: the optimizer lacks {lacking} of the parameters to be trained, and holds "

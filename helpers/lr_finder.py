@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from helpers.checks import check_logits, explained, strangers, unpack
+from helpers.checks import check_logits, explained, unmatched_parameters, unpack
 from helpers.environment import CourseError, unknown, whole_number
 from helpers.modules import device_of
 from helpers.randomness import generators_of
@@ -205,7 +205,7 @@ def check_numbers(steps: int, orders: int, smoothing: float, divergence: float) 
 
 def check_parameters(model: nn.Module, optimizer: Optimizer) -> None:
     """Raise ``CourseError`` unless the optimizer trains the model, and nothing else."""
-    foreign, lacking = strangers(model, optimizer)
+    foreign, lacking = unmatched_parameters(model, optimizer)
     if foreign == 0 and lacking == 0:
         return
 
@@ -230,7 +230,7 @@ def seed_anew(generators: Iterable[torch.Generator], order: int) -> None:
         generator.manual_seed(seed % 2**63)
 
 
-def around(batches: Iterable, rounds: int) -> Iterator[Any]:
+def repeated(batches: Iterable, rounds: int) -> Iterator[Any]:
     """The batches of so many epochs, one after the other."""
     for _ in range(rounds):
         yield from batches
@@ -259,7 +259,7 @@ def curve_of(
 
     model.train()
     with explained():
-        for rate, batch in zip(rates, around(batches, len(rates))):
+        for rate, batch in zip(rates, repeated(batches, len(rates))):
             # The rate of this step; every group keeps its ratio to the fastest.
             for group, ratio in zip(optimizer.param_groups, ratios):
                 group["lr"] = rate * ratio

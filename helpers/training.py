@@ -148,12 +148,11 @@ def train_one_epoch(
             loss, logits = step(model, images, targets, optimizer, loss_fn, scaler)
             losses.append(loss.detach())
 
-            # The schedules and the average follow every update.
+            # The schedules, the average and the measures follow every update.
             for each in schedulers:
                 each.step()
             if average is not None:
                 average.update_parameters(model)
-
             metrics.add(loss, logits, targets)
 
             # Looked at seldom, because each look waits for the device.
@@ -219,7 +218,8 @@ def fit(
         image: ``views(net)`` is a module that returns logits.
     checkpoint: the file that the whole state is written to after every epoch. A run that finds it
         goes on from there, on the CPU with exactly the numbers of a run that was never stopped.
-        Random states are kept as ``helpers.randomness`` says.
+        Kept are the random states of torch, NumPy, Python, of the batches and their samplers; not
+        those of a DataLoader's workers, nor a generator that a data set holds for itself.
     show: a bar, and a printed line an epoch.
     on_epoch: gets each finished row of the history.
     mixed: train in mixed precision on a GPU, and measure in float32.
@@ -232,13 +232,14 @@ def fit(
     check_run(model, optimizer, epochs, step_every)
     schedulers = schedulers_of(scheduler, step_every)
 
+    scaler = None
+    if mixed:
+        scaler = loss_scaler(device_of(model))
+
     # Schedules step either within an epoch or after it.
     each_batch = []
     if step_every == "batch":
         each_batch = schedulers
-    scaler = None
-    if mixed:
-        scaler = loss_scaler(device_of(model))
 
     # What is measured: the net, or its average, seen through the views.
     measured = model

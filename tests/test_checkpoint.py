@@ -330,6 +330,14 @@ def test_weights_fit_however_the_net_is_wrapped(tmp_path, saved, loaded):
         assert torch.equal(mine, theirs)
 
 
+def test_a_run_of_a_wrapped_net_goes_on_with_a_plain_one(tmp_path):
+    path, first, second = tmp_path / "run.checkpoint", small_net(), small_net(7)
+    model, rows = simple_run(3)
+    with pytest.raises(Stopped):
+        simple_run(3, path, model=nn.DataParallel(first), on_epoch=stop_after(2))
+    assert simple_run(3, path, model=second)[1] == rows and same_state(second, model)
+
+
 # Damaged files
 
 

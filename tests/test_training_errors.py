@@ -175,6 +175,7 @@ LAST_OF_ONE = r"last batch.*Batches\(drop_last=True\)"
 def test_batch_norm_and_a_last_batch_of_one(way):
     one_line(way, f"batch norm .* of one image.*{LAST_OF_ONE}", normalised(), batches_of(21, 10))
     way(normalised(), batches_of(20, 10))
+    way(normalised(), Batches(split_of(21), 10, drop_last=True))
     evaluate(normalised(), batches_of(21, 10))  # which needs no second image
 
 
@@ -182,6 +183,7 @@ def test_batch_norm_and_a_last_batch_of_one(way):
 def test_squeeze_and_a_last_batch_of_one(way):
     one_line(way, rf"squeeze\(\) in the net.*{LAST_OF_ONE}", squeezing(), batches_of(21, 10))
     way(squeezing(), batches_of(20, 10))
+    way(squeezing(), Batches(split_of(21), 10, drop_last=True))
 
 
 def test_an_error_of_another_kind_stays_what_it_is():
