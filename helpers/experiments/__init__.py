@@ -10,13 +10,13 @@ from torch import nn
 
 from helpers import environment
 from helpers.data import ImageData
-from helpers.environment import NOTEBOOKS, CourseError, unknown
+from helpers.environment import CourseError, unknown
 from helpers.experiments.catalogue import EXPERIMENTS, find, for_practice
 from helpers.experiments.folders import checkpoint_in, data_digest, run_folder
 from helpers.experiments.jobs import checked_seeds, checked_workers, plan, run_jobs
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.recording import assemble
-from helpers.experiments.records import Result, digest_of, results_root
+from helpers.experiments.records import Result, digest_of, evidence_root, results_root
 from helpers.experiments.runs import load_for, train_net
 
 WEIGHTS = "weights/"  # what the names of recorded weights begin with
@@ -111,7 +111,7 @@ def load_result(name: str, folder: Path | None = None, recipe: Recipe | None = N
     one of another recipe.
     """
     # Where it is, whose it should be, and the command that makes it.
-    path = (folder or NOTEBOOKS / "results") / f"{name}.json"
+    path = (folder or evidence_root()) / f"{name}.json"
     recipe = recipe or EXPERIMENTS.get(name)
     command = f"python -m helpers experiment {name}"
     if not path.exists():

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from helpers import environment
 from helpers.data import ImageData
-from helpers.environment import NOTEBOOKS, CourseError, replacing, runs_root, smoke
+from helpers.environment import CourseError, replacing, runs_root, smoke
 from helpers.experiments.folders import remove_leftovers
 from helpers.experiments.recipe import Claim, Recipe
 from helpers.interpret import Predictions
@@ -20,20 +21,25 @@ from helpers.intervals import wilson
 from helpers.training import History
 
 
-def results_root() -> Path:
-    """Where records are written: ``notebooks/results``.
+def evidence_root() -> Path:
+    """Where the course's records are read: ``notebooks/results``."""
+    return environment.NOTEBOOKS / "results"
 
-    The fast profile writes beside its checkpoints, so that it never touches the evidence.
+
+def results_root() -> Path:
+    """Where records are written: the same folder, but not in the fast profile.
+
+    That writes beside its checkpoints, so that it never touches the evidence.
     """
     # Two epochs of a narrow net on practice data are no result.
     if smoke():
         return runs_root() / "results"
-    return NOTEBOOKS / "results"
+    return evidence_root()
 
 
 def is_recorded(name: str) -> bool:
     """Whether ``notebooks/results`` holds a record of that name."""
-    return (NOTEBOOKS / "results" / f"{name}.json").exists()
+    return (evidence_root() / f"{name}.json").exists()
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from helpers import environment
-from helpers.environment import NOTEBOOKS, CourseError, replacing, smoke
+from helpers.environment import CourseError, replacing, smoke
 from helpers.experiments.catalogue import SEARCHES
 from helpers.experiments.folders import data_digest
 from helpers.experiments.jobs import Job, checked_seeds, checked_workers, plan, run_jobs
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.recording import DIGITS, current_commit
-from helpers.experiments.records import results_root
+from helpers.experiments.records import evidence_root, results_root
 from helpers.experiments.runs import Trained, load_for
 from helpers.markdown import Table
 
@@ -96,18 +96,19 @@ def find_candidates(name: str) -> list[Recipe]:
         if recipe not in candidates:  # a recipe has a trial for each of its seeds
             candidates.append(recipe)
     if not candidates:
-        recorded = [path.stem for path in (NOTEBOOKS / "results" / "search").glob("*.json")]
+        recorded = [path.stem for path in (evidence_root() / "search").glob("*.json")]
         raise environment.unknown("search", name, [*SEARCHES, *recorded])
     return candidates
 
 
-def kept_trials(name: str, folder: Path = NOTEBOOKS / "results") -> list[Trial]:
+def kept_trials(name: str, folder: Path | None = None) -> list[Trial]:
     """The trials of a search that are recorded, with whole recipes; none without a record.
 
-    Raises ``CourseError`` for a damaged file.
+    They are read from ``notebooks/results`` unless a folder is given. Raises ``CourseError`` for a
+    damaged file.
     """
     # A search that was never done has no trials.
-    path = folder / "search" / f"{name}.json"
+    path = (folder or evidence_root()) / "search" / f"{name}.json"
     if not path.exists():
         return []
     trials = []
