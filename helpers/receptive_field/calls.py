@@ -47,31 +47,30 @@ class Window:
 
     kernel_size: Pair = (1, 1)
     stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
+    padding: Pair = (0, 0)  # before the first position; negative where a slice cuts some off
     dilation: Pair = (1, 1)
 
 
 @dataclass(frozen=True)
 class Step:
-    """A layer that the image came through; ``window`` is None where it has none."""
+    """A layer that the image came through."""
 
-    name: str
-    kind: str
-    window: Window | None
-    before: View
-    after: View
+    name: str  # of the module, or of the function in it
+    kind: str  # the class of the module, or the function
+    window: Window | None  # None where it has none, such as a sum
+    before: View  # what the layer is given sees
+    after: View  # what it makes sees
     note: str
 
 
 class Recorder:
-    """Keeps the layers that a net meets, under the names of its modules.
-
-    ``modules`` is the stack of modules that run, with their names, kept by whoever runs the net.
-    """
+    """Keeps the layers that a net meets, under the names of its modules."""
 
     def __init__(self) -> None:
+        # The modules that run, the innermost last: kept by whoever runs the net.
         self.modules: list[tuple[str, nn.Module]] = []
         self.steps: list[Step] = []
+        # How often each name was used: a second use of a layer is a row of its own.
         self.uses: Counter[str] = Counter()
 
     def refuse(self, what: str) -> CourseError:
@@ -124,14 +123,11 @@ def _is_torch_layer(module: nn.Module, function: str) -> bool:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a torch function: its name, what it was given and what it gave.
+    """A call of a torch function: its name, what it was given and what it gave."""
 
-    ``views`` has what each followed tensor among the arguments sees, in their order.
-    """
-
-    recorder: Recorder
+    recorder: Recorder  # where its handler puts a layer
     name: str
-    views: list[View]
+    views: list[View]  # what the arguments made from the image see, in their order
     result: Any
     arguments: Sequence[Any]
     keywords: Mapping[str, Any]
@@ -140,6 +136,7 @@ class Call:
         """An argument by its name, wherever it was given; ``default`` where it was not."""
         if name in self.keywords:
             return self.keywords[name]
+        # Without a name it is known by its place.
         names = SIGNATURES.get(self.name, ("input",))
         if name in names and names.index(name) < len(self.arguments):
             return self.arguments[names.index(name)]
@@ -182,6 +179,7 @@ class Call:
 
 def pair(value: Any) -> Pair:
     """A size for rows and columns as torch takes it: a number, or a sequence of one or two."""
+    # One number, alone or in a sequence, stands for both.
     if not isinstance(value, (tuple, list)):
         return value, value
     if len(value) == 1:

@@ -36,6 +36,7 @@ def copy_without_values(model: nn.Module) -> nn.Module:
     Raises ``CourseError`` for what is no net, for lazy layers, and for what cannot be copied.
     """
     check_net(model)
+    # No value is copied, and none is needed.
     stand_ins = {}
     for tensor in tensors_of(model):
         stand_ins[id(tensor)] = without_values(tensor)
@@ -44,6 +45,7 @@ def copy_without_values(model: nn.Module) -> nn.Module:
 
 def check_net(model: nn.Module) -> None:
     """Refuse what is no net, or one whose sizes are not known yet."""
+    # The class of a net is often given where the net was meant.
     if not isinstance(model, nn.Module):
         raise CourseError(f"a net (an nn.Module) is needed, not {type(model).__name__}")
     for tensor in (*model.parameters(), *model.buffers()):
@@ -67,16 +69,19 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
         for each in value.values():
             yield from tensors_in(each)
     elif isinstance(value, (list, tuple)):
+        # What else a net keeps, such as other modules, is walked through elsewhere or not at all.
         for each in value:
             yield from tensors_in(each)
 
 
 def without_values(tensor: torch.Tensor) -> torch.Tensor:
     """A tensor of the same shape on the device ``meta``; floating-point ones are float32."""
+    # The image is float32, and a layer's weights have to be what its input is.
     dtype = tensor.dtype
     if tensor.is_floating_point():
         dtype = torch.float32
     empty = torch.empty_like(tensor, device="meta", dtype=dtype, requires_grad=False)
+    # A module refuses a plain tensor in the place of a parameter.
     if isinstance(tensor, nn.Parameter):
         return nn.Parameter(empty, requires_grad=False)
     return empty

@@ -19,6 +19,7 @@ def join(call: Call) -> View:
         return call.views[0]
     if all(view.flat for view in call.views):
         return join_flat(call)
+    # Images: the union of those that are as large as the result.
     gates, paths = split_gates(call.views)
     check_sizes(call, gates, paths)
     joined = union(paths)
@@ -35,6 +36,7 @@ def row_name(call: Call) -> str:
 
 def split_gates(views: list[View]) -> tuple[list[View], list[View]]:
     """Views of one position that meet a larger image, and all others."""
+    # Where all are one position, none is a gate of another.
     largest = max(view.sizes for view in views)
     gates, paths = [], []
     for view in views:
@@ -49,19 +51,19 @@ def check_sizes(call: Call, gates: list[View], paths: list[View]) -> None:
     """Refuse tensors of different sizes, and gates that have not seen the whole image."""
     sizes = " and ".join(str(view.sizes) for view in call.views)
     wrong_sizes = call.refuse(f"{call.name} of sizes {sizes}")
-    for view in paths[1:]:
-        if view.sizes != paths[0].sizes or view.layout != paths[0].layout:
-            raise wrong_sizes
+    # All paths lie on one grid, in one layout.
+    grids = {(view.sizes, view.layout) for view in paths}
+    if len(grids) > 1:
+        raise wrong_sizes
+    # A single position may also be one that others were cut away from.
     for gate in gates:
         rows, columns = gate.axes
         if not (rows.whole and columns.whole):
             raise wrong_sizes
 
-    # Concatenation and stacking make no position larger, so they have no gates.
-    if gates and (call.name in CONCATENATIONS or call.name == "stack"):
-        raise wrong_sizes
-    # Behind each other, rows or columns of several images would be one image.
-    if call.name in CONCATENATIONS and not joins_channels(call, paths[0]):
+    # A concatenation spreads nothing over larger images, and rows or columns that are laid behind
+    # each other would be one larger image.
+    if call.name in CONCATENATIONS and (gates or not joins_channels(call, paths[0])):
         raise wrong_sizes
 
 
@@ -72,6 +74,7 @@ def joins_channels(call: Call, view: View) -> bool:
 
 def check_stacked(call: Call) -> None:
     """Refuse a new dimension among rows and columns."""
+    # The new dimension is counted in the result, where it already is.
     rank = len(call.shape)
     dim = call.argument("dim", 0) % rank
     if dim >= rank - POSITIONS[call.views[0].layout]:
@@ -90,6 +93,7 @@ def union(paths: list[View]) -> View:
 def notes_on(gates: list[View], paths: list[View]) -> list[str]:
     """What a table says of a join."""
     notes = [f"gate left out: {gate.source}" for gate in gates]
+    # Paths that do not lie over each other are worth a word.
     jumps, centres = set(), set()
     for view in paths:
         rows, columns = view.axes
@@ -118,6 +122,7 @@ def join_flat(call: Call) -> View:
 def box_around(views: list[View], number: int) -> Axis:
     """By rows (0) or columns (1), one position that sees what all positions of the views see."""
     axes = [view.collapsed().axes[number] for view in views]
+    # From the first pixel of any to the last pixel of any.
     low, high = hull([axis.together for axis in axes])
     span = Span(
         jump=max(axis.jump for axis in axes),

@@ -21,18 +21,13 @@ NOISE = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class EffectiveReceptiveField:
-    """``map``: mean absolute gradient of one output position over the image, [H, W].
+    """What one output position sees of the image, as measured, and as the table has it."""
 
-    ``layer`` and ``position`` say of which one. ``box``: first row, first column, last row and
-    last column that the position can see by the table, also beyond the border; None where the
-    table does not know the layer. Pixels above ``threshold`` times the largest count as seen.
-    """
-
-    map: torch.Tensor
-    layer: str
-    position: tuple[int, int] | None
-    box: Box | None
-    threshold: float
+    map: torch.Tensor  # mean absolute gradient of each pixel, [H, W]
+    layer: str  # the module whose output was measured; "" for the net
+    position: tuple[int, int] | None  # row and column of the output; None for [N, K]
+    box: Box | None  # by the table, also beyond the border; None where it does not know the layer
+    threshold: float  # pixels above this share of the largest count as seen
 
     @property
     def seen(self) -> Box | None:
@@ -83,15 +78,18 @@ def effective_receptive_field(
     Raises ``CourseError`` for an unknown layer, an output that is no tensor [N, C, H, W] or [N, K]
     or that sums to a constant, and a position or images that do not fit.
     """
+    # What is measured, and on which images.
     shape = image_shape(input_shape)
     net = copy_of(model).float().requires_grad_(False)
     outputs = keep_outputs(net, layer)
     images = chosen_images(images, shape, samples, seed)
     device = device_of(net)
 
+    # One image after the other: the gradient of a position's channels by the pixels.
     total = torch.zeros(shape[1:])
     for number, image in enumerate(images.float().split(1)):
         image = image.to(device).requires_grad_()
+        # A net that is random in evaluation too leaves the random state as it was.
         with torch.enable_grad(), torch.random.fork_rng(enabled=device.type in ("cpu", "cuda")):
             output = output_for(net, image, outputs)
             check_output(output, layer)
@@ -99,9 +97,11 @@ def effective_receptive_field(
             channels = channels_at(output, place)
             if not channels.requires_grad:
                 raise CourseError(f"{layer or 'the net'} has no gradient with respect to the image")
+            # One image is enough to see that a sum is constant.
             if number == 0:
                 check_sum_moves(channels, image, layer)
             gradient = torch.autograd.grad(channels.sum(), image)[0]
+        # Positive and negative gradients would cancel: their sizes are added, over channels too.
         total += gradient.abs().sum((0, 1)).cpu()
 
     return EffectiveReceptiveField(
@@ -115,6 +115,7 @@ def effective_receptive_field(
 
 def keep_outputs(net: nn.Module, layer: str) -> list[Any]:
     """Hang a hook on a module, and return the list that will hold what it gives."""
+    # The net itself has the name "".
     names = dict(net.named_modules())
     if layer not in names:
         raise unknown("layer", layer, names)
@@ -141,12 +142,14 @@ def chosen_images(
     images: torch.Tensor | None, shape: tuple[int, ...], samples: int, seed: int
 ) -> torch.Tensor:
     """The images given, where they fit the shape, or noise."""
+    # Noise of its own generator: the same for the same seed, whatever was drawn before.
     if images is None:
         count, start = whole_number(samples), whole_number(seed)
         if count is None or start is None:
             raise CourseError(f"samples and seed are whole numbers, not {samples!r} and {seed!r}")
         generator = torch.Generator().manual_seed(start)
         images = torch.randn(max(0, count), *shape, generator=generator)
+    # Images that were given may be anything.
     wanted = f"images are [N, {', '.join(map(str, shape))}]"
     if not isinstance(images, torch.Tensor):
         raise CourseError(f"{wanted}, not {type(images).__name__}")
@@ -157,9 +160,11 @@ def chosen_images(
 
 def output_for(net: nn.Module, image: torch.Tensor, outputs: list[Any]) -> Any:
     """What the net's kept layer gives for an image, before a softmax; None where it did not run."""
+    # The layer may run several times: its last output counts.
     outputs.clear()
     softmax_inputs = SoftmaxInputs()
     with softmax_inputs:
+        # A net may write into its input, which a leaf of the gradient does not bear.
         run_net(net, image.clone())
     if not outputs:
         return None
@@ -185,9 +190,11 @@ def chosen_position(
     """The position given, where the output has it, or the middle one; None for [N, K]."""
     if output.dim() == 2:
         return None
+    # In the middle the border matters least.
     rows, columns = output.shape[2:]
     if position is None:
         return rows // 2, columns // 2
+    # A place of the output: negative ones do not count from behind.
     if isinstance(position, tuple) and len(position) == 2:
         row = whole_number(position[0], least=0)
         column = whole_number(position[1], least=0)
@@ -209,6 +216,7 @@ def channels_at(output: torch.Tensor, position: tuple[int, int] | None) -> torch
 
 def check_sum_moves(channels: torch.Tensor, image: torch.Tensor, layer: str) -> None:
     """Refuse channels that move with the image while their sum does not."""
+    # With a weight of its own for each channel, what cancels in the sum does not.
     weights = torch.linspace(1, 2, channels.shape[1], device=channels.device)
     plain = torch.autograd.grad(channels.sum(), image, retain_graph=True)[0]
     weighted = torch.autograd.grad((channels * weights).sum(), image, retain_graph=True)[0]
@@ -224,6 +232,7 @@ def box_by_table(
     model: nn.Module, input_shape: Sequence[int], layer: str, position: tuple[int, int] | None
 ) -> Box | None:
     """What a layer's position can see by the table; None where the table does not know it."""
+    # A net that the table does not understand can be measured all the same.
     try:
         _, views = trace(model, input_shape)
     except CourseError:
@@ -231,10 +240,12 @@ def box_by_table(
     view = views.get(layer)
     if view is None:
         return None
+    # Without positions, all that the layer sees.
     rows, columns = view.together
     if position is not None:
         rows = view.axes[0].bounds(position[0])
         columns = view.axes[1].bounds(position[1])
+    # From a pair for each axis to the corners, as plain ints.
     top, bottom = map(int, rows)
     left, right = map(int, columns)
     return top, left, bottom, right

@@ -22,6 +22,7 @@ POINTWISE = frozenset(
     "identity type cpu cuda logsigmoid log_sigmoid softsign hardshrink softshrink tanhshrink "
     "channel_shuffle".split()
 )
+# Two tensors to one; with a constant they are pointwise.
 JOINS = frozenset(
     "add radd iadd sub rsub isub mul rmul imul div truediv itruediv rtruediv true_divide maximum "
     "minimum cat concat concatenate stack".split()
@@ -30,6 +31,7 @@ RESHAPES = frozenset("flatten view reshape squeeze unsqueeze view_as reshape_as 
 REDUCTIONS = frozenset("mean sum amax amin max min".split())
 SOFTMAXES = frozenset("softmax log_softmax softmin special_softmax special_log_softmax".split())
 ALONG_CHANNELS = SOFTMAXES | {"glu", "split", "chunk"}
+# Layers that look at statistics, kept ones or those of the image.
 NORMS = frozenset("batch_norm instance_norm group_norm layer_norm rms_norm".split())
 POOLINGS = frozenset("max_pool2d max_pool2d_with_indices avg_pool2d".split())
 ADAPTIVE = frozenset(
@@ -49,7 +51,9 @@ def along_channels(call: Call) -> View:
     view = call.view
     if view.flat:
         return view
+    # Between the batch and the positions.
     dim, rank = call.argument("dim"), call.argument("input").dim()
+    # torch's own default: the last one.
     if call.name == "glu" and dim is None:
         dim = -1
     if dim is None or not 1 <= dim % rank < rank - POSITIONS[view.layout]:
@@ -60,6 +64,7 @@ def along_channels(call: Call) -> View:
 def normalize(call: Call) -> View:
     """Normalisation, pointwise with kept statistics; those of the whole image are left out."""
     view = call.view
+    # The statistics of a flattened image are mixed with it by the next linear layer anyway.
     if view.flat or not measures_the_image(call):
         return view
     note = "statistics of the whole image left out"
@@ -84,10 +89,12 @@ def mix(call: Call) -> View:
     shown = view
     if not view.even:
         shown = view.collapsed()
+    # One position is left. A gate of linear layers has seen the whole image.
     axes = []
     for axis, original in zip(shown.axes, view.axes):
         whole = axis.whole or original.size > 1
         axes.append(replace(axis, size=1, whole=whole))
+    # The row tells a single position; what all see together is kept beside it.
     mixed = call.record(view, axes, FLAT, note=mixing_note(view))
     return replace(mixed, mixed=view.together)
 
@@ -97,11 +104,13 @@ def mixing_note(view: View) -> str:
     rows, columns = view.sizes
     if (rows, columns) == (1, 1):
         return ""
+    # In pixels, from the first to the last of all.
     (top, bottom), (left, right) = view.together
     together = f"{bottom - top + 1}×{right - left + 1}"
     return f"mixes {rows}×{columns} positions, together {together}"
 
 
+# Which handler knows a function, by the function's name without underscores at its ends.
 HANDLERS: dict[str, Callable[[Call], View]] = {
     **dict.fromkeys(POINTWISE, keep_positions),
     **dict.fromkeys(JOINS, join),

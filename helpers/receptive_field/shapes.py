@@ -11,6 +11,7 @@ from helpers.receptive_field.windows import slide
 
 def reshape(call: Call) -> View:
     """Flattening, and every other shape that keeps rows and columns last."""
+    # A second view, in ``view_as``, gives its shape alone.
     view, shape = call.views[0], call.shape
     if view.flat:
         return reshape_flat(call, view, shape)
@@ -31,6 +32,7 @@ def reshape_flat(call: Call, view: View, shape: tuple[int, ...]) -> View:
         return view
     if shape[-2:] != (1, 1):
         raise call.refuse(f"{call.name} to {shape}")
+    # Channels and positions were mixed: every number may come from anywhere.
     if view.sizes != (1, 1) or view.mixed is not None:
         view = view.collapsed()
     return replace(view, layout=IMAGE)
@@ -40,6 +42,7 @@ def expand_ellipsis(index: Any, rank: int) -> list[Any]:
     """An index as a list with an entry for each dimension: ``...`` written out, None left out."""
     if not isinstance(index, tuple):
         index = (index,)
+    # None makes a new dimension, and takes none.
     places = 0
     for entry in index:
         if entry is not None and entry is not Ellipsis:
@@ -62,10 +65,12 @@ def expand_ellipsis(index: Any, rank: int) -> list[Any]:
 def cut(call: Call) -> View:
     """``x[:, :, ::2, ::2]``: rows and columns by slices, other dimensions by anything."""
     view = call.view
+    # ``x[:, :, None, None]`` makes an image of one position.
     if view.flat:
         if len(call.shape) > 2 and call.shape[-2:] == (1, 1):
             return reshape_flat(call, view, call.shape)
         return view
+    # Only what happens to the positions matters.
     tensor, index = call.arguments[0], call.arguments[1]
     entries = expand_ellipsis(index, tensor.dim())
     if view.layout == LINE:
@@ -85,6 +90,7 @@ def cut_line(call: Call, positions: Any) -> View:
 def cut_image(call: Call, cuts: Sequence[Any]) -> View:
     """Slices of rows and columns, as a window of one position that slides from the first."""
     view = call.view
+    # Python's own range tells which rows and columns a slice takes.
     kept = []
     for entry, axis in zip(cuts, view.axes):
         if not isinstance(entry, slice) or len(call.shape) < 3:
@@ -93,6 +99,7 @@ def cut_image(call: Call, cuts: Sequence[Any]) -> View:
     rows, columns = kept
     if (len(rows), len(columns)) == view.sizes:
         return view
+    # The step is a stride, and what is cut off before the first is padding below zero.
     window = Window(stride=(rows.step, columns.step), padding=(-rows.start, -columns.start))
     return slide(call, window, call.shape[-2:], name="slice")
 
@@ -101,12 +108,14 @@ def flip(call: Call) -> View:
     """Rows or columns in the other order."""
     view = call.view
     dims = flipped_dims(call)
+    # In a flattened image the order tells nothing.
     if view.flat or (view.layout == IMAGE and not dims & {-1, -2}):
         return view
     if view.layout == LINE:
         if -1 in dims:
             raise call.refuse("flip of a flattened image")
         return view
+    # A flip has a row of its own: what follows sees the image from its other end.
     rows, columns = view.axes
     words = []
     if -2 in dims:
@@ -121,6 +130,7 @@ def flip(call: Call) -> View:
 
 def flipped_dims(call: Call) -> set[int]:
     """The dimensions that a flip turns, counted from the end."""
+    # ``fliplr`` means the second dimension: columns of a matrix, channels of images.
     rank = len(call.shape)
     if call.name == "flipud":
         return followed_dims(0, rank)
@@ -145,6 +155,7 @@ def pad(call: Call) -> View:
     left, right, top, bottom = sides[:4]
     if left == right == top == bottom == 0:
         return view
+    # The window moves back by what was put before the first row and column.
     note = ""
     if (left, top) != (right, bottom):
         note = f"behind: {(bottom, right)}"

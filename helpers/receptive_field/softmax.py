@@ -31,6 +31,7 @@ class SoftmaxInputs(TorchFunctionMode):
     def __torch_function__(
         self, function: Callable, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
+        # The net runs as it is; only what is kept beside it differs.
         kwargs = kwargs or {}
         result = function(*args, **kwargs)
         if isinstance(result, torch.Tensor):
@@ -44,6 +45,7 @@ class SoftmaxInputs(TorchFunctionMode):
         name = function.__name__.strip("_")
         if name in SOFTMAXES:
             return self.softmax_input(args, kwargs)
+        # Behind a softmax: all that it is given has logits.
         given = tensors_among((args, kwargs))
         if not given or not all(id(tensor) in self.logits for tensor in given):
             return None
@@ -61,6 +63,7 @@ class SoftmaxInputs(TorchFunctionMode):
 
     def softmax_input(self, args: Any, kwargs: Any) -> torch.Tensor | None:
         """What a softmax over classes or channels was given; None for one over rows or columns."""
+        # Without a dimension torch takes the classes, or the channels.
         arguments = dict(zip(("input", "dim"), args)) | kwargs
         tensor, dim = arguments["input"], arguments.get("dim")
         if tensor.dim() > 2 and dim is not None and dim % tensor.dim() != 1:
@@ -73,6 +76,7 @@ class SoftmaxInputs(TorchFunctionMode):
         if isinstance(value, torch.Tensor):
             return self.before_softmax(value)
         if isinstance(value, dict):
+            # Keyword arguments.
             return {name: self.with_logits(each) for name, each in value.items()}
         if type(value) in (list, tuple):
             return type(value)(self.with_logits(each) for each in value)

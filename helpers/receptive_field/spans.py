@@ -20,14 +20,13 @@ class Span:
     """What one path lets the positions of an axis see: a stretch of pixels that moves on.
 
     Position i sees the pixels from ``low + i * jump`` to ``high + i * jump``, counted from 0 and
-    beyond the border too. Behind a flip ``jump`` is negative. ``least`` is the extent of the
-    smallest path alone, in pixels.
+    beyond the border too.
     """
 
-    jump: Fraction
-    low: Fraction
-    high: Fraction
-    least: Fraction
+    jump: Fraction  # pixels from a position to the next; negative behind a flip
+    low: Fraction  # the first pixel of position 0
+    high: Fraction  # the last pixel of position 0
+    least: Fraction  # pixels that the smallest path alone sees, first to last
 
     @property
     def centre(self) -> Fraction:
@@ -53,6 +52,7 @@ class Span:
 
     def flipped(self, size: int) -> Span:
         """The same with the first of ``size`` positions last."""
+        # What was the last position is position 0, and from it the way leads back.
         low, high = self.bounds(size - 1)
         return Span(-self.jump, low, high, self.least)
 
@@ -79,16 +79,15 @@ def hull(bounds: Sequence[Pair]) -> Pair:
 
 @dataclass(frozen=True)
 class Axis:
-    """The rows or the columns of a tensor: ``size`` positions, and a span for every jump of a path.
+    """The rows or the columns of a tensor, and what each position sees.
 
-    ``whole``: all positions were once pooled into one. ``fields``: the first and the last pixel of
-    each position, where windows on the way were not equally large and far apart; else None, and
-    the spans say it.
+    Where windows on the way were not equally large and far apart, no span says it exactly:
+    ``fields`` holds the first and the last pixel of each position. Else it is None.
     """
 
-    size: int
-    spans: tuple[Span, ...] = (PIXELS,)
-    whole: bool = False
+    size: int  # positions
+    spans: tuple[Span, ...] = (PIXELS,)  # one for every jump that a path to here has
+    whole: bool = False  # whether all positions were once pooled into one
     fields: tuple[Pair, ...] | None = None
 
     @property
@@ -144,6 +143,7 @@ class Axis:
     def window(self, size: int, before: int, extent: int, stride: Fraction | int) -> Axis:
         """The axis of ``size`` windows of ``extent`` positions, the first ``before`` ahead."""
         spans = tuple(span.window(before, extent, stride) for span in self.spans)
+        # A window of one position over one position pools nothing.
         takes_all = size == 1 and extent >= self.size > 1
         return Axis(size, spans, whole=self.whole or takes_all)
 
@@ -160,11 +160,13 @@ class Axis:
 
     def join(self, other: Axis) -> Axis:
         """The union of the paths of two tensors that are summed or concatenated."""
+        # Paths of one jump stay beside each other, so that one span holds their union.
         by_jump = {span.jump: span for span in self.spans}
         for span in other.spans:
             mine = by_jump.get(span.jump, span)
             by_jump[span.jump] = mine.union(span)
 
+        # Where one of the two is uneven, so is the union.
         fields = None
         if not (self.even and other.even):
             fields = []
@@ -185,6 +187,7 @@ class Axis:
     def collapsed(self, together: Pair | None = None) -> Axis:
         """One position that sees what all see together, or the first and the last pixel given."""
         low, high = together or self.together
+        # As if a window over all positions had slid on by its own size.
         span = Span(abs(self.jump) * self.size, low, high, self.least)
         return Axis(1, (span,), whole=self.whole or self.size > 1)
 
@@ -193,14 +196,13 @@ class Axis:
 class View:
     """What a tensor's positions see by rows and columns.
 
-    ``layout`` says how they lie in its shape; ``source`` names the layer that made them. ``mixed``
-    holds, by axis, the first and the last pixel of what linear layers have mixed: more than
-    the axes say, which keep what the last layer of the image saw.
+    Behind a linear layer the axes keep what the last layer of the image saw, and ``mixed`` holds,
+    by axis, the first and the last pixel of all that was mixed.
     """
 
-    axes: tuple[Axis, Axis]
-    layout: str = IMAGE
-    source: str = "image"
+    axes: tuple[Axis, Axis]  # rows, columns
+    layout: str = IMAGE  # how the positions lie in the tensor's shape
+    source: str = "image"  # the layer that made them
     mixed: tuple[Pair, Pair] | None = None
 
     @property

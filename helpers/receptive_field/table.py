@@ -37,40 +37,39 @@ def recurrence(
     """
     jump, rf, start = 1, 1, 0.5
     for k, s, p, d in layers:
-        wide = d * (k - 1)  # a window is so much wider than one position
-        n = (n + 2 * p - wide - 1) // s + 1
-        rf = rf + wide * jump
-        start = start + (wide / 2 - p) * jump
+        wide = d * (k - 1)  # from the first to the last position of a window
+        n = (n + 2 * p - wide - 1) // s + 1  # windows that fit
+        rf = rf + wide * jump  # before the jump grows: it is that of the layer's input
+        start = start + (wide / 2 - p) * jump  # padding moves the first window back
         jump = jump * s
         yield n, jump, rf, start
 
 
 @dataclass(frozen=True)
 class Row:
-    """A layer. Sizes are ints, or (rows, columns) where the two are unequal.
+    """A layer. Sizes are ints, or (rows, columns) where the two are unequal."""
 
-    They count positions of the layer's input or pixels of the image. ``n``: positions; ``jump``:
-    pixels between neighbours, negative behind a flip; ``rf``: extent of the union over all paths,
-    in pixels; ``rf_min``: that of the smallest path, by axis; ``start``: centre of what the first
-    position sees, where the first pixel's is 0.5. A row without a window (a sum, a linear layer)
-    has None for its first four sizes.
-    """
+    name: str  # of the module, or of the function in it
+    kind: str  # the class of the module, or the function
 
-    name: str
-    kind: str
+    # The window, in positions of the layer's input; None for a sum or a linear layer.
     kernel_size: Size
     stride: Size
     padding: Size
     dilation: Size
+
+    # The positions, and the pixels between neighbours, which are negative behind a flip.
     n_in: Size
     n_out: Size
     jump_in: Size
     jump: Size
+
+    # What a position sees, in pixels of the image.
     rf_in: Size
-    rf: Size
-    rf_min: Size
-    start: Size
-    note: str = ""
+    rf: Size  # the extent of the union over all paths
+    rf_min: Size  # that of the smallest path, by axis
+    start: Size  # centre of what the first position sees; the first pixel's is 0.5
+    note: str = ""  # a gate that was left out, and other things to know
 
 
 class ReceptiveFieldTable(tuple[Row, ...]):
@@ -82,6 +81,7 @@ class ReceptiveFieldTable(tuple[Row, ...]):
     def _table(self) -> Table:
         """All fields of the rows; notes only where there is one."""
         names = [field.name for field in fields(Row)]
+        # Most nets have nothing to note: an empty column would only cost space.
         if not any(row.note for row in self):
             names.remove("note")
         lines = []
@@ -124,10 +124,12 @@ def one_or_pair(values: Pair) -> Size:
     """One number where rows and columns agree, else a pair; ints where they are whole."""
     numbers = []
     for value in values:
+        # Fractions come from adaptive pooling alone, as the mean distance of its windows.
         number = float(value)
         if number.is_integer():
             number = int(value)
         numbers.append(number)
+    # Most layers are square: one number is easier to read than twice the same.
     rows, columns = numbers
     if rows == columns:
         return rows
@@ -141,11 +143,14 @@ def row_of(step: Step) -> Row:
     return Row(
         name=step.name,
         kind=step.kind,
+        # Kernel size, stride, padding and dilation.
         **window_sizes(step.window),
+        # Positions and their distance, before and behind the layer.
         n_in=one_or_pair(before.sizes),
         n_out=one_or_pair(after.sizes),
         jump_in=one_or_pair(before.jumps),
         jump=one_or_pair(after.jumps),
+        # What a position sees of the image.
         rf_in=one_or_pair(before.extents),
         rf=one_or_pair(after.extents),
         rf_min=one_or_pair((rows.least, columns.least)),

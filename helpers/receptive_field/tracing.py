@@ -42,6 +42,7 @@ class Tracer(TorchFunctionMode):
 
     def view_of(self, value: Any) -> View | None:
         """What a tensor sees; None for all that does not depend on the image."""
+        # Tensors cannot be keys by value: two equal ones may see different pixels.
         if id(value) not in self.followed:
             return None
         _, view = self.followed[id(value)]
@@ -49,6 +50,7 @@ class Tracer(TorchFunctionMode):
 
     def views_in(self, value: Any) -> Iterator[View]:
         """The views of all followed tensors among nested arguments, in order."""
+        # ``torch.cat`` is given a list, and a slice a tuple, perhaps of tensors.
         if isinstance(value, torch.Tensor):
             view = self.view_of(value)
             if view is not None:
@@ -62,6 +64,7 @@ class Tracer(TorchFunctionMode):
     def __torch_function__(
         self, function: Callable, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
+        # Methods, functions and operators differ in underscores alone: add, add_, __add__.
         kwargs = kwargs or {}
         name = function.__name__.strip("_")
         views = list(self.views_in((args, kwargs)))
@@ -91,8 +94,10 @@ class Tracer(TorchFunctionMode):
 
     def check_in_place(self, call: Call, view: View) -> None:
         """Refuse a function that writes what sees more into a part of a tensor."""
+        # Only a function that gives back what it was given may have written into it.
         if not any(call.result is each for each in call.arguments):
             return
+        # A part that is a view of a larger tensor: what the whole one sees would change too.
         old = self.view_of(call.result)
         unchanged = old is not None and old.axes == view.axes
         if call.result._is_view() and not unchanged:
@@ -100,6 +105,7 @@ class Tracer(TorchFunctionMode):
 
     def follow(self, call: Call, view: View) -> None:
         """Keep what a result sees, or each part of it."""
+        # Splits and pooling with indices give several.
         parts = call.result
         if not isinstance(parts, (tuple, list)):
             parts = [parts]
@@ -114,6 +120,7 @@ class Tracer(TorchFunctionMode):
 
 def image_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
     """The shape (channels, height, width) as a tuple of ints; ``CourseError`` for any other."""
+    # Lists, tuples, torch.Size and arrays, of Python's or NumPy's integers.
     sizes = []
     if not isinstance(input_shape, (str, bytes, dict)) and hasattr(input_shape, "__len__"):
         sizes = [whole_number(size, least=1) for size in input_shape]
@@ -132,14 +139,18 @@ def trace(
     The model is only read: what runs is a copy without values. Raises ``CourseError`` for a shape
     that does not fit, a function that is not understood, and a net that looks at no window.
     """
+    # A copy and an image without values.
     shape = image_shape(input_shape)
     net = copy_without_values(model)
     image = torch.empty(1, *shape, device="meta")
     tracer = Tracer(image)
+
+    # One run, which the tracer follows.
     views = follow_modules(net, tracer)
     with torch.no_grad(), torch.device("meta"), tracer:
         run_net(net, image)
 
+    # A net of pointwise layers alone is most likely a mistake.
     steps = tracer.recorder.steps
     if all(step.window is None for step in steps):
         raise CourseError(
@@ -150,6 +161,7 @@ def trace(
 
 def follow_modules(net: nn.Module, tracer: Tracer) -> dict[str, View | None]:
     """Hang hooks on all modules, and return where they will put what each module's output sees."""
+    # A module that is used under two names bears the first.
     names = {module: name for name, module in net.named_modules()}
     running = tracer.recorder.modules
     views = {}

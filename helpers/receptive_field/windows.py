@@ -12,10 +12,13 @@ from helpers.receptive_field.spans import FLAT, IMAGE, LINE, Pair, View
 
 def convolve(call: Call) -> View:
     """Convolution; one padding on each side."""
+    # Weights that depend on the image make of a window what no size tells.
     if len(call.views) > 1:
         raise call.refuse("conv2d with weights made from the image")
     kernel_size = tuple(call.argument("weight").shape[2:])
     dilation = pair(call.argument("dilation", 1))
+
+    # Padding is given in numbers or in a word.
     padding = call.argument("padding", 0)
     if padding == "valid":
         padding = 0
@@ -35,6 +38,7 @@ def same_padding(kernel_size: Pair, dilation: Pair) -> Pair:
 
 def pool(call: Call) -> View:
     """Pooling over windows, which stand side by side unless a stride is given."""
+    # With its indices or without, a pooling is the same.
     call = replace(call, name=call.name.removesuffix("_with_indices"))
     kernel_size = pair(call.argument("kernel_size"))
     stride = call.argument("stride")
@@ -88,6 +92,7 @@ def adaptive_windows(size: int, count: int) -> list[tuple[int, int]]:
 
 def pool_adaptively(call: Call) -> View:
     """Adaptive pooling, whose windows differ in size where the sizes do not divide."""
+    # By rows and by columns: even windows slide like those of other layers.
     check_slides(call, call.name)
     axes, kernel_size, stride, note = [], [], [], ""
     for axis, count in zip(call.view.axes, call.shape[-2:]):
@@ -112,11 +117,13 @@ def reduce(call: Call) -> View:
     view = call.view
     if view.flat:
         return view
+    # ``axis`` is NumPy's name for it, which torch takes too.
     dims = call.argument("dim", call.argument("axis"))
     # The larger of a tensor and a constant one is pointwise.
     if isinstance(dims, torch.Tensor):
         return view
     reduced = followed_dims(dims, call.argument("input").dim())
+    # Over channels it is pointwise, over all positions a window, over some of them neither.
     positions = {-1, -2}
     if view.layout == LINE:
         positions = {-1}
@@ -126,6 +133,7 @@ def reduce(call: Call) -> View:
         return view
     if not positions <= reduced:
         raise call.refuse(f"{call.name} over {dims}")
+    # Kept dimensions of size one are an image of one position.
     layout = FLAT
     if call.argument("keepdim", call.argument("keepdims", False)):
         layout = view.layout
@@ -136,6 +144,7 @@ def pool_all(call: Call, layout: str) -> View:
     """Record a window over all positions."""
     view = call.view
     axes = []
+    # Uneven positions have no window in common, and see together what they see.
     for axis in view.axes:
         if axis.even:
             axes.append(axis.window(1, 0, axis.size, axis.size))
