@@ -1,9 +1,14 @@
-"""The commands: ``python -m helpers --help``. Each function is one; its docstring is what the help says of it."""
+"""The commands of the course: ``python -m helpers --help``.
+
+Each function up to ``parser`` is a command, and its docstring is what the help says of it.
+"""
 
 import argparse
+import contextlib
+import signal
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
-from collections.abc import Sequence
 
 from helpers import environment, experiments
 from helpers.data import load
@@ -13,6 +18,94 @@ from helpers.experiments import search as searching
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS
 from helpers.upkeep import readme, sessions
 
+Options = argparse.Namespace
+
+
+def run(options: Options) -> None:
+    """Run a session to an HTML page."""
+    environment.need_notebooks()
+    page = sessions.run_session(options.session, options.train, options.save)
+    print(f"The page with its pictures: {page}")
+
+
+def experiment(options: Options) -> None:
+    """Train a recipe, or all of a group, over several seeds, record it, and judge its claim."""
+    seeds = range(options.seeds)
+    for name in GROUPS.get(options.name, [options.name]):
+        result = experiments.run(name, seeds, options.jobs, options.fresh)
+        print(f"{name}: {result.accuracy}")
+        claim = EXPERIMENTS[name].claim
+        if claim:
+            print(result.judge(claim))
+
+
+def search(options: Options) -> None:
+    """Compare a recipe's candidates on a validation split, and print them, best first."""
+    trials = searching.search(options.name, range(options.seeds), options.jobs)
+    print(searching.ranking(trials))
+
+
+def digests(options: Options) -> None:
+    """Write into every record the digest of its arrays, where it has none."""
+    from helpers.upkeep.digests import add_digests
+
+    environment.need_notebooks()
+    tell_written(add_digests(environment.NOTEBOOKS / "results"))
+
+
+def results(options: Options) -> None:
+    """Rewrite the figures in README and notebooks, and README's pictures, from the records."""
+    from helpers.upkeep import pictures  # brings matplotlib
+
+    environment.need_notebooks()
+    written = readme.write_results()
+    written += pictures.draw(load("mnist", validation=0))
+    tell_written(written)
+
+
+def data(options: Options) -> None:
+    """Fetch the data sets where they are missing, and check them."""
+    missing = []
+    for name, known in KNOWN.items():
+        found = load(name, validation=0)
+        train, test = len(found.train), len(found.test)
+        if found.source == "practice":
+            missing.append(known.title)
+        else:
+            print(
+                f"{name:8} {found.source:12} {train:,} training and {test:,} test images, "
+                f"labels {found.digest[:12]}"
+            )
+    if missing:
+        raise CourseError(
+            f"no real {' and no real '.join(missing)}: give the command again with a network, "
+            f"put the files into {environment.data_root()}, or name their folder in COURSE_DATA"
+        )
+
+
+def report(options: Options) -> None:
+    """Print versions, device, switches, data sources and known problems."""
+    print(environment.report())
+
+
+def publish(options: Options) -> None:
+    """Write the course's public address into setup cells and badges."""
+    from helpers.upkeep import publish as publishing  # brings nbformat
+
+    environment.need_notebooks()
+    tell_written(publishing.publish(options.address))
+
+
+def tell_written(paths: list) -> None:
+    """Print the names of the files that were written."""
+    if not paths:
+        print("nothing to change")
+    for path in paths:
+        print(f"rewritten: {path.name}")
+
+
+# The command line.
+
 
 class Parser(argparse.ArgumentParser):
     """Tells what is wrong with a command line in one line, as every other error is told."""
@@ -21,108 +114,113 @@ class Parser(argparse.ArgumentParser):
         raise CourseError(f"{message} (see {self.prog} --help)")
 
 
-def run(options: argparse.Namespace) -> None:
-    """Run a session to an HTML page."""
-    print(
-        f"The page with its pictures: {sessions.run_session(options.session, options.train, options.save)}"
-    )
-
-
-def experiment(options: argparse.Namespace) -> None:
-    """Train a named recipe, or all of a group, over several seeds, record the last epoch, and judge claims."""
-    for name in GROUPS.get(options.name, [options.name]):
-        result = experiments.run(name, range(options.seeds), options.jobs, options.fresh)
-        claim = EXPERIMENTS[name].claim
-        print(f"{name}: {result.accuracy}", *([result.judge(claim)] if claim else []), sep="\n")
-
-
-def search(options: argparse.Namespace) -> None:
-    """Compare a recipe's candidates on a validation split, and print them, lowest mean loss first."""
-    print(searching.ranking(searching.search(options.name, range(options.seeds), options.jobs)))
-
-
-def results(options: argparse.Namespace) -> None:
-    """Rewrite the figures in README and notebooks, and README's pictures, from the records."""
-    from helpers.upkeep import pictures  # brings matplotlib
-
-    written = [*readme.write_results(), *pictures.draw(load("mnist", validation=0))]
-    print("\n".join(f"rewritten: {path.name}" for path in written))
-
-
-def data(options: argparse.Namespace) -> None:
-    """Fetch the data sets where they are missing, and check them."""
-    for name in KNOWN:
-        found = load(name, validation=0)
-        print(
-            f"{name:8} {found.source:12} {len(found.train):,} training and {len(found.test):,} test images, "
-            f"labels {found.digest[:12]}"
-        )
-
-
-def report(options: argparse.Namespace) -> None:
-    """Print versions, device, switches, data sources and known problems."""
-    print(environment.report())
-
-
-def publish(options: argparse.Namespace) -> None:
-    """Write the course's public address into setup cells and badges."""
-    from helpers.upkeep import publish as publishing  # brings nbformat
-
-    written = publishing.publish(options.address)
-    print("\n".join(f"rewritten: {path.name}" for path in written) or "nothing to change")
-
-
-COMMANDS = {
-    run: ("session", "--train", "--save"),
-    experiment: ("name", "--seeds", "--jobs", "--fresh"),
-    search: ("name", "--seeds", "--jobs"),
-    results: (),
-    data: (),
-    report: (),
-    publish: ("address",),
-}
-ARGUMENTS = {
-    "session": {"help": "for example: 01"},
-    "name": {"help": "for example: budget; cifar is a group"},
-    "address": {"metavar": "OWNER/NAME", "help": "on GitHub"},
-    "--train": {"action": "store_true", "help": "train where a recorded result would be shown"},
-    "--save": {"action": "store_true", "help": "keep the outputs in the notebook too"},
-    "--seeds": {"type": int, "default": 5, "metavar": "N", "help": "seeds 0 to N-1 (default 5)"},
-    "--jobs": {
-        "type": int,
-        "metavar": "J",
-        "help": "processes at a time (default: one a core, one on a GPU)",
-    },
-    "--fresh": {"action": "store_true", "help": "replace a record, whatever it holds"},
-}
+def count(text: str) -> int:
+    """A whole number of at least 1, as the words of a command line give it."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number of at least 1")
+    return int(text)
 
 
 def parser() -> Parser:
     """The command line: a subcommand for each thing that can be done."""
     top = Parser(prog="python -m helpers", description="Run the course's sessions and experiments.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for handle, arguments in COMMANDS.items():
-        command = commands.add_parser(
-            handle.__name__, help=handle.__doc__, description=handle.__doc__
-        )
-        command.set_defaults(handle=handle)
-        for argument in arguments:
-            command.add_argument(argument, **ARGUMENTS[argument])
+
+    # Sessions.
+    command = add_command(commands, run)
+    command.add_argument("session", help="for example: 01")
+    command.add_argument(
+        "--train", action="store_true", help="train where a recorded result would be shown"
+    )
+    command.add_argument("--save", action="store_true", help="keep the outputs in the notebook too")
+
+    # Trainings.
+    command = add_command(commands, experiment)
+    command.add_argument("name", help=f"for example: budget; groups: {', '.join(GROUPS)}")
+    add_amounts(command)
+    command.add_argument("--fresh", action="store_true", help="replace a record, whatever it holds")
+    command = add_command(commands, search)
+    command.add_argument("name", help="of a search, for example: budget")
+    add_amounts(command)
+
+    # Upkeep.
+    add_command(commands, results)
+    add_command(commands, digests)
+    add_command(commands, data)
+    add_command(commands, report)
+    command = add_command(commands, publish)
+    command.add_argument("address", metavar="OWNER/NAME", help="on GitHub")
     return top
 
 
+def add_command(commands: argparse._SubParsersAction, handle: Callable) -> argparse.ArgumentParser:
+    """A subcommand that is carried out by ``handle``, and has its name and its docstring."""
+    text = handle.__doc__
+    command = commands.add_parser(handle.__name__, help=text, description=text)
+    command.set_defaults(handle=handle)
+    return command
+
+
+def add_amounts(command: argparse.ArgumentParser) -> None:
+    """The options of a command that trains: how many seeds, and how many at a time."""
+    command.add_argument(
+        "--seeds", type=count, default=5, metavar="N", help="seeds 0 to N-1 (default 5)"
+    )
+    command.add_argument(
+        "--jobs",
+        type=count,
+        metavar="J",
+        help="processes at a time (default: one a core, one on a GPU)",
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out one command; an error that the reader can solve is one line, and status 2."""
+    """Carry out one command, and return its status.
+
+    An error that the reader can solve is one line and status 2; a command that is stopped, by
+    Ctrl-C or SIGTERM, returns 130.
+    """
+    print_anywhere()
+    handle = None
     try:
-        options = parser().parse_args(arguments)
-        options.handle(options)
+        with stopped_by_sigterm():
+            options = parser().parse_args(arguments)
+            handle = options.handle
+            handle(options)
     except (CourseError, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; an experiment goes on from its last finished epoch", file=sys.stderr)
+        # A bar may stand on this line of the terminal.
+        told = "stopped"
+        if handle in (experiment, search):
+            told += "; the same command goes on from the last finished epoch"
+        print(told, file=sys.stderr)
         return 130
     return 0
+
+
+def print_anywhere() -> None:
+    """Let a console that has no sign for a character show a replacement, not end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        # What stands in for a stream, in a notebook for example, takes every character.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+@contextlib.contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM stop a command as Ctrl-C does, so that its processes end with it."""
+    try:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    except ValueError:
+        # Only the main thread may set handlers.
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,21 @@
 """Every command parses and does what it says; what goes wrong is one line, with status 2."""
 
+import io
 import os
 import shlex
+import signal
 import subprocess
 import sys
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from helpers import __main__ as commands
-from helpers import data, experiments
+from helpers import data, environment, experiments
 from helpers.__main__ import main, parser
 from helpers.environment import ROOT, CourseError
-from helpers.experiments import tables
+from helpers.experiments import search as searching
 from helpers.experiments.catalogue import GROUPS
-from helpers.upkeep import pictures, sessions
+from helpers.upkeep import digests, pictures, publish, readme
 
 GOOD = [
     "run 01",
@@ -24,6 +24,7 @@ GOOD = [
     "experiment budget --seeds 3 --jobs 1 --fresh",
     "search budget --seeds 1 --jobs 2",
     "results",
+    "digests",
     "data",
     "report",
     "publish owner/name",
@@ -48,17 +49,25 @@ def test_every_command_parses(line):
         assert (options.seeds, options.jobs, options.fresh) == (5, None, False)
 
 
-def test_the_help_lists_every_command(capsys):
+def help_of(capsys, *command):
     with pytest.raises(SystemExit) as ended:
-        main(["--help"])
-    text = capsys.readouterr().out
-    assert ended.value.code == 0 and {line.split()[0] for line in GOOD} == {
-        handle.__name__ for handle in commands.COMMANDS
-    }
-    assert all(
-        handle.__name__ in text and handle.__doc__.split()[0] in text
-        for handle in commands.COMMANDS
-    )
+        main([*command, "--help"])
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_the_help_lists_every_command(capsys):
+    text = help_of(capsys)
+    for name in {line.split()[0] for line in GOOD}:
+        assert f"\n    {name}" in text
+        assert vars(commands)[name].__doc__.split()[0] in text
+
+
+def test_the_help_of_a_command_speaks_of_groups_where_it_knows_them(capsys):
+    assert "groups: cifar" in help_of(capsys, "experiment")
+    assert "group" not in help_of(capsys, "search") and "cifar" not in help_of(capsys, "search")
+    with pytest.raises(CourseError, match="unknown search 'cifar'"):
+        searching.find_candidates("cifar")
 
 
 @pytest.mark.parametrize(
@@ -69,6 +78,13 @@ def test_the_help_lists_every_command(capsys):
         "run",
         "experiment",
         "experiment budget --seeds many",
+        "experiment budget --seeds 0",
+        "experiment budget --seeds -1",
+        "experiment budget --seeds=-1",
+        "experiment budget --seeds 2.5",
+        "experiment budget --jobs 0",
+        "search budget --seeds 0",
+        "search budget --jobs=-2",
         "publish",
         "data now",
         "run 01 --fast",
@@ -92,12 +108,50 @@ def test_a_defect_is_not_hidden(monkeypatch):
         main(["report"])
 
 
-def test_ctrl_c_is_told(capsys, monkeypatch):
-    monkeypatch.setattr(experiments, "run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    assert main(["experiment", "budget"]) == 130
-    assert (
-        capsys.readouterr().err == "stopped; an experiment goes on from its last finished epoch\n"
-    )
+@pytest.mark.parametrize("command", ["experiment", "search"])
+def test_a_training_that_was_stopped_says_how_it_goes_on(capsys, monkeypatch, command):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiments, "run", stop)
+    monkeypatch.setattr(searching, "search", stop)
+    assert main([command, "budget"]) == 130
+    told = "stopped; the same command goes on from the last finished epoch\n"
+    assert capsys.readouterr().err == told
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
+def test_sigterm_stops_a_command_as_ctrl_c_does(capsys, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(environment, "report", lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert main(["report"]) == 130
+    assert capsys.readouterr().err == "stopped\n" and signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_console_without_a_sign_shows_a_replacement(monkeypatch, encoding):
+    class Recorded:
+        accuracy = "99.50 ± 0.03 %"
+
+        def judge(self, claim):
+            return "claim: accuracy ≥ 99.4 %, parameters ≤ 10,000"
+
+    monkeypatch.setattr(experiments, "run", lambda *_: Recorded())
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    assert main(["experiment", "budget"]) == 0
+    assert main(["run", "≤"]) == 2
+    sys.stdout.flush()
+    sys.stderr.flush()
+    assert b"claim: accuracy ? 99.4 %, parameters ? 10,000" in sys.stdout.buffer.getvalue()
+    assert b"error: unknown session '?'" in sys.stderr.buffer.getvalue()
+
+
+@pytest.mark.parametrize("line", ["run 01", "publish a/b", "results", "digests"])
+def test_without_the_course_around_it_a_command_says_how_to_install(capsys, monkeypatch, line):
+    monkeypatch.setattr(environment, "NOTEBOOKS", ROOT / "nowhere")
+    said = error_of(capsys, *line.split())
+    assert "notebooks are not there" in said and "pip install -r requirements.txt" in said
 
 
 def test_as_a_process_the_command_returns_status_and_text():
@@ -137,18 +191,40 @@ def test_an_experiment_prints_its_accuracy_and_its_claim(capsys, monkeypatch):
     )
 
 
-def test_data_tells_what_was_found(capsys, monkeypatch):
+def pretend(monkeypatch, **sources):
+    """Let every data set be found in this place, and be small."""
+    real = data.load
+
+    def load(name, validation):
+        found = real(name, validation=validation)
+        vars(found)["source"] = sources[name]
+        return found
+
     monkeypatch.setattr(data, "SMOKE_SIZES", {"train": 30, "test": 20})
+    monkeypatch.setattr(commands, "load", load)
+
+
+def test_data_tells_what_was_found(capsys, monkeypatch):
+    pretend(monkeypatch, mnist="folder", cifar10="torchvision")
     assert main(["data"]) == 0
-    lines = [
-        line.split()
-        for line in capsys.readouterr().out.splitlines()
-        if not line.startswith("PRACTICE")
+    lines = capsys.readouterr().out.splitlines()
+    found = [line.split() for line in lines if not line.startswith("PRACTICE")]
+    assert [words[:3] for words in found] == [
+        ["mnist", "folder", "30"],
+        ["cifar10", "torchvision", "30"],
     ]
-    assert [line[:3] for line in lines] == [
-        ["mnist", "practice", "30"],
-        ["cifar10", "practice", "30"],
-    ]
+
+
+def test_data_that_is_nowhere_is_an_error_with_the_ways_out(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    pretend(monkeypatch, mnist="practice", cifar10="practice")
+    said = error_of(capsys, "data")
+    assert "no real MNIST and no real CIFAR-10" in said
+    for way in ("network", str(tmp_path), "COURSE_DATA"):
+        assert way in said
+    pretend(monkeypatch, mnist="folder", cifar10="practice")
+    said = error_of(capsys, "data")
+    assert "no real CIFAR-10" in said and "MNIST" not in said
 
 
 def test_report_prints_the_report(capsys):
@@ -156,90 +232,20 @@ def test_report_prints_the_report(capsys):
     assert "COURSE_DATA" in capsys.readouterr().out
 
 
-def test_results_and_publish_name_what_they_wrote(capsys, monkeypatch):
-    monkeypatch.setattr(tables, "write_results", lambda: [ROOT / "README.md"])
+def test_commands_name_what_they_wrote(capsys, monkeypatch):
+    monkeypatch.setattr(readme, "write_results", lambda: [ROOT / "README.md"])
     monkeypatch.setattr(pictures, "draw", lambda images: [ROOT / "images" / f"{images.name}.png"])
     monkeypatch.setattr(
         commands, "load", lambda name, validation: type("Images", (), {"name": name})
     )
     assert main(["results"]) == 0
-    monkeypatch.setattr("helpers.publish.publish", lambda address: [])
+    monkeypatch.setattr(publish, "publish", lambda address: [])
     assert main(["publish", "a/b"]) == 0
+    monkeypatch.setattr(digests, "add_digests", lambda folder: [folder / "first.json"])
+    assert main(["digests"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "rewritten: README.md",
         "rewritten: mnist.png",
         "nothing to change",
+        "rewritten: first.json",
     ]
-
-
-# Sessions.
-
-
-@pytest.fixture
-def session(tmp_path, monkeypatch):
-    """Write a notebook of these code cells as session 08, in a folder of its own."""
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
-    monkeypatch.setattr(sessions, "NOTEBOOKS", folder)
-    monkeypatch.setenv("COURSE_RUNS", str(tmp_path / "runs"))
-
-    def write(*sources):
-        cells = [new_markdown_cell("# A *tiny* session"), *map(new_code_cell, sources)]
-        nbformat.write(new_notebook(cells=cells), folder / "08_tiny.ipynb")
-        return folder / "08_tiny.ipynb"
-
-    return write
-
-
-BAR = "from helpers.training import progress\nfor _ in progress(range(3), 'waiting', miniters=1): pass"
-WHERE = "import os, sys\nprint(os.environ.get('COURSE_TRAIN'), os.path.basename(os.getcwd()))\nsys.executable"
-
-
-def test_a_session_becomes_a_page_and_the_notebook_stays_as_it_was(session, capfd, tmp_path):
-    path = session("21 * 2", BAR + "\nprint('after the bar')", WHERE)
-    before = path.read_bytes()
-    assert main(["run", "8"]) == 0
-    output, page = capfd.readouterr(), tmp_path / "runs" / "08_tiny.html"
-    assert str(page) in output.out and output.err == ""  # nor does the kernel warn
-    text = page.read_text(encoding="utf-8")
-    assert (
-        "<em>tiny</em>" in text
-        and "<pre>42</pre>" in text
-        and "after the bar" in text
-        and "None notebooks" in text
-    )
-    assert sys.executable in text and "| 0/3" not in text
-    assert path.read_bytes() == before and os.environ.get("COURSE_TRAIN") is None
-
-
-def test_save_keeps_the_outputs_without_the_bars(session):
-    path = session(BAR, BAR + "\nprint('done', end='')", WHERE)
-    assert main(["run", "08_tiny", "--train", "--save"]) == 0
-    first, second, third = nbformat.read(path, as_version=4).cells[1:]
-    assert first.outputs == [] and [output.text for output in second.outputs] == ["done"]
-    assert third.outputs[0].text == "1 notebooks\n" and "execution" not in first.metadata
-    assert [cell.execution_count for cell in (first, second, third)] == [1, 2, 3]
-    assert os.environ.get("COURSE_TRAIN") is None
-
-
-@pytest.mark.parametrize(
-    "source, reason",
-    [("{}['gone']", "KeyError: 'gone'"), ("import os; os._exit(3)", "Kernel died")],
-)
-def test_a_cell_that_fails_is_one_line_and_the_notebook_stays_as_it_was(
-    session, capsys, tmp_path, source, reason
-):
-    path = session("6 * 7", source, "6 * 8")
-    before = path.read_bytes()
-    page = tmp_path / "runs" / "08_tiny.html"
-    said = error_of(capsys, "run", "08", "--save")
-    assert said == f"error: 08_tiny stopped: {reason}; the page up to there: {page}\n"
-    text = page.read_text(encoding="utf-8")
-    assert "<pre>42</pre>" in text and "<pre>48</pre>" not in text
-    assert path.read_bytes() == before
-
-
-@pytest.mark.parametrize("number", ["9", "tiny", "", "8_tiny"])
-def test_an_unknown_session_names_those_that_are_there(session, capsys, number):
-    session("1")
-    assert f"unknown session {number!r}; there is: 08_tiny" in error_of(capsys, "run", number)

@@ -2,86 +2,90 @@
 
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
-from helpers.environment import NOTEBOOKS, CourseError, replacing, runs_root, unknown
-from helpers.training import progress
+from helpers.environment import (
+    NOTEBOOKS,
+    CourseError,
+    replacing,
+    runs_root,
+    smoke,
+    unknown,
+    whole_paths,
+)
 
-OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")  # by a terminal: the states of a progress bar
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
 def find_session(number: str) -> Path:
-    """The notebook whose name begins with ``number`` (``1`` or ``01`` or the whole stem). Raises ``CourseError``."""
+    """The notebook whose name begins with ``number``: ``1``, ``01`` or the whole stem.
+
+    Raises ``CourseError`` where there is none.
+    """
     stems = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
-    found = [stem for stem in stems if number in (stem, stem[:2], stem[:2].lstrip("0"))]
-    if not found:
-        raise unknown("session", number, stems)
-    return NOTEBOOKS / f"{found[0]}.ipynb"
+    for stem in stems:
+        digits = stem[:2]
+        if number in (stem, digits, digits.lstrip("0")):
+            return NOTEBOOKS / f"{stem}.ipynb"
+    raise unknown("session", number, stems)
 
 
 def run_session(number: str, train: bool = False, save: bool = False) -> Path:
-    """Execute a session top to bottom and write it as a page, whose path is returned; ``save`` also keeps the outputs.
+    """Execute a session from top to bottom, write it as a page, and return the page's path.
 
-    ``train`` trains where a recorded result would be shown. Raises ``CourseError`` with the error that stopped a cell;
-    the page then ends with it, and the notebook is left as it was.
+    ``train`` trains where a recorded result would be shown; ``save`` also keeps the outputs in
+    the notebook. Raises ``CourseError`` with the error that stopped a cell; the page then ends
+    with it, and the notebook is left as it was.
     """
+    # These take a second to import, which the other commands need not wait for.
     import nbformat
     from nbclient.exceptions import CellExecutionError, DeadKernelError
-    from nbconvert import HTMLExporter
 
-    path, failed = find_session(number), ""
-    notebook, where = (
-        nbformat.read(path, as_version=4),
-        {"metadata": {"name": path.stem, "path": str(NOTEBOOKS)}},
-    )
+    from helpers.upkeep import kernel
+
+    path = find_session(number)
+    notebook = nbformat.read(path, as_version=4)
+    failed = ""
     try:
-        _execute(notebook, where, os.environ | ({"COURSE_TRAIN": "1"} if train else {}))
+        kernel.execute(notebook, path.stem, NOTEBOOKS, kernel_variables(train))
     except (CellExecutionError, DeadKernelError) as problem:
+        # The last line of the traceback, without its colours.
         failed = COLOUR.sub("", str(problem)).strip().splitlines()[-1]
+
+    # A session that failed has its page too: it shows where.
     page = runs_root() / f"{path.stem}.html"
     with replacing(page) as temporary:
-        temporary.write_text(
-            HTMLExporter(embed_images=True).from_notebook_node(notebook, where)[0], encoding="utf-8"
-        )
+        temporary.write_text(as_page(notebook, path.stem), encoding="utf-8")
     if failed:
         raise CourseError(f"{path.stem} stopped: {failed}; the page up to there: {page}")
+
     if save:
         with replacing(path) as temporary:
             nbformat.write(notebook, temporary)
     return page
 
 
-def _execute(notebook: Any, where: dict[str, Any], variables: dict[str, str]) -> None:
-    """Run every cell in a kernel of this environment, with a bar; keep no bar in the outputs."""
-    from jupyter_client.manager import AsyncKernelManager
-    from nbclient import NotebookClient
+def kernel_variables(train: bool) -> dict[str, str]:
+    """The environment variables of a session's kernel."""
+    variables = dict(os.environ)
+    # The kernel works in notebooks/, where a relative path would lead elsewhere.
+    variables.update(whole_paths())
+    # Else ipykernel prints lines about Python's frozen modules.
+    variables["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+    if train:
+        variables["COURSE_TRAIN"] = "1"
+    # On busy cores two threads spend their time waiting for each other.
+    if smoke():
+        variables.setdefault("OMP_NUM_THREADS", "1")
+    return variables
 
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    kernel = AsyncKernelManager(kernel_name="python3")
-    kernel.kernel_spec.argv[0] = (
-        sys.executable
-    )  # the kernel's name alone may lead to another environment
-    if kernel.has_trait(
-        "transport_encryption"
-    ):  # since jupyter_client 8.10; kernels warn of plain text
-        kernel.transport_encryption = "auto"
-    with progress(None, where["metadata"]["name"], total=len(code), unit="cell") as bar:
-        client = NotebookClient(
-            notebook,
-            km=kernel,
-            timeout=None,
-            record_timing=False,
-            coalesce_streams=True,
-            resources=where,
-            on_cell_executed=lambda cell, **_: bar.update(cell in code),
-        )
-        try:
-            client.execute(cleanup_kc=True, env=variables)
-        finally:
-            for cell in code:
-                for output in (output for output in cell.outputs if output.output_type == "stream"):
-                    output.text = OVERWRITTEN.sub("", output.text)
-                cell.outputs = [output for output in cell.outputs if output.get("text") != ""]
+
+def as_page(notebook: Any, title: str) -> str:
+    """The notebook as one HTML file that holds its pictures."""
+    from nbconvert import HTMLExporter
+
+    resources = {"metadata": {"name": title, "path": str(NOTEBOOKS)}}
+    exporter = HTMLExporter(embed_images=True)
+    page, _ = exporter.from_notebook_node(notebook, resources)
+    return page
