@@ -5,6 +5,7 @@ scipy does the work; the formulas stand in the docstrings, and the tests calcula
 
 import math
 import statistics
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -100,7 +101,11 @@ def mean_difference(
 
     from scipy.stats import ttest_ind
 
-    ends = ttest_ind(mine, other, equal_var=True).confidence_interval(confidence)
+    # Equal values on one side alone are no fault, but scipy warns of them.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        test = ttest_ind(mine, other, equal_var=True)
+    ends = test.confidence_interval(confidence)
     return Interval(difference, float(ends.low), float(ends.high))
 
 
@@ -115,6 +120,8 @@ def paired_difference(
     is not finite.
     """
     check_confidence("paired_difference", confidence)
+
+    # A pair is a seed that both hold, whatever their order.
     seeds = []
     for seed in values:
         if seed in baseline:
@@ -124,10 +131,10 @@ def paired_difference(
             f"paired_difference: {len(seeds)} common seeds, and two are needed: "
             "record both with --seeds 2 or more"
         )
-    mine = finite_numbers("paired_difference", map(values.__getitem__, seeds))
-    other = finite_numbers("paired_difference", map(baseline.__getitem__, seeds))
+    mine = finite_numbers("paired_difference", [values[seed] for seed in seeds])
+    other = finite_numbers("paired_difference", [baseline[seed] for seed in seeds])
 
-    # What the seeds have in common goes away in the differences.
+    # What the two trainings of a seed have in common goes away in their difference.
     differences = []
     for one, two in zip(mine, other, strict=True):
         differences.append(one - two)

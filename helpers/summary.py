@@ -95,9 +95,14 @@ def torchsummary_function() -> Callable[..., Any]:
     """torchsummary's only function. Raises ``CourseError`` where it is missing or another's."""
     try:
         from torchsummary import summary
-    except ImportError:
+    except ModuleNotFoundError:
         raise CourseError("torchsummary is not installed: pip install torchsummary") from None
+    except ImportError:
+        raise other_package() from None
+
     # The package torch-summary installs a module of the same name with other parameters.
+    if not inspect.isfunction(summary):
+        raise other_package()
     parameters = inspect.signature(summary).parameters
     if "batch_size" not in parameters or "device" not in parameters:
         raise other_package()

@@ -1,4 +1,4 @@
-"""Predictions over a whole split, ranked mistakes, intervals and confusions, against loops and formulas by hand."""
+"""Predictions over a whole split, mistakes, confusions: against loops and formulas by hand."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from helpers.interpret import (
     predict,
 )
 from helpers.intervals import wilson
+from helpers.models import evaluating
 
 NAMES = ("ant", "bee", "cow", "dog")
 
@@ -116,7 +117,7 @@ def test_predict_puts_modes_back_after_an_error() -> None:
 @pytest.mark.parametrize(
     ("model", "split", "words"),
     [
-        (nn.Sequential(nn.Conv2d(1, 4, 6)), make_split(), r"\(23, 4, 1, 1\).*\(23, 4\)"),
+        (nn.Sequential(nn.Conv2d(1, 4, 6)), make_split(), r"\[23, 4, 1, 1\].*\[23, classes\]"),
         (nn.Sequential(nn.Flatten(), nn.Linear(36, 9)), make_split(), r"\(23, 9\).*\(23, 4\)"),
         (make_model(), make_split().subset(slice(0)), "no images"),
     ],
@@ -206,34 +207,6 @@ def test_misclassified_ranks_by_loss_and_keeps_order_in_ties() -> None:
     assert misclassified(predictions).tolist() == [index for _, index in by_hand]
 
 
-def roots(successes: int, trials: int, z: float) -> list[float]:
-    """Where (p_hat - p)^2 = z^2 p (1 - p) / n, found numerically as a polynomial in p."""
-    share, square = successes / trials, z * z / trials
-    return sorted(100 * np.roots([1 + square, -(2 * share + square), share * share]).real)
-
-
-@pytest.mark.parametrize("z", [1.0, 1.96, 2.576])
-@pytest.mark.parametrize(
-    ("successes", "trials"), [(0, 1), (1, 1), (1, 2), (0, 9), (9, 9), (9940, 10_000), (37, 980)]
-)
-def test_wilson_interval_solves_its_equation(successes: int, trials: int, z: float) -> None:
-    low, high = wilson(successes, trials, z)
-    assert (low, high) == pytest.approx(roots(successes, trials, z), abs=1e-6)
-    # Exactly, so that error bars never come out negative.
-    assert 0 <= low <= 100 * successes / trials <= high <= 100
-
-
-def test_wilson_interval_equals_published_values() -> None:
-    assert wilson(81, 263) == pytest.approx(
-        (25.53, 36.62), abs=0.01
-    )  # Newcombe 1998, table I, method 3
-    assert wilson(15, 148) == pytest.approx((6.24, 16.05), abs=0.01)
-    assert wilson(0, 20) == pytest.approx((0.0, 16.11), abs=0.01)
-    assert wilson(1, 29) == pytest.approx((0.61, 17.18), abs=0.01)
-    assert wilson(9940, 10_000) == pytest.approx((99.23, 99.53), abs=0.01)
-    assert wilson(0, 0) == (0.0, 100.0)
-
-
 def test_per_class_accuracy_counts_like_a_loop_and_knows_an_empty_class() -> None:
     labels, predicted = [0, 0, 0, 1, 1, 3], [0, 2, 0, 1, 1, 0]
     rows = per_class_accuracy(with_classes(labels, predicted))
@@ -249,13 +222,19 @@ def test_per_class_accuracy_counts_like_a_loop_and_knows_an_empty_class() -> Non
     assert (rows[2].count, rows[2].low, rows[2].high) == (0, 0, 100)
 
 
-def test_markdown_table_has_a_line_for_every_class() -> None:
-    lines = per_class_table(
-        per_class_accuracy(with_classes([0, 0, 0, 1, 1, 3], [0, 2, 0, 1, 1, 0]))
-    ).splitlines()
-    assert len(lines) == 2 + len(NAMES) and {line.count("|") for line in lines} == {6}
-    assert lines[2] == "| ant | 2 | 3 | 66.67 % | 20.77–93.85 % |"
-    assert lines[4] == "| cow | 0 | 0 | nan % | 0.00–100.00 % |"
+def test_the_table_has_a_line_for_every_class_and_a_dash_where_there_is_no_image() -> None:
+    table = per_class_table(with_classes([0, 0, 0, 1, 1, 3], [0, 2, 0, 1, 1, 0]))
+    assert table.head == ["class", "correct", "of", "accuracy", "95 % interval"]
+    # Wilson's interval of 2 of 3 by hand: (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n)
+    assert table.rows[0] == ["ant", "2", "3", "66.67 %", "20.77–93.85 %"]
+    assert table.rows[2] == ["cow", "0", "0", "–", "0.00–100.00 %"]
+    assert [row[0] for row in table.rows] == list(NAMES)
+
+
+def test_large_counts_have_separators() -> None:
+    labels = [0] * 1500
+    table = per_class_table(with_classes(labels, labels))
+    assert table.rows[0][:4] == ["ant", "1,500", "1,500", "100.00 %"]
 
 
 def test_confusion_matrix_equals_a_double_loop() -> None:
@@ -280,3 +259,136 @@ def test_most_confused_is_ordered_by_count_then_class_and_leaves_the_diagonal_ou
     wanted = [("dog", "cow", 3), ("ant", "bee", 2), ("bee", "ant", 2), ("dog", "ant", 1)]
     assert most_confused(with_classes(labels, predicted)) == wanted
     assert most_confused(with_classes(labels, predicted), 2) == wanted[:2]
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16]
+)
+def test_confusions_of_twenty_classes_are_counted_whatever_the_type_of_the_labels(dtype) -> None:
+    names = tuple(f"class {number}" for number in range(20))
+    truth = torch.arange(200) % 20
+    images = torch.zeros(200, 1, 2, 2, dtype=torch.uint8)
+    split = ImageSplit(images, truth.to(dtype), names, (0.0,), (1.0,))
+    predictions = Predictions(split, None, truth.numpy().astype(np.uint8))
+    assert predictions.labels.dtype == predictions.predicted.dtype == torch.int64
+    assert confusion_matrix(predictions).tolist() == torch.diag(torch.full((20,), 10)).tolist()
+    assert predictions.accuracy == 100
+
+    # Three are called by the next class: every pair once, the last one from 19 to 0.
+    guesses = truth.clone()
+    guesses[[0, 7, 19]] = torch.tensor([1, 8, 0])
+    confused = Predictions(split, F.one_hot(guesses, 20).float())
+    assert most_confused(confused) == [
+        ("class 0", "class 1", 1),
+        ("class 7", "class 8", 1),
+        ("class 19", "class 0", 1),
+    ]
+    by_hand = F.cross_entropy(F.one_hot(guesses, 20).float(), truth, reduction="none")
+    assert torch.equal(confused.losses, by_hand)
+
+
+@pytest.mark.parametrize("wrong", [-1, 4, 255])
+def test_a_label_outside_the_classes_is_named_with_its_range_and_index(wrong: int) -> None:
+    labels = torch.tensor([0, 3, wrong, wrong])
+    images = torch.zeros(4, 1, 2, 2, dtype=torch.uint8)
+    with pytest.raises(CourseError, match=rf"label {wrong} at index 2 .*0 to 3") as error:
+        Predictions(ImageSplit(images, labels, NAMES, (0.0,), (1.0,)), torch.zeros(4, 4))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("wrong", [-1, 4, 300])
+def test_a_predicted_class_outside_is_named_with_its_range_and_index(wrong: int) -> None:
+    with pytest.raises(CourseError, match=rf"class {wrong} at index 1 .*0 to 3") as error:
+        with_classes([0, 1, 2], [0, wrong, 2])
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("predicted", [[0.9, 1.0], [True, False], np.array([0.0, 1.0])])
+def test_predicted_classes_are_whole_numbers(predicted: object) -> None:
+    with pytest.raises(CourseError, match="whole numbers, not torch"):
+        with_classes([0, 1], predicted)
+
+
+def test_a_split_without_images_has_predictions_without_an_accuracy() -> None:
+    empty = make_split(9).subset(slice(0))
+    for predictions in (Predictions(empty, None, []), Predictions(empty, torch.zeros(0, 4))):
+        assert len(predictions) == predictions.mistakes == 0
+        assert math.isnan(predictions.accuracy) and most_confused(predictions) == []
+        assert confusion_matrix(predictions).sum() == 0
+
+
+def test_neither_logits_nor_classes_is_one_line() -> None:
+    with pytest.raises(CourseError, match="logits"):
+        Predictions(make_split(9), None)
+
+
+class Squeezing(nn.Module):
+    """Its average is squeezed whole, so that a batch of one image loses its axis too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.conv(images).mean((2, 3), keepdim=True).squeeze()
+
+
+def test_a_squeeze_and_a_last_batch_of_one_image_are_told() -> None:
+    model = Squeezing()
+    with pytest.raises(CourseError, match=r"squeeze\(\).*flatten\(1\)") as error:
+        predict(model, make_split(21), 10)
+    assert "\n" not in str(error.value) and model.training
+    # Where no batch has a single image the same net is fine.
+    assert predict(model, make_split(20), 10).logits.shape == (20, 4)
+
+
+class Wrapped(nn.Module):
+    """Returns its logits inside of something else."""
+
+    def __init__(self, wrap: type) -> None:
+        super().__init__()
+        self.wrap = wrap
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(36, 4))
+
+    def forward(self, images: torch.Tensor) -> object:
+        logits = self.layers(images)
+        if self.wrap is dict:
+            return {"logits": logits}
+        return self.wrap([logits])
+
+
+@pytest.mark.parametrize("wrap", [tuple, list, dict])
+def test_a_net_that_does_not_return_a_tensor_is_told(wrap: type) -> None:
+    model = Wrapped(wrap)
+    with pytest.raises(CourseError, match=f"returns a {wrap.__name__}.*logits") as error:
+        predict(model, make_split())
+    assert "\n" not in str(error.value) and model.training
+
+
+@pytest.mark.parametrize("count", [-1, 1.0, 2.5, True, "two", math.nan])
+def test_a_count_that_is_no_whole_number_is_told(count: object) -> None:
+    predictions = with_logits([[2, 0, 0, 0], [0, 0, 3, 0]], [1, 1])
+    for ask in (misclassified, most_confused):
+        with pytest.raises(CourseError, match=rf"{ask.__name__}: count .* not ") as error:
+            ask(predictions, count)
+        assert repr(count) in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, None, np.int64(1), np.uint8(2)])
+def test_a_count_is_at_most_that_many(count: int | None) -> None:
+    predictions = with_logits([[2, 0, 0, 0], [0, 0, 3, 0], [9, 0, 0, 0]], [1, 1, 0])
+    wanted = 2 if count is None else min(2, int(count))
+    assert misclassified(predictions, count).tolist() == [1, 0][:wanted]
+    assert len(most_confused(predictions, count)) == wanted
+
+
+def test_evaluating_puts_every_mode_back_whatever_happens() -> None:
+    model = make_model()
+    model[1].eval()
+    modes = [module.training for module in model.modules()]
+    with evaluating(model):
+        assert not any(module.training for module in model.modules())
+    assert [module.training for module in model.modules()] == modes
+    with pytest.raises(KeyboardInterrupt), evaluating(model):
+        raise KeyboardInterrupt
+    assert [module.training for module in model.modules()] == modes
