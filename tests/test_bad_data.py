@@ -238,7 +238,8 @@ def test_a_folder_where_a_file_belongs(tmp_path, monkeypatch, name, file, test):
 @pytest.mark.parametrize("file", ["cifar10-train.zip", "cifar-10-python.tar.gz"])
 def test_a_folder_where_an_archive_belongs(tmp_path, file):
     (tmp_path / file).mkdir()
-    (tmp_path / "cifar10-test.zip").mkdir() if "zip" in file else None
+    if file.endswith(".zip"):
+        (tmp_path / "cifar10-test.zip").mkdir()
     error_of("cifar10", tmp_path, f"{tmp_path / file} is a folder, not a file")
 
 

@@ -20,6 +20,7 @@ import numpy
 import pytest
 import torch
 from data_sets import (
+    Response,
     apart,  # noqa: F401
     md5,
     pack_idx,
@@ -140,6 +141,13 @@ def test_mnist_is_read_as_it_was_downloaded_packed(tmp_path, monkeypatch, files)
     assert packed.source == "torchvision"
     assert same(packed.train, unpacked.train) and same(packed.test, unpacked.test)
     assert sorted(folder.iterdir()) == before
+
+
+def test_a_packed_file_beside_the_unpacked_one_is_not_opened(tmp_path, monkeypatch):
+    folder = write_idx(tmp_path, random_pools("mnist"), monkeypatch)
+    for file in KNOWN["mnist"].md5:
+        (folder / f"{file}.gz").write_bytes(b"half of it")
+    assert len(data.load("mnist", tmp_path, validation=0).train) == 40
 
 
 def test_cifar10_is_read_as_it_was_downloaded_packed(tmp_path, monkeypatch):
@@ -478,6 +486,20 @@ def test_a_download_that_fails_tells_the_cause_and_what_helps(
     assert re.search(with_ways, told), told
     assert banner.startswith("PRACTICE DATA") and socket.getdefaulttimeout() is None
     assert not list(tmp_path.iterdir())
+
+
+def test_the_first_cause_is_told_where_a_second_try_fails_otherwise(tmp_path, monkeypatch, capsys):
+    def urlopen(request, **_):
+        if request.get_header("Method") == "HEAD":  # torchvision asks first where the file lies
+            return Response(b"", request.full_url)
+        if request.full_url.startswith("https"):
+            raise URLError(ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED]"))
+        raise URLError(ConnectionRefusedError(111, "Connection refused"))
+
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    monkeypatch.setattr(data, "PRACTICE_SIZES", {"train": 20, "test": 10})
+    assert data.load("cifar10", tmp_path).source == "practice"
+    assert "certificate was not accepted" in capsys.readouterr().out
 
 
 def test_what_is_not_the_published_file_is_not_kept(tmp_path, monkeypatch, capsys):
