@@ -118,10 +118,10 @@ def filled(cell: str, width: int, side: str) -> str:
 
 
 def markdown_line(cells: Sequence[str]) -> str:
-    """A row between bars; a bar inside a cell is escaped, and so is a backslash before it."""
+    """A row between bars. A bar inside a cell is escaped, and so are backslashes before it."""
     escaped = []
     for cell in cells:
-        escaped.append(one_line(cell).replace("\\|", "\\\\|").replace("|", "\\|"))
+        escaped.append(re.sub(r"(\\*)\|", r"\1\1\\|", one_line(cell)))
     return f"| {' | '.join(escaped)} |"
 
 
