@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from importlib import invalidate_caches, metadata, util
+from importlib import import_module, invalidate_caches, metadata, util
 from pathlib import Path
 
 import torch
@@ -103,7 +103,6 @@ def keep_on_drive(folder: str = "MyDrive/vision-course-runs") -> None:
 
     ``folder`` is a path in the Drive. Works in Colab alone.
     """
-    from google.colab import drive
-
+    drive = import_module("google.colab.drive")
     drive.mount(DRIVE)
     os.environ["COURSE_RUNS"] = f"{DRIVE}/{folder}"

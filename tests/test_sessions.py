@@ -15,6 +15,8 @@ from helpers.__main__ import main
 from helpers.environment import ROOT
 from helpers.upkeep import sessions
 
+pytestmark = pytest.mark.slow  # a kernel takes seconds to start
+
 
 def error_of(capsys, *command):
     """The one line that a failing command says."""
@@ -40,8 +42,13 @@ def session(tmp_path, monkeypatch):
     return write
 
 
-BAR = "from helpers.training import progress\nfor _ in progress(range(3), 'waiting', miniters=1): pass"
-WHERE = "import os, sys\nprint(os.environ.get('COURSE_TRAIN'), os.path.basename(os.getcwd()))\nsys.executable"
+BAR = """\
+from helpers.training import progress
+for _ in progress(range(3), 'waiting', miniters=1): pass"""
+WHERE = """\
+import os, sys
+print(os.environ.get('COURSE_TRAIN'), os.path.basename(os.getcwd()))
+sys.executable"""
 
 
 def test_a_session_becomes_a_page_and_the_notebook_stays_as_it_was(session, capfd, tmp_path):
@@ -132,7 +139,6 @@ sys.exit(main(["run", "8"]))
 """
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("work", ["import time; time.sleep(300)", "while True: pass"])

@@ -80,7 +80,9 @@ def new_kernel() -> AsyncKernelManager:
     """A Python kernel of this environment, not yet started."""
     kernel = AsyncKernelManager(kernel_name="python3")
     # The kernel's name alone may lead to another environment.
-    kernel.kernel_spec.argv[0] = sys.executable
+    spec = kernel.kernel_spec
+    assert spec is not None
+    spec.argv[0] = sys.executable
     # Since jupyter_client 8.10, whose kernels warn of plain text.
     if kernel.has_trait("transport_encryption"):
         kernel.transport_encryption = "auto"
