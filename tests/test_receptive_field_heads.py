@@ -255,6 +255,7 @@ ENDS = {
     "special": lambda net, x: torch.special.log_softmax(x, 1),
     "reshaped": lambda net, x: x[:, :, None, None].softmax(1).squeeze(-1).flatten(1),
     "twice": lambda net, x: F.log_softmax(F.softmax(x, 1), 1),
+    "in place": lambda net, x: F.softmax(x, 1).log_(),
     "scaled": lambda net, x: 1 - 100 * F.softmax(x, 1),
 }
 
@@ -474,12 +475,24 @@ def test_weights_that_a_hook_makes_are_made_in_the_copy_too(wrap: Callable, trai
     assert torch.allclose(field.map, wanted.map) and field.box == wanted.box
 
 
-def test_what_cannot_be_copied_is_told_in_one_line() -> None:
-    model = conv(3)
-    model.generator = (number for number in range(3))
-    for tell in (receptive_field_table, effective_receptive_field):
+@pytest.mark.parametrize("tell", [receptive_field_table, effective_receptive_field])
+def test_what_cannot_be_copied_is_told_in_one_line(tell: Callable) -> None:
+    endless: list = []
+    endless.append(endless)
+    for kept in ((number for number in range(3)), endless):
+        model = conv(3)
+        model.kept = kept
         with pytest.raises(CourseError, match=r"\Athe net cannot be copied .*: build it anew\Z"):
             tell(model, (2, 9, 9))
+
+
+def test_hooks_on_gradients_are_not_called_by_a_measurement() -> None:
+    model, called = nn.Sequential(conv(3), conv(3)), []
+    model[0].register_full_backward_hook(lambda *given: called.append(given))
+    model[1].register_full_backward_pre_hook(lambda *given: called.append(given))
+    assert effective_receptive_field(model, (2, 9, 9)).box == (2, 2, 6, 6)
+    assert receptive_field_table(model, (2, 9, 9))[-1].rf == 5
+    assert not called and len(model[0]._backward_hooks) == 1
 
 
 def test_numpy_integers_are_whole_numbers_everywhere() -> None:

@@ -157,6 +157,12 @@ class Call:
             result = result[0]
         return tuple(result.shape)
 
+    @property
+    def sizes(self) -> Pair:
+        """The rows and the columns of the result, where it is an image."""
+        rows, columns = self.shape[-2:]
+        return rows, columns
+
     def refuse(self, what: str) -> CourseError:
         """The error for what is not understood."""
         return self.recorder.refuse(what)
@@ -187,7 +193,7 @@ def pair(value: Any) -> Pair:
     return value[0], value[1]
 
 
-def followed_dims(dims: Any, rank: int) -> set[int]:
+def dims_from_end(dims: Any, rank: int) -> set[int]:
     """Dimensions of a tensor counted from its end: -1 for columns, -2 for rows; none for None."""
     if dims is None:
         return set()

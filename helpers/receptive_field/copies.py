@@ -1,11 +1,12 @@
 """Copies of a net, so that a measurement leaves the net itself alone."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
@@ -21,13 +22,7 @@ def copy_of(model: nn.Module) -> nn.Module:
 
     Raises ``CourseError`` for what is no net, for lazy layers, and for what cannot be copied.
     """
-    check_net(model)
-    # deepcopy refuses what a forward pass has left in a net, such as kept features.
-    stand_ins = {}
-    for tensor in tensors_of(model):
-        if not tensor.is_leaf:
-            stand_ins[id(tensor)] = tensor.detach().clone()
-    return deep_copy(model, stand_ins)
+    return deep_copy(model, without_history)
 
 
 def copy_without_values(model: nn.Module) -> nn.Module:
@@ -35,12 +30,7 @@ def copy_without_values(model: nn.Module) -> nn.Module:
 
     Raises ``CourseError`` for what is no net, for lazy layers, and for what cannot be copied.
     """
-    check_net(model)
-    # No value is copied, and none is needed.
-    stand_ins = {}
-    for tensor in tensors_of(model):
-        stand_ins[id(tensor)] = without_values(tensor)
-    return deep_copy(model, stand_ins)
+    return deep_copy(model, without_values)
 
 
 def check_net(model: nn.Module) -> None:
@@ -49,7 +39,7 @@ def check_net(model: nn.Module) -> None:
     if not isinstance(model, nn.Module):
         raise CourseError(f"a net (an nn.Module) is needed, not {type(model).__name__}")
     for tensor in (*model.parameters(), *model.buffers()):
-        if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+        if isinstance(tensor, (UninitializedParameter, UninitializedBuffer)):
             raise CourseError(
                 "the net has lazy layers without sizes yet: run it on one batch first"
             )
@@ -74,6 +64,13 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
             yield from tensors_in(each)
 
 
+def without_history(tensor: torch.Tensor) -> torch.Tensor | None:
+    """A copy of what a forward pass has left in a net; None for a tensor that deepcopy takes."""
+    if tensor.is_leaf:
+        return None
+    return tensor.detach().clone()
+
+
 def without_values(tensor: torch.Tensor) -> torch.Tensor:
     """A tensor of the same shape on the device ``meta``; floating-point ones are float32."""
     # The image is float32, and a layer's weights have to be what its input is.
@@ -87,9 +84,17 @@ def without_values(tensor: torch.Tensor) -> torch.Tensor:
     return empty
 
 
-def deep_copy(model: nn.Module, stand_ins: dict[int, Any]) -> nn.Module:
-    """A copy of a net that has ``stand_ins`` in place of the tensors with these ids."""
+def deep_copy(
+    model: nn.Module, stand_in: Callable[[torch.Tensor], torch.Tensor | None]
+) -> nn.Module:
+    """A copy of a net that has a tensor's stand-in in its place, where it has one."""
+    check_net(model)
+    stand_ins: dict[int, Any] = {}
     try:
+        for tensor in tensors_of(model):
+            replacement = stand_in(tensor)
+            if replacement is not None:
+                stand_ins[id(tensor)] = replacement
         # deepcopy takes what its memo holds for copied already.
         net = copy.deepcopy(model, stand_ins).eval()
     except Exception as problem:  # a module can hold anything
@@ -104,6 +109,8 @@ def deep_copy(model: nn.Module, stand_ins: dict[int, Any]) -> nn.Module:
 def remove_hooks(module: nn.Module) -> None:
     """Remove the hooks of others, all but those that make weights."""
     module._forward_hooks.clear()
+    module._backward_hooks.clear()
+    module._backward_pre_hooks.clear()
     for number, hook in list(module._forward_pre_hooks.items()):
         if not isinstance(hook, WEIGHT_HOOKS):
             del module._forward_pre_hooks[number]

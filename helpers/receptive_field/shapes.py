@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from helpers.receptive_field.calls import Call, Window, followed_dims
+from helpers.receptive_field.calls import Call, Window, dims_from_end
 from helpers.receptive_field.spans import FLAT, IMAGE, LINE, View
 from helpers.receptive_field.windows import slide
 
@@ -101,7 +101,7 @@ def cut_image(call: Call, cuts: Sequence[Any]) -> View:
         return view
     # The step is a stride, and what is cut off before the first is padding below zero.
     window = Window(stride=(rows.step, columns.step), padding=(-rows.start, -columns.start))
-    return slide(call, window, call.shape[-2:], name="slice")
+    return slide(call, window, call.sizes, name="slice")
 
 
 def flip(call: Call) -> View:
@@ -133,14 +133,14 @@ def flipped_dims(call: Call) -> set[int]:
     # ``fliplr`` means the second dimension: columns of a matrix, channels of images.
     rank = len(call.shape)
     if call.name == "flipud":
-        return followed_dims(0, rank)
+        return dims_from_end(0, rank)
     if call.name == "fliplr":
-        return followed_dims(1, rank)
+        return dims_from_end(1, rank)
     # Given by name, as a sequence, or one after the other.
     dims = call.keywords.get("dims", call.arguments[1:])
     if len(dims) == 1 and isinstance(dims[0], (tuple, list)):
         dims = dims[0]
-    return followed_dims(dims, rank)
+    return dims_from_end(dims, rank)
 
 
 def pad(call: Call) -> View:
@@ -159,4 +159,4 @@ def pad(call: Call) -> View:
     note = ""
     if (left, top) != (right, bottom):
         note = f"behind: {(bottom, right)}"
-    return slide(call, Window(padding=(top, left)), call.shape[-2:], note=note)
+    return slide(call, Window(padding=(top, left)), call.sizes, note=note)

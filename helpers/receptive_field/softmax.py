@@ -36,6 +36,8 @@ class SoftmaxInputs(TorchFunctionMode):
         result = function(*args, **kwargs)
         if isinstance(result, torch.Tensor):
             logits = self.logits_of(function, args, kwargs)
+            # A function in place gives a tensor that is known already.
+            self.logits.pop(id(result), None)
             if logits is not None:
                 self.logits[id(result)] = result, logits
         return result

@@ -166,15 +166,16 @@ class Axis:
             mine = by_jump.get(span.jump, span)
             by_jump[span.jump] = mine.union(span)
 
+        spans = tuple(by_jump.values())
+        joined = Axis(self.size, spans, whole=self.whole and other.whole)
+        if self.even and other.even:
+            return joined
+
         # Where one of the two is uneven, so is the union.
-        fields = None
-        if not (self.even and other.even):
-            fields = []
-            for position in range(self.size):
-                fields.append(hull([self.bounds(position), other.bounds(position)]))
-            fields = tuple(fields)
-        whole = self.whole and other.whole
-        return Axis(self.size, tuple(by_jump.values()), whole, fields)
+        fields = []
+        for position in range(self.size):
+            fields.append(hull([self.bounds(position), other.bounds(position)]))
+        return replace(joined, fields=tuple(fields))
 
     def flipped(self) -> Axis:
         """The axis with its first position last."""

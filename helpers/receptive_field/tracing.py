@@ -85,7 +85,7 @@ class Tracer(TorchFunctionMode):
         self.follow(call, view)
         return result
 
-    def read_attribute(self, function: Callable, args: Any, kwargs: Any) -> Any:
+    def read_attribute(self, function: Any, args: Any, kwargs: Any) -> Any:
         """An attribute, such as the shape; one that is a tensor is refused."""
         value = function(*args, **kwargs)
         if isinstance(value, torch.Tensor):
@@ -121,10 +121,16 @@ class Tracer(TorchFunctionMode):
 def image_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
     """The shape (channels, height, width) as a tuple of ints; ``CourseError`` for any other."""
     # Lists, tuples, torch.Size and arrays, of Python's or NumPy's integers.
+    try:
+        values = tuple(input_shape)
+    except TypeError:
+        values = ()
     sizes = []
-    if not isinstance(input_shape, (str, bytes, dict)) and hasattr(input_shape, "__len__"):
-        sizes = [whole_number(size, least=1) for size in input_shape]
-    if len(sizes) != 3 or None in sizes:
+    for value in values:
+        size = whole_number(value, least=1)
+        if size is not None:
+            sizes.append(size)
+    if len(values) != 3 or len(sizes) != 3:
         raise CourseError(
             f"input_shape is (channels, height, width), such as (1, 28, 28), not {input_shape}"
         )

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import torch
 
-from helpers.receptive_field.calls import Call, Window, followed_dims, pair
+from helpers.receptive_field.calls import Call, Window, dims_from_end, pair
 from helpers.receptive_field.joins import join
 from helpers.receptive_field.spans import FLAT, IMAGE, LINE, Pair, View
 
@@ -26,7 +26,7 @@ def convolve(call: Call) -> View:
         padding = same_padding(kernel_size, dilation)
     stride = pair(call.argument("stride", 1))
     window = Window(kernel_size, stride, pair(padding), dilation)
-    return slide(call, window, call.shape[-2:])
+    return slide(call, window, call.sizes)
 
 
 def same_padding(kernel_size: Pair, dilation: Pair) -> Pair:
@@ -51,7 +51,7 @@ def pool(call: Call) -> View:
         padding=pair(call.argument("padding", 0)),
         dilation=pair(call.argument("dilation", 1)),
     )
-    return slide(call, window, call.shape[-2:])
+    return slide(call, window, call.sizes)
 
 
 def slide(
@@ -95,7 +95,7 @@ def pool_adaptively(call: Call) -> View:
     # By rows and by columns: even windows slide like those of other layers.
     check_slides(call, call.name)
     axes, kernel_size, stride, note = [], [], [], ""
-    for axis, count in zip(call.view.axes, call.shape[-2:]):
+    for axis, count in zip(call.view.axes, call.sizes):
         windows = adaptive_windows(axis.size, count)
         largest = max(last - first + 1 for first, last in windows)
         if axis.size % count == 0:
@@ -105,7 +105,7 @@ def pool_adaptively(call: Call) -> View:
             note = "uneven windows, the largest is told"
         kernel_size.append(largest)
         stride.append(Fraction(axis.size, count))
-    window = Window(tuple(kernel_size), tuple(stride))
+    window = Window(pair(kernel_size), pair(stride))
     return call.record(call.view, axes, IMAGE, window=window, note=note)
 
 
@@ -122,7 +122,7 @@ def reduce(call: Call) -> View:
     # The larger of a tensor and a constant one is pointwise.
     if isinstance(dims, torch.Tensor):
         return view
-    reduced = followed_dims(dims, call.argument("input").dim())
+    reduced = dims_from_end(dims, call.argument("input").dim())
     # Over channels it is pointwise, over all positions a window, over some of them neither.
     positions = {-1, -2}
     if view.layout == LINE:
