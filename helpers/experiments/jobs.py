@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -171,13 +172,20 @@ def no_interrupts() -> Iterator[None]:
 
 def end_all(processes: Sequence[BaseProcess]) -> None:
     """End processes at once, then wait for them; a second Ctrl-C stops the waiting alone."""
-    # All of them first, so that nothing comes between.
-    for process in processes:
-        if process.pid is not None:  # None: it had not begun
-            process.terminate()
-    for process in processes:
-        if process.pid is not None:
-            process.join()
+    started = [process for process in processes if process.pid is not None]
+
+    # Whoever presses Ctrl-C twice must not stop this loop halfway.
+    before: Any = None
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread:  # the only one that may ask for that
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for process in started:
+        process.terminate()
+    if in_main_thread:
+        signal.signal(signal.SIGINT, before)
+
+    for process in started:
+        process.join()
 
 
 def run_jobs(jobs: Sequence[Job], workers: int) -> None:
