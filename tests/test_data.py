@@ -481,8 +481,11 @@ def test_a_download_that_fails_tells_the_cause_and_what_helps(
     monkeypatch.setattr(data, "PRACTICE_SIZES", {"train": 20, "test": 10})
     assert data.load(name, tmp_path).source == "practice"
     _, told, banner = capsys.readouterr().out.splitlines()
-    title, folder = KNOWN[name].title, tmp_path / KNOWN[name].folder
-    with_ways = f"{title} could not be downloaded: .*{words}.* put its files into {folder} yourself"
+    by_hand = {
+        "mnist": f"put its files, packed .* or not, into {tmp_path / 'MNIST' / 'raw'} yourself",
+        "cifar10": f"put cifar-10-python.tar.gz into {tmp_path} yourself",
+    }
+    with_ways = f"{KNOWN[name].title} could not be downloaded: .*{words}.* {by_hand[name]}"
     assert re.search(with_ways, told), told
     assert banner.startswith("PRACTICE DATA") and socket.getdefaulttimeout() is None
     assert not list(tmp_path.iterdir())

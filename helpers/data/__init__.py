@@ -104,9 +104,9 @@ def load(
     Raises DataError where the name is unknown, a local file is damaged or cannot be read, or
     ``validation`` does not fit.
     """
+    # Which data set, and where it may lie.
     if name not in KNOWN:
         raise DataError(str(unknown("data set", name, KNOWN)))
-    # Which data set, and where it may lie.
     known = KNOWN[name]
     folder = data_root()
     if root is not None:

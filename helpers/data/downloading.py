@@ -100,7 +100,7 @@ def download(name: str, root: Path) -> Source | None:
     except Exception as problem:  # practice data follows, and says so
         print(
             f"{title} could not be downloaded: {cause_of(problem)}. "
-            f"Or put its files into {root / KNOWN[name].folder} yourself."
+            f"Or put {files_by_hand(name, root)} yourself."
         )
     finally:
         socket.setdefaulttimeout(patience_before)
@@ -128,6 +128,13 @@ def fetch(name: str, root: Path) -> None:
         (root / folder).mkdir(parents=True, exist_ok=True)
         for file in KNOWN[name].md5:
             os.replace(Path(fresh) / folder / file, root / folder / file)
+
+
+def files_by_hand(name: str, root: Path) -> str:
+    """Which files a reader can fetch in another way, and where they belong."""
+    if KNOWN[name].archive is not None:
+        return f"{KNOWN[name].archive} into {root}"
+    return f"its files, packed (.gz) or not, into {root / KNOWN[name].folder}"
 
 
 def cause_of(problem: BaseException) -> str:
