@@ -91,14 +91,14 @@ def draw_train_and_test(ax: Axes, runs: Sequence[Run], key: str, unit: str) -> N
     # The gap between training and testing is what a reader looks for.
     ax.fill_between(numbers, means[0], means[1], color=GREY, alpha=0.25, linewidth=0)
 
-    # What is shown, and how many runs it is the mean of.
+    # What is shown, how many runs it is the mean of, and where it is not finite.
     title = key.capitalize()
     if len(runs) > 1:
         title = f"{title}, mean of {len(runs)} runs"
     holes = np.isnan(means).any(axis=0)
     if holes.any():
-        # The title tells of it, and the axis still reaches the last epoch.
         title = f"{title}\nfirst not finite in epoch {numbers[holes][0]:g}"
+        # The axis reaches the last epoch all the same.
         ax.set_xlim(numbers[0] - 0.5, numbers[-1] + 0.5)
 
     # The unit stands on the axis, and later epochs set its scale.

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import Colormap, to_hex, to_rgb
 
 from helpers.environment import CourseError
 from helpers.interpret import Predictions, confusion_matrix, per_class_accuracy
@@ -83,9 +83,21 @@ def plot_confusion(predictions: Predictions, ax: Axes | None = None) -> Axes:
     colors = plt.get_cmap("Blues").with_extremes(bad=RIGHT)
     ax.imshow(mistakes, cmap=colors, vmin=0, vmax=highest)
 
-    # A number in every cell that is not empty, dark or light as its background asks.
+    write_counts(ax, matrix, colors, highest)
+    label_classes(ax, names)
+    ax.set_yticks(range(len(names)), names)
+
+    # The title says how few the coloured cells are.
+    heading = f"{predictions.mistakes:,} mistakes in {len(predictions):,} images"
+    title = with_note(heading, predictions.split.note)
+    return label_axes(ax, title, "predicted class", "true class", grid=None)
+
+
+def write_counts(ax: Axes, matrix: np.ndarray, colors: Colormap, highest: int) -> None:
+    """A number in every cell that is not empty, dark or light as its background asks."""
     for (row, column), count in np.ndenumerate(matrix):
         if count:
+            # The colours run from 0 to the highest number of mistakes.
             background = RIGHT
             if row != column:
                 background = to_hex(colors(count / highest))
@@ -98,13 +110,6 @@ def plot_confusion(predictions: Predictions, ax: Axes | None = None) -> Axes:
                 fontsize=SMALL,
                 color=readable_on(background),
             )
-    label_classes(ax, names)
-    ax.set_yticks(range(len(names)), names)
-
-    # The title says how few the coloured cells are.
-    heading = f"{predictions.mistakes:,} mistakes in {len(predictions):,} images"
-    title = with_note(heading, predictions.split.note)
-    return label_axes(ax, title, "predicted class", "true class", grid=None)
 
 
 def readable_on(background: str) -> str:

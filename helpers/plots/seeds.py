@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
@@ -122,21 +123,41 @@ def separate_labels(ax: Axes) -> None:
     # Where everything lies is known after the layout.
     ax.figure.canvas.draw()
     occupied = drawn_boxes(ax)
-    labels = [text for text in ax.texts if isinstance(text, Annotation)]
-    for label in labels:
-        # Away from the dot, up or down, a few points at a time.
-        across, away = label.xyann
-        step = 4 * np.sign(away)
-        box = label.get_window_extent().padded(4)
-        while box.count_overlaps(occupied) and abs(away) < 90:
-            away += step
-            label.xyann = (across, away)
-            box = label.get_window_extent().padded(4)
-        occupied.append(box)
+    for label in ax.texts:
+        if isinstance(label, Annotation):
+            move_to_free_place(label, ax, occupied)
+            occupied.append(label.get_window_extent())
+
+
+def move_to_free_place(label: Annotation, ax: Axes, occupied: list[Bbox]) -> None:
+    """Put a label near its dot where nothing lies, in the axes; it stays if there is no room.
+
+    The nearest place is taken: in the middle, to the right or to the left, above or below the dot.
+    """
+    before = label.xyann
+    near = abs(before[1])
+    for distance in np.arange(near, near + 80, 3):
+        for across in (0, 18, -18):
+            label.xyann = (across, distance)
+            label.set_verticalalignment("bottom")
+            if is_free(label, ax, occupied):
+                return
+            label.xyann = (across, -distance)
+            label.set_verticalalignment("top")
+            if is_free(label, ax, occupied):
+                return
+    label.xyann = before
+
+
+def is_free(label: Annotation, ax: Axes, occupied: list[Bbox]) -> bool:
+    """Whether a label lies within the axes and touches none of the boxes."""
+    box = label.get_window_extent().padded(2)
+    inside = ax.bbox.contains(box.x0, box.y0) and ax.bbox.contains(box.x1, box.y1)
+    return inside and not box.count_overlaps(occupied)
 
 
 def drawn_boxes(ax: Axes) -> list[Bbox]:
-    """What dots and lines cover, in pixels of the figure."""
+    """What dots, lines and deviations cover, in pixels of the figure."""
     boxes = []
     for line in ax.lines:
         # A line without marks is the target, from edge to edge.
@@ -144,7 +165,13 @@ def drawn_boxes(ax: Axes) -> list[Bbox]:
             boxes.append(line.get_window_extent())
             continue
         # Half of a mark of 8 points is about 5 pixels.
-        points = ax.transData.transform(line.get_xydata())
-        for x, y in points:
+        for x, y in ax.transData.transform(line.get_xydata()):
             boxes.append(Bbox.from_extents(x - 5, y - 5, x + 5, y + 5))
+
+    # Deviations are vertical lines.
+    for bars in ax.collections:
+        if not isinstance(bars, LineCollection):
+            continue
+        for ends in bars.get_segments():
+            boxes.append(Bbox(ax.transData.transform(ends)).padded(1))
     return boxes

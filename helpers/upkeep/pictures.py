@@ -87,6 +87,9 @@ def frontier() -> Axes:
     ticks = (1_000, 2_000, 5_000, 10_000, 20_000)
     ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     ax.set_xticks([], minor=True)
+
+    # Names of near nets would lie on each other.
+    ax.margins(y=0.25)
     separate_labels(ax)
     return ax
 
