@@ -1,4 +1,4 @@
-"""Every net against what the documents state: parameter counts, and the torchsummary tables layer by layer."""
+"""Every net against what the documents state: parameter counts, and tables layer by layer."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ LAYERS = {
     "avg": "AvgPool2d",
 }
 
-# Each entry: layer, channels, side of the square output, parameters; as the document's torchsummary table has them.
+# Each entry: layer, channels, side of the square output, parameters; as in the document's table.
 DOCUMENT_001 = """conv 4 28 40, relu 4 28 0, norm 4 28 8, conv 4 28 148, relu 4 28 0, norm 4 28 8,
-    conv 8 28 296, relu 8 28 0, norm 8 28 16, max 8 14 0, conv 12 14 876, relu 12 14 0, norm 12 14 24,
-    conv 12 14 1308, relu 12 14 0, norm 12 14 24, conv 16 12 1744, relu 16 12 0, norm 16 12 32, max 16 6 0,
+    conv 8 28 296, relu 8 28 0, norm 8 28 16, max 8 14 0,
+    conv 12 14 876, relu 12 14 0, norm 12 14 24, conv 12 14 1308, relu 12 14 0, norm 12 14 24,
+    conv 16 12 1744, relu 16 12 0, norm 16 12 32, max 16 6 0,
     conv 20 6 2900, relu 20 6 0, norm 20 6 40, conv 10 4 1810, avg 10 1 0"""
 DOCUMENT_003 = """conv 4 26 36, relu 4 26 0, norm 4 26 8, drop 4 26 0, conv 10 24 360, relu 10 24 0,
     norm 10 24 20, drop 10 24 0, max 10 12 0, conv 8 12 80, relu 8 12 0, norm 8 12 16, drop 8 12 0,
@@ -50,10 +51,12 @@ DOCUMENT_003 = """conv 4 26 36, relu 4 26 0, norm 4 26 8, drop 4 26 0, conv 10 2
     norm 10 10 20, drop 10 10 0, conv 16 8 1440, relu 16 8 0, norm 16 8 32, drop 16 8 0,
     conv 12 6 1728, relu 12 6 0, norm 12 6 24, drop 12 6 0, conv 16 4 1728, relu 16 4 0,
     norm 16 4 32, drop 16 4 0, avg 16 1 0, conv 10 1 160"""
-DOCUMENT_004 = """conv 8 26 72, norm 8 26 16, drop 8 26 0, conv 16 24 1152, norm 16 24 32, drop 16 24 0, max 16 12 0,
+# This document's table ends after row 12; from there on by its code.
+DOCUMENT_004 = """conv 8 26 72, norm 8 26 16, drop 8 26 0, conv 16 24 1152, norm 16 24 32,
+    drop 16 24 0, max 16 12 0,
     conv 8 12 128, norm 8 12 16, drop 8 12 0, conv 16 10 1152, norm 16 10 32, drop 16 10 0,
     conv 24 8 3456, norm 24 8 48, drop 24 8 0, avg 24 1 0, conv 32 1 768, norm 32 1 64, drop 32 1 0,
-    conv 16 1 512, norm 16 1 32, drop 16 1 0, conv 10 1 160"""  # its table ends after row 12; from there by its code
+    conv 16 1 512, norm 16 1 32, drop 16 1 0, conv 10 1 160"""
 
 
 def document_rows(table: str) -> list[tuple[str, tuple[int, ...], int]]:
@@ -64,7 +67,7 @@ def document_rows(table: str) -> list[tuple[str, tuple[int, ...], int]]:
 
 
 def layer_rows(net: nn.Module) -> list[tuple[str, tuple[int, ...], int]]:
-    """Type, output shape and parameters of each layer, in the order in which one image meets them."""
+    """Type, output shape and parameters of each layer, in the order that an image meets them."""
     rows = []
     for layer in [each for each in net.eval().modules() if not list(each.children())]:
         layer.register_forward_hook(
@@ -99,7 +102,7 @@ def test_every_row_of_document_004_is_rebuilt():
 
 
 def test_document_004_orders_relu_and_normalisation_as_its_code_does():
-    """By the formulas of its forward pass, written out; where its code has no ReLU there is none."""
+    """By the formulas of its forward pass, written out; no ReLU where its code has none."""
     torch.manual_seed(0)
     net, x = PointwiseNet().eval(), torch.rand(2, 1, 28, 28)
     c, n = net.convs, net.norms
@@ -153,6 +156,10 @@ def test_the_field_nets_differ_in_their_pooling_alone():
         (starter_net, 6_379_786),
         (budget_net, 9_274),
         (lambda: budget_net(batch_norm=False), 9_122),
+        (lambda: budget_net(widths=[4, 4, 6, 8, 8, 10, 9]), 3_901),
+        (lambda: budget_net(widths=[4] * 7), 1_354),
+        (lambda: budget_net(widths=[4, 4, 8, 10, 10, 16, 18]), 7_960),
+        (lambda: budget_net(widths=[8, 8, 16, 16, 16, 24, 24]), 17_554),
         (compact_net, 6_084),
         (first_net, 5_958),
         (wide_net, 9_292),
@@ -160,7 +167,11 @@ def test_the_field_nets_differ_in_their_pooling_alone():
         (early_pool_net, 7_824),
         (PointwiseNet, 7_640),
         (SharedNet, 4_270),
+        (lambda: SharedNet(separable=True), 1_250),
+        (lambda: SharedNet(8, (1, 3, 2)), 850),
         (field_net, 4_874),
+        (lambda: field_net([1, 2, 3]), 4_874),
+        (lambda: compact_net(widths=[3, 5, 7, 2, 9, 8, 6, 4]), 1_797),
     ],
 )
 def test_counts_are_exact(net, count):
@@ -234,3 +245,50 @@ def test_bare_parameters_count():
             self.factor = nn.Parameter(torch.ones(7))
 
     assert count_parameters(Scale()) == 7
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        *NETS[1:],
+        field_net,
+        SharedNet,
+        lambda: SharedNet(separable=True),
+        lambda: budget_net(batch_norm=False),
+        lambda: budget_net(widths=(8, 8, 16, 16, 16, 24, 24)),
+    ],
+)
+def test_a_seed_draws_the_weights_layer_after_layer(build):
+    """So that the same seed makes the net that was recorded, whatever the file looks like."""
+    torch.manual_seed(5)
+    drawn = build().state_dict()
+    again = build()
+    torch.manual_seed(5)
+    for layer in again.modules():
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
+    assert list(again.state_dict()) == list(drawn)
+    assert all(torch.equal(value, drawn[name]) for name, value in again.state_dict().items())
+
+
+def test_names_of_weights_stay_as_records_have_them():
+    assert list(PointwiseNet().state_dict())[:9] == [
+        *(f"convs.{number}.weight" for number in range(8)),
+        "norms.0.weight",
+    ]
+    shared = dict(SharedNet(uses=(1, 2)).named_parameters())
+    assert list(shared) == [
+        *("stem.0.weight", "stem.1.weight", "stem.1.bias", "conv.weight"),
+        *("norms.0.0.weight", "norms.0.0.bias", "norms.1.0.weight", "norms.1.0.bias"),
+        *("norms.1.1.weight", "norms.1.1.bias", "linear.weight", "linear.bias"),
+    ]
+    places = [name for name in budget_net().state_dict() if name.endswith("weight")]
+    assert places == [
+        f"{number}.weight" for number in (0, 2, 3, 5, 6, 8, 10, 12, 13, 15, 16, 18, 20, 22, 23)
+    ]
+
+
+@pytest.mark.parametrize("widths", [(4,) * 6, (4,) * 8])
+def test_widths_are_as_many_as_the_convolutions(widths):
+    with pytest.raises(ValueError, match="expected 7"):
+        budget_net(widths=widths)

@@ -1,4 +1,4 @@
-"""Residual blocks against convolutions and formulas written out; counts, depths, and fields of the whole net."""
+"""Residual blocks against convolutions and formulas written out; counts, depths and fields."""
 
 import pytest
 import torch
@@ -33,7 +33,7 @@ def randomised(net: nn.Module) -> nn.Module:
     ],
 )
 def test_the_shortcut_is_a_convolution_whose_weights_are_fixed(before, after, stride, size):
-    """A 1×1 convolution with a 1 for each channel that passes: every second pixel, zeros in front and behind."""
+    """A 1×1 convolution with a 1 for each channel that passes, and zeros in front and behind."""
     x, kernel = torch.randn(2, before, *size), torch.zeros(after, before, 1, 1)
     for channel in range(before):
         kernel[(after - before) // 2 + channel, channel] = 1
@@ -132,3 +132,53 @@ def test_the_smallest_path_sees_three_pixels_until_the_average():
 def test_another_shortcut_is_refused():
     with pytest.raises(CourseError, match="unknown shortcut 'pda'; there is: pad"):
         BasicBlock(4, 8, 2, "pda")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"blocks": 3}, {"shortcut": "conv"}, {"shortcut": "none", "blocks": 2}, {"stride": 2}],
+)
+def test_a_seed_draws_the_weights_layer_after_layer(options):
+    torch.manual_seed(5)
+    drawn = ResidualNet(**options).state_dict()
+    again = ResidualNet(**options)
+    torch.manual_seed(5)
+    for layer in again.modules():
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
+    assert list(again.state_dict()) == list(drawn)
+    assert all(torch.equal(value, drawn[name]) for name, value in again.state_dict().items())
+
+
+def test_names_of_weights_stay_as_records_have_them():
+    kinds = ["conv1", "norm1", "norm1", "conv2", "norm2", "norm2"]
+    names = [name.split(".") for name, _ in ResidualNet(blocks=2).named_parameters()]
+    assert [name[0] for name in names] == [
+        "conv",
+        "norm",
+        "norm",
+        *["blocks"] * 36,
+        *["linear"] * 2,
+    ]
+    blocks = [name for name in names if name[0] == "blocks"]
+    assert [name[1] for name in blocks] == [str(number) for number in range(6) for _ in kinds]
+    assert [name[2] for name in blocks] == kinds * 6
+    # A shortcut has weights only where the shape changes.
+    projections = {
+        name.split(".")[1]
+        for name in ResidualNet(blocks=2, shortcut="conv").state_dict()
+        if "project" in name
+    }
+    assert projections == {"2", "4"}
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_the_first_block_of_each_stage_but_the_first_halves(blocks):
+    net = ResidualNet((4, 6, 8, 8), blocks)
+    sizes = []
+    for block in net.blocks:
+        sizes.append((block.conv1.in_channels, block.out_channels, block.stride))
+    wanted = []
+    for before, after, stride in ((4, 4, 1), (4, 6, 2), (6, 8, 2), (8, 8, 2)):
+        wanted += [(before, after, stride)] + [(after, after, 1)] * (blocks - 1)
+    assert sizes == wanted

@@ -14,7 +14,8 @@ from helpers.summary import summarize
 
 ROW = re.compile(r"^ *(\w+)-\d+ +\[-1, ([\d, ]+)\] +([\d,]+)$", re.MULTILINE)
 
-# Document 002's torchsummary table without the two rows of its residual blocks: (in, out, pooled, rows) of each layer.
+# Document 002's torchsummary table without the two rows of its residual blocks:
+# (in, out, pooled, rows) of each layer.
 LAYERS = [
     (3, 64, 0, 32),
     (64, 128, 1, 32),
@@ -28,7 +29,7 @@ LAYERS = [
 
 
 def documents_rows():
-    """As the document has them: depthwise convolution, normalisation, ReLU, 1×1, pooling, normalisation, ReLU."""
+    """As the document has them: depthwise, norm, ReLU, 1×1, pooling, norm, ReLU."""
     for before, after, pooled, size in LAYERS:
         smaller = size // 2 if pooled else size
         yield from (
@@ -116,8 +117,9 @@ def test_a_grouped_layer_has_a_filter_a_channel():
 
 
 def test_the_largest_and_the_smallest_path_are_those_of_the_formula():
-    """prep 3; layer 1: 5, pooled 6; layer 2: 10, pooled 12; layer 3: 20, pooled 24; 48 over the last 4×4 of jump 8.
+    """prep 3; layer 1: 5, pooled 6; layer 2: 10, pooled 12; layer 3: 20, pooled 24.
 
+    At the end 48, over the last 4×4 of jump 8.
     The blocks that the smallest path goes around add two windows each, of jump 2 and of jump 8.
     """
     last = receptive_field_table(ResNet9(), (3, 32, 32))[-2]
@@ -142,3 +144,36 @@ def test_a_narrower_net_has_a_share_of_the_channels():
         if isinstance(part, nn.Conv2d)
     ]
     assert sizes == [(after // 4, before // 4 if before > 3 else 3) for before, after, *_ in LAYERS]
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("pool", [False, True])
+def test_a_seed_draws_what_the_recorded_trainings_began_with(grouped, pool):
+    """A grouped layer draws a 3×3 convolution too, which it does not use."""
+    torch.manual_seed(5)
+    layer = conv_layer(6, 4, grouped, pool)
+    after = torch.rand(3)
+    torch.manual_seed(5)
+    wanted = [nn.Conv2d(6, 4, 3, bias=False).weight]
+    if grouped:
+        depthwise = nn.Conv2d(6, 6, 3, groups=6, bias=False)
+        wanted = [depthwise.weight, nn.Conv2d(6, 4, 1, bias=False).weight]
+    found = [part.weight for part in layer if isinstance(part, nn.Conv2d)]
+    assert len(found) == len(wanted)
+    assert all(torch.equal(one, other) for one, other in zip(found, wanted))
+    assert torch.equal(torch.rand(3), after)
+
+
+@pytest.mark.parametrize("width, count", [(4, 26_350), (8, 103_954)])
+def test_narrow_counts_are_exact(width, count):
+    assert count_parameters(ResNet9(width=width)) == count
+    assert count_parameters(ResNet9(True, 8)) == 15_035
+
+
+def test_logits_are_scaled_in_training_and_in_evaluation():
+    torch.manual_seed(0)
+    net, images = ResNet9(width=4, scale=0.125, mirror=True), torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(net(images), net.logits(images) * 0.125)
+    net.eval()
+    both = (net.logits(images) + net.logits(images.flip(-1))) / 2
+    torch.testing.assert_close(net(images), both * 0.125)

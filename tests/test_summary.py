@@ -1,11 +1,15 @@
-"""The torchsummary table: document 001's row by row, exact where torchsummary miscounts, no trace on the net."""
+"""The torchsummary table: document 001's rows, exact where it miscounts, no trace left."""
 
 from __future__ import annotations
 
 import copy
 import re
 import sys
+import threading
+import types
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -18,7 +22,8 @@ from helpers.summary import Summary, summarize
 DOCUMENT_001 = """
 Conv2d 4 28 40, ReLU 4 28 0, BatchNorm2d 4 28 8, Conv2d 4 28 148, ReLU 4 28 0, BatchNorm2d 4 28 8,
 Conv2d 8 28 296, ReLU 8 28 0, BatchNorm2d 8 28 16, MaxPool2d 8 14 0,
-Conv2d 12 14 876, ReLU 12 14 0, BatchNorm2d 12 14 24, Conv2d 12 14 1308, ReLU 12 14 0, BatchNorm2d 12 14 24,
+Conv2d 12 14 876, ReLU 12 14 0, BatchNorm2d 12 14 24,
+Conv2d 12 14 1308, ReLU 12 14 0, BatchNorm2d 12 14 24,
 Conv2d 16 12 1744, ReLU 16 12 0, BatchNorm2d 16 12 32, MaxPool2d 16 6 0,
 Conv2d 20 6 2900, ReLU 20 6 0, BatchNorm2d 20 6 40, Conv2d 10 4 1810, AvgPool2d 10 1 0
 """
@@ -84,6 +89,44 @@ def test_frozen_layers_are_no_miscount() -> None:
     )
 
 
+def biases_only(model: nn.Module) -> nn.Module:
+    """The model with weights that stay as they are."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_("bias" in name)
+    return model
+
+
+def weights_only(model: nn.Module) -> nn.Module:
+    """The model with biases that stay as they are."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_("bias" not in name)
+    return model
+
+
+@pytest.mark.parametrize("freeze", [biases_only, weights_only])
+@pytest.mark.parametrize("build", [first_net, budget_net])
+def test_the_exact_trainable_count_stands_beside_a_wrong_one(freeze, build) -> None:
+    model = freeze(build())
+    total = trainable = 0
+    for parameter in model.parameters():
+        total += parameter.numel()
+        trainable += parameter.numel() * parameter.requires_grad
+    assert 0 < trainable < total
+    last = summarize(model, (1, 28, 28)).splitlines()[-1]
+    assert last.startswith(f"Exact count: {total:,} parameters, {trainable:,} of them trainable;")
+    assert "where its weight is" in last
+
+
+def test_where_nothing_trains_torchsummary_is_right() -> None:
+    summary = summarize(first_net().requires_grad_(False), (1, 28, 28))
+    assert "\nTrainable params: 0\n" in summary and "Exact count" not in summary
+
+
+def test_a_wrong_total_and_frozen_weights_are_told_together() -> None:
+    last = summarize(biases_only(Twice()), (3, 8, 8)).splitlines()[-1]
+    assert last.startswith("Exact count: 84 parameters, 0 of them trainable; torchsummary counts")
+
+
 def test_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     summary = summarize(Twice(), (3, 8, 8))
     assert capsys.readouterr() == ("", "")
@@ -138,6 +181,73 @@ def test_a_shape_that_does_not_fit_is_named(shape: object) -> None:
     assert str(shape) in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [
+        np.array([1, 28, 28]),
+        tuple(np.array([1, 28, 28])),
+        (np.uint8(1), np.int32(28), 28),
+        torch.Size([1, 28, 28]),
+        [1, 28, 28],
+        torch.zeros(1, 28, 28).shape,
+    ],
+)
+def test_a_shape_of_any_whole_numbers_is_taken(shape: object) -> None:
+    assert summarize(first_net(), shape) == summarize(first_net(), (1, 28, 28))
+
+
+@pytest.mark.parametrize(
+    "shape", [(), None, (1, 28.0, 28), (True, 28, 28), (1, 0, 28), (1, "28", 28), [(1, 28, 28)]]
+)
+def test_a_shape_of_anything_else_is_named_in_one_line(shape: object) -> None:
+    with pytest.raises(CourseError, match=r"such as \(1, 28, 28\)") as error:
+        summarize(first_net(), shape)
+    assert str(shape) in str(error.value) and "\n" not in str(error.value)
+
+
+class Keeping(nn.Module):
+    """Keeps its features, as a net does whose maps are to be looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3)
+        self.features = None
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.features = self.conv(images)
+        return self.features.mean((2, 3))
+
+
+def test_a_net_that_keeps_its_features_is_shown_and_keeps_them() -> None:
+    model = Keeping()
+    fresh = summarize(model, (1, 6, 6))
+    assert rows(fresh) == [("Conv2d", (-1, 4, 4, 4), 40)]
+    model(torch.rand(2, 1, 6, 6))
+    features = model.features
+    assert summarize(model, (1, 6, 6)) == fresh
+    assert model.features is features and features.requires_grad
+    features.sum().backward()
+    assert model.conv.bias.grad.tolist() == [32.0] * 4
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_old_weight_normalisation_is_shown() -> None:
+    model = nn.Sequential(torch.nn.utils.weight_norm(nn.Conv2d(1, 4, 3)), nn.ReLU())
+    model(torch.rand(1, 1, 6, 6))
+    summary = summarize(model, (1, 6, 6))
+    assert rows(summary)[0] == ("Conv2d", (-1, 4, 4, 4), 40)
+    # 36 weights and four lengths of them, and four biases.
+    assert "Exact count: 44 parameters; torchsummary" in summary
+
+
+def test_a_net_that_cannot_be_copied_is_told_in_one_line() -> None:
+    model = first_net()
+    model.lock = threading.Lock()
+    with pytest.raises(CourseError, match="cannot be copied") as error:
+        summarize(model, (1, 28, 28))
+    assert "\n" not in str(error.value)
+
+
 def test_a_net_that_torchsummary_cannot_show_is_a_course_error() -> None:
     with pytest.raises(CourseError, match="torchsummary cannot show"):
         summarize(nn.LSTM(3, 3), (2, 3))
@@ -147,3 +257,38 @@ def test_without_torchsummary_the_way_out_is_named(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "torchsummary", None)
     with pytest.raises(CourseError, match="pip install torchsummary"):
         summarize(first_net(), (1, 28, 28))
+
+
+def summary_of_another_package(model, input_data=None, batch_dim=0, device=None, **options):
+    """With the parameters and the rule of torch-summary 1.4."""
+    print("=" * 64 + "\nTotal params: 5,958")
+
+
+def summary_with_other_lines(model, input_size, batch_size=-1, device="cuda"):
+    print("another table")
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        types.SimpleNamespace(summary=summary_of_another_package),
+        types.SimpleNamespace(summary=summary_with_other_lines),
+        types.SimpleNamespace(summary=types.ModuleType("summary")),
+        types.ModuleType("torchsummary"),
+    ],
+)
+def test_another_package_of_the_same_module_name_is_named(
+    module: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # As pip leaves it: a folder that says which package a module belongs to.
+    package = tmp_path / "torch_summary-1.4.5.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: torch-summary\nVersion: 1.4.5\n"
+    )
+    (package / "top_level.txt").write_text("torchsummary\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "torchsummary", module)
+    with pytest.raises(CourseError, match="torch-summary.*pip install torchsummary") as error:
+        summarize(first_net(), (1, 28, 28))
+    assert "\n" not in str(error.value)
