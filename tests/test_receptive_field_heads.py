@@ -549,3 +549,35 @@ def test_the_recurrence_is_the_table_of_a_chain(layers: list, side: int) -> None
     chain = [nn.Conv2d(2, 2, k, s, p, d, bias=False, device="meta") for k, s, p, d in layers]
     rows = receptive_field_table(nn.Sequential(*chain), (2, side, side))
     assert [(row.n_out, row.jump, row.rf, row.start) for row in rows] == wanted
+
+
+class DrawPaths(DrawHead):
+    """Paths that meet: flipped or not, pooled to one size by adaptive windows, even or not."""
+
+    def net(self) -> nn.Module:
+        self.jump = 1
+        count = self.randint(1, 9), self.randint(1, 9)
+        paths = []
+        for _ in range(self.randint(1, 3)):
+            path = [*self.body(), nn.AdaptiveAvgPool2d(count)]
+            if self.random() < 0.4:
+                path += self.flip()
+            paths.append(nn.Sequential(*path))
+        join = self.choice([sum, lambda each: torch.cat(each, 1)])
+        return Net(lambda net, x: join([path(x) for path in net.paths]), paths=nn.ModuleList(paths))
+
+
+@pytest.mark.parametrize("group", range(4))
+def test_single_positions_of_paths_that_meet_see_what_gradients_say(group: int) -> None:
+    for seed in range(group * 20, group * 20 + 20):
+        draw = DrawPaths(seed)
+        model = positive(draw.net())
+        size = draw.randint(40, 60), draw.randint(40, 60)
+        images = torch.ones(1, 2, *size)
+        rows, columns = model(images).shape[2:]
+        for _ in range(3):
+            position = draw.randrange(rows), draw.randrange(columns)
+            field = effective_receptive_field(
+                model, (2, *size), images, position=position, threshold=0
+            )
+            assert field.box == field.seen, f"seed {seed}, {size}, {position}: {model}"
