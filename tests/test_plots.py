@@ -305,15 +305,20 @@ def test_plot_accuracy_has_a_mark_for_every_group_of_others() -> None:
 
 
 def test_names_are_moved_until_they_touch_nothing() -> None:
-    points = {f"net {number}": (10 + number / 10, [99.0, 99.1]) for number in range(4)}
+    points = {f"net {number}": (10 + number, [99.0, 99.1]) for number in range(6)}
     ax = plot_accuracy(points, "x", target=98.95)
     ax.set_xlim(0, 30)
+    ax.margins(y=0.5)
+    before = [label.xyann for label in ax.texts]
     separate_labels(ax)
     boxes = [label.get_window_extent() for label in ax.texts]
     for at, box in enumerate(boxes):
         assert not box.count_overlaps(boxes[:at])
         target = ax.lines[-1].get_window_extent()
         assert not box.overlaps(target)
+        assert ax.bbox.x0 < box.x0 < box.x1 < ax.bbox.x1
+        assert ax.bbox.y0 < box.y0 < box.y1 < ax.bbox.y1
+    assert before != [label.xyann for label in ax.texts]
 
 
 def test_ticks_of_layers_and_epochs_are_whole_numbers() -> None:

@@ -134,8 +134,11 @@ def move_to_free_place(label: Annotation, ax: Axes, occupied: list[Bbox]) -> Non
 
     The nearest place is taken: in the middle, to the right or to the left, above or below the dot.
     """
-    before = label.xyann
-    near = abs(before[1])
+    place = label.xyann
+    anchor = label.get_verticalalignment()
+
+    # From near to far, a few points at a time.
+    near = abs(place[1])
     for distance in np.arange(near, near + 80, 3):
         for across in (0, 18, -18):
             label.xyann = (across, distance)
@@ -146,7 +149,10 @@ def move_to_free_place(label: Annotation, ax: Axes, occupied: list[Bbox]) -> Non
             label.set_verticalalignment("top")
             if is_free(label, ax, occupied):
                 return
-    label.xyann = before
+
+    # There is no room anywhere near: back to where it was.
+    label.xyann = place
+    label.set_verticalalignment(anchor)
 
 
 def is_free(label: Annotation, ax: Axes, occupied: list[Bbox]) -> bool:

@@ -100,7 +100,8 @@ def label_axes(
 
 def whole_ticks(axis: Axis) -> None:
     """Ticks at whole numbers alone, also where only one fits: there is no epoch 1.5."""
-    axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+    steps = [1, 2, 2.5, 5, 10]
+    axis.set_major_locator(MaxNLocator("auto", steps=steps, integer=True, min_n_ticks=1))
 
 
 def label_classes(ax: Axes, names: Sequence[str]) -> None:
