@@ -86,6 +86,7 @@ class Table:
         """The side of each column: right where it holds numbers, or dashes in their place."""
         sides = []
         for column in range(len(self.head)):
+            # One cell of words makes a column of words.
             numbers = 0
             words = 0
             for row in self.rows:

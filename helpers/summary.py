@@ -14,7 +14,8 @@ from helpers.environment import CourseError, whole_number
 from helpers.models import count_parameters
 from helpers.modules import independent_copy
 
-RULE = "-" * 64  # torchsummary's table begins with it
+# The lines that torchsummary's table begins with
+HEAD = "-" * 64 + "\n" + "Layer (type)".rjust(20)
 
 
 class Summary(str):
@@ -49,20 +50,21 @@ def summarize(model: nn.Module, input_shape: Sequence[int]) -> Summary:
 
 def checked_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
     """The shape of one image as whole numbers, NumPy's included."""
-    # What is no sequence at all leaves no sizes.
+    # What is no sequence of numbers at all leaves no sizes.
     given: list[Any] = []
+    sizes = []
     with contextlib.suppress(TypeError):
         given = list(input_shape)
+        for size in given:
+            number = whole_number(size, least=1)
+            if number is not None:
+                sizes.append(number)
 
-    sizes = []
-    for size in given:
-        number = whole_number(size, least=1)
-        if number is not None:
-            sizes.append(number)
     if len(sizes) == 0 or len(sizes) < len(given):
+        told = " ".join(str(input_shape).split())
         raise CourseError(
-            f"the net does not accept input of shape {input_shape}: give the sizes of one image "
-            "without the batch, such as (1, 28, 28)"
+            f"the net does not accept input of shape {told}: give the sizes of one image without "
+            "the batch, such as (1, 28, 28)"
         )
     return tuple(sizes)
 
@@ -85,10 +87,10 @@ def printed_table(net: nn.Module, shape: tuple[int, ...]) -> str:
         ) from error
 
     # The net may have printed lines of its own before the table.
-    _, rule, table = output.getvalue().partition(RULE)
-    if rule == "" or "Total params: " not in table:
+    _, head, table = output.getvalue().partition(HEAD)
+    if head == "" or "Total params: " not in table:
         raise other_package()
-    return (rule + table).rstrip()
+    return (head + table).rstrip()
 
 
 def torchsummary_function() -> Callable[..., Any]:

@@ -48,6 +48,7 @@ class Twice(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         print("forward")
+        print("-" * 64)
         return self.conv(self.conv(images)) * self.scale
 
 
@@ -194,6 +195,13 @@ def test_a_shape_that_does_not_fit_is_named(shape: object) -> None:
 )
 def test_a_shape_of_any_whole_numbers_is_taken(shape: object) -> None:
     assert summarize(first_net(), shape) == summarize(first_net(), (1, 28, 28))
+
+
+@pytest.mark.parametrize("shape", [np.zeros((2, 3)), torch.zeros(3), torch.zeros(2, 3, 3), [None]])
+def test_a_shape_of_no_numbers_is_one_line(shape: object) -> None:
+    with pytest.raises(CourseError, match=r"such as \(1, 28, 28\)") as error:
+        summarize(first_net(), shape)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
