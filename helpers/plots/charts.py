@@ -7,9 +7,6 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from helpers.environment import CourseError
-from helpers.plots.classes import plot_confusion, plot_per_class  # noqa: F401  for a while
-from helpers.plots.rates import plot_lr_range_test, plot_schedule  # noqa: F401  for a while
-from helpers.plots.seeds import plot_accuracy  # noqa: F401  for a while
 from helpers.plots.style import (
     BLUE,
     FONT,
