@@ -11,10 +11,7 @@ from torch import nn
 
 
 def starter_net() -> nn.Sequential:
-    """Document 001's starting point: 6,379,786 parameters.
-
-    Images [N, 1, 28, 28] to logits [N, 10]. Seven 3×3 convolutions with biases.
-    """
+    """Document 001's starting point, 6,379,786 parameters: [N, 1, 28, 28] to logits [N, 10]."""
     return nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1),  # 28 × 28
         nn.ReLU(),
@@ -36,10 +33,7 @@ def starter_net() -> nn.Sequential:
 
 
 def first_net() -> nn.Sequential:
-    """Session 01's first small net: 5,958 parameters.
-
-    Images [N, 1, 28, 28] to logits [N, 10].
-    """
+    """Session 01's first small net, 5,958 parameters: [N, 1, 28, 28] to logits [N, 10]."""
     return nn.Sequential(
         nn.Conv2d(1, 8, 3),  # 28 × 28 → 26 × 26
         nn.ReLU(),
@@ -58,10 +52,8 @@ def conv_relu_norm(
     in_channels: int, out_channels: int, padding: int = 1, batch_norm: bool = True
 ) -> list[nn.Module]:
     """A 3×3 convolution with bias, ReLU and batch normalisation, in document 001's order."""
-    layers: list[nn.Module] = [
-        nn.Conv2d(in_channels, out_channels, 3, padding=padding),
-        nn.ReLU(),
-    ]
+    convolution = nn.Conv2d(in_channels, out_channels, 3, padding=padding)
+    layers: list[nn.Module] = [convolution, nn.ReLU()]
     if batch_norm:
         layers.append(nn.BatchNorm2d(out_channels))
     return layers
@@ -70,12 +62,11 @@ def conv_relu_norm(
 def budget_net(
     batch_norm: bool = True, widths: Sequence[int] = (4, 4, 8, 12, 12, 16, 20)
 ) -> nn.Sequential:
-    """Document 001's net as its torchsummary table has it: 9,274 parameters.
+    """Document 001's net, 9,274 parameters: images [N, 1, 28, 28] to logits [N, 10].
 
-    Images [N, 1, 28, 28] to logits [N, 10]. The document's code pads the sixth convolution and not
-    the seventh; its table does the opposite, and is built here. ``batch_norm=False`` leaves the
-    seven normalisations out (9,122 parameters); ``widths`` are the channels after each of the
-    convolutions but the last.
+    The document's code pads the sixth convolution and not the seventh; its torchsummary table does
+    the opposite, and is built here. ``batch_norm=False`` leaves the seven normalisations out (9,122
+    parameters); ``widths`` are the channels after each of the convolutions but the last.
     """
     c1, c2, c3, c4, c5, c6, c7 = widths
     return nn.Sequential(
@@ -95,10 +86,9 @@ def budget_net(
 
 
 def wide_net() -> nn.Sequential:
-    """Half the depth of ``budget_net`` at its budget: 9,292 parameters.
+    """Half the depth of ``budget_net``, 9,292 parameters: [N, 1, 28, 28] to logits [N, 10].
 
-    Images [N, 1, 28, 28] to logits [N, 10]. Four convolutions instead of eight, wider ones, with
-    two poolings and an average at the end as there.
+    Four convolutions instead of eight, wider ones, with poolings and an average as there.
     """
     return nn.Sequential(
         *conv_relu_norm(1, 12),  # 28 × 28
@@ -115,10 +105,7 @@ def wide_net() -> nn.Sequential:
 def conv_norm_dropout(
     in_channels: int, out_channels: int, kernel_size: int, dropout: float
 ) -> list[nn.Module]:
-    """A convolution without bias or padding, ReLU, batch normalisation and dropout.
-
-    The order is document 003's.
-    """
+    """A convolution without bias or padding, ReLU, batch normalisation, dropout: document 003's."""
     return [
         nn.Conv2d(in_channels, out_channels, kernel_size, bias=False),
         nn.ReLU(),
@@ -128,10 +115,9 @@ def conv_norm_dropout(
 
 
 def basic_net(dropout: float = 0.0) -> nn.Sequential:
-    """Document 003's first two rungs, at its count: 7,964 parameters.
+    """Document 003's first two rungs, 7,964 parameters: [N, 1, 28, 28] to logits [N, 10].
 
-    Images [N, 1, 28, 28] to logits [N, 10]. The document lists no layers: three 3×3 convolutions
-    before the pooling, three after it.
+    The document lists no layers: three 3×3 convolutions before the pooling, three after it.
     """
     return nn.Sequential(
         *conv_norm_dropout(1, 8, 3, dropout),  # 28 × 28 → 26 × 26
@@ -149,10 +135,10 @@ def basic_net(dropout: float = 0.0) -> nn.Sequential:
 
 
 def early_pool_net(dropout: float = 0.0) -> nn.Sequential:
-    """Document 003's third rung, at its count: 7,824 parameters.
+    """Document 003's third rung, 7,824 parameters: [N, 1, 28, 28] to logits [N, 10].
 
-    Images [N, 1, 28, 28] to logits [N, 10]. Pooling and 1×1 convolutions come after a receptive
-    field of 5×5: two 3×3 convolutions before them, four after.
+    Pooling and 1×1 convolutions come after a receptive field of 5×5: two 3×3 convolutions before
+    them, four after.
     """
     return nn.Sequential(
         *conv_norm_dropout(1, 4, 3, dropout),  # 28 × 28 → 26 × 26
@@ -173,10 +159,9 @@ def early_pool_net(dropout: float = 0.0) -> nn.Sequential:
 def compact_net(
     dropout: float = 0.0, widths: Sequence[int] = (4, 10, 8, 4, 10, 16, 12, 16)
 ) -> nn.Sequential:
-    """Document 003's final net: 6,084 parameters, no biases.
+    """Document 003's final net, 6,084 parameters: images [N, 1, 28, 28] to logits [N, 10].
 
-    Images [N, 1, 28, 28] to logits [N, 10]. ``widths`` are the channels after each of the
-    convolutions but the last.
+    ``widths`` are the channels after each of the convolutions but the last.
     """
     c1, c2, c3, c4, c5, c6, c7, c8 = widths
     return nn.Sequential(
@@ -196,11 +181,10 @@ def compact_net(
 
 
 def field_net(pools: Sequence[int] = ()) -> nn.Sequential:
-    """Five 3×3 convolutions, always the same, with poolings where asked for: 4,874 parameters.
+    """Always the same five convolutions, 4,874 parameters: [N, 1, 28, 28] to logits [N, 10].
 
-    Images [N, 1, 28, 28] to logits [N, 10]. A 2×2 pooling comes after each convolution whose
-    number, from 1, is in ``pools``. The receptive field of what is averaged at the end is 11 pixels
-    without pooling, and 54 with pools (1, 2, 3).
+    A 2×2 pooling comes after each convolution whose number, from 1, is in ``pools``. The receptive
+    field of what is averaged at the end is 11 pixels without pooling, 54 with pools (1, 2, 3).
     """
     layers: list[nn.Module] = []
     in_channels = 1
@@ -211,18 +195,16 @@ def field_net(pools: Sequence[int] = ()) -> nn.Sequential:
         in_channels = out_channels
 
     # The average of each channel, whatever the size of the map.
-    layers.append(nn.AdaptiveAvgPool2d(1))
-    layers.append(nn.Flatten())
-    layers.append(nn.Linear(in_channels, 10))
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(in_channels, 10)]
     return nn.Sequential(*layers)
 
 
 class PointwiseNet(nn.Module):
-    """Document 004's net: 7,640 parameters, three 1×1 layers after the average.
+    """Document 004's net, 7,640 parameters: images [N, 1, 28, 28] to logits [N, 10].
 
-    Images [N, 1, 28, 28] to logits [N, 10]. The order of ReLU and normalisation changes within it
-    as in the document, and two blocks have no ReLU. The document ends in log-softmax, which
-    cross-entropy does itself; one dropout layer serves all blocks.
+    Three 1×1 layers come after the average. The order of ReLU and normalisation changes as in the
+    document, and two blocks have no ReLU. The document ends in log-softmax, which cross-entropy
+    does itself; one dropout layer serves all blocks.
     """
 
     def __init__(self, dropout: float = 0.03) -> None:
@@ -268,9 +250,9 @@ class PointwiseNet(nn.Module):
 
 
 class SharedNet(nn.Module):
-    """One 3×3 convolution that is used again and again, with a shortcut around each use.
+    """One 3×3 convolution used again and again, with shortcuts: [N, 1, 28, 28] to logits [N, 10].
 
-    Images [N, 1, 28, 28] to logits [N, 10]; 4,270 parameters at 20 channels and six uses.
+    It has 4,270 parameters at 20 channels and six uses.
 
     channels: of every map.
     uses: how often the convolution is used at each size, with a 2×2 pooling before each size:
