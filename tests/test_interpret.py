@@ -392,3 +392,22 @@ def test_evaluating_puts_every_mode_back_whatever_happens() -> None:
     with pytest.raises(KeyboardInterrupt), evaluating(model):
         raise KeyboardInterrupt
     assert [module.training for module in model.modules()] == modes
+
+
+def test_equal_losses_keep_the_order_of_the_split_and_not_of_labels_or_classes() -> None:
+    # Every image is as wrong as every other; labels fall while indices rise, and rise again.
+    labels, guesses = [3, 2, 1, 2, 3], [0, 3, 0, 1, 2]
+    logits = F.one_hot(torch.tensor(guesses), 4).float().tolist()
+    assert misclassified(with_logits(logits, labels)).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_equal_confusions_keep_the_order_of_classes_and_not_of_names_or_images() -> None:
+    names = ("zebra", "cow", "yak", "ant")
+    predictions = with_classes([3, 2, 1, 0, 0], [0, 1, 2, 3, 2], names)
+    assert most_confused(predictions) == [
+        ("zebra", "yak", 1),
+        ("zebra", "ant", 1),
+        ("cow", "yak", 1),
+        ("yak", "cow", 1),
+        ("ant", "zebra", 1),
+    ]
