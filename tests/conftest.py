@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import slow_tests
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,6 +21,14 @@ def pytest_configure() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what the quick inner loop leaves out."""
+    for item in items:
+        name = getattr(item, "originalname", item.name)
+        if item.path.name in slow_tests.FILES or name in slow_tests.TESTS:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

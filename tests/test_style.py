@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import readability
+import slow_tests
 
 from helpers.environment import ROOT
 
@@ -98,6 +99,18 @@ def test_mypy_finds_nothing_in_files_that_are_not_excused():
 def test_no_file_is_excused_from_mypy_without_need():
     # Whoever mends the last error of a file takes it off the list in pyproject.toml.
     assert excused_modules() - mypy_errors().keys() == set()
+
+
+# The quick inner loop.
+
+
+def test_what_the_inner_loop_leaves_out_exists():
+    tests = {path.name: path for path in (ROOT / "tests").glob("test_*.py")}
+    assert set(slow_tests.FILES) <= tests.keys()
+    defined = set()
+    for path in tests.values():
+        defined.update(re.findall(r"^def (test_\w+)", path.read_text("utf-8"), re.MULTILINE))
+    assert set(slow_tests.TESTS) <= defined
 
 
 # How the package reads.
