@@ -464,13 +464,15 @@ def test_weights_that_a_hook_makes_are_made_in_the_copy_too(wrap: Callable, trai
         optimizer = torch.optim.SGD(model.parameters(), 0.5)
         model(images).square().mean().backward()
         optimizer.step()
+    field = effective_receptive_field(model, (2, 9, 9), images)
+
+    # The same by a plain layer with the weight that the hook makes.
     plain = nn.Sequential(conv(3), nn.Tanh(), conv(3))
     model.eval()(images)
     plain[0].weight.data.copy_(model[0].weight)
     plain[2].load_state_dict(model[2].state_dict())
     rows = receptive_field_table(model, (2, 9, 9))
     assert [(row.rf, row.n_out) for row in rows] == [(3, 7), (5, 5)]
-    field = effective_receptive_field(model, (2, 9, 9), images)
     wanted = effective_receptive_field(plain, (2, 9, 9), images)
     assert torch.allclose(field.map, wanted.map) and field.box == wanted.box
 
