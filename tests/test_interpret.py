@@ -397,8 +397,11 @@ def test_evaluating_puts_every_mode_back_whatever_happens() -> None:
 def test_equal_losses_keep_the_order_of_the_split_and_not_of_labels_or_classes() -> None:
     # Every image is as wrong as every other; labels fall while indices rise, and rise again.
     labels, guesses = [3, 2, 1, 2, 3], [0, 3, 0, 1, 2]
-    logits = F.one_hot(torch.tensor(guesses), 4).float().tolist()
-    assert misclassified(with_logits(logits, labels)).tolist() == [0, 1, 2, 3, 4]
+    # So sure that the others vanish, wherever they stand: each loss is 200 to the last digit.
+    logits = 200 * F.one_hot(torch.tensor(guesses), 4).float()
+    predictions = with_logits(logits.tolist(), labels)
+    assert predictions.losses.tolist() == [200.0] * 5
+    assert misclassified(predictions).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_equal_confusions_keep_the_order_of_classes_and_not_of_names_or_images() -> None:
