@@ -269,13 +269,21 @@ def test_a_plateau_goes_on(tmp_path):
     assert [row["learning_rate"] for row in rows] == pytest.approx([0.05, 0.05, 0.005, 5e-4])
 
 
-def test_the_same_objects_go_on_after_an_interruption_within_an_epoch(tmp_path):
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lambda optimizer: one_cycle(optimizer, 0.1, 3, 4, 2),
+        lambda optimizer: schedules.OneCycleLR(optimizer, 0.1, 12),  # which moves momentum too
+        lambda optimizer: [],
+    ],
+)
+def test_the_same_objects_go_on_after_an_interruption_within_an_epoch(tmp_path, schedule):
     """In a notebook: the cell with fit is stopped and run again, and nothing is made anew."""
 
     def go(stop_at, path=None):
         model, calls = small_net(), []
         optimizer = sgd(model)
-        scheduler = one_cycle(optimizer, 0.1, 3, 4, 2)
+        scheduler = schedule(optimizer)
 
         def loss_fn(logits, targets):
             calls.append(1)
@@ -295,6 +303,25 @@ def test_the_same_objects_go_on_after_an_interruption_within_an_epoch(tmp_path):
             return cell()
 
     assert go(7, tmp_path / "run.checkpoint") == go(0)
+
+
+def test_a_run_that_went_on_in_one_place_goes_on_in_another(tmp_path):
+    """First with the objects of the stopped run, whose rate is lower by now, then with new ones."""
+    path = tmp_path / "run.checkpoint"
+
+    def make():
+        model = small_net()
+        optimizer = sgd(model, 0.05)
+        plateau = schedules.ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=0.99)
+        return {"model": model, "optimizer": optimizer, "schedule": lambda _: plateau}
+
+    _, rows = simple_run(5, step_every="epoch", **make())
+    same = make()
+    for epoch in (2, 3):
+        with pytest.raises(Stopped):
+            simple_run(5, path, step_every="epoch", on_epoch=stop_after(epoch), **same)
+    assert simple_run(5, path, step_every="epoch", **make())[1] == rows
+    assert rows[4]["learning_rate"] < rows[2]["learning_rate"] < 0.05
 
 
 # Wrapped nets
