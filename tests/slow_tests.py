@@ -6,8 +6,11 @@ through many nets or figures. ``conftest`` marks them; ``test_style`` looks whet
 
 FILES = (
     "test_experiments.py",
+    "test_gpu_benchmarks.py",
+    "test_jobs.py",
     "test_pictures.py",
     "test_practice.py",
+    "test_search.py",
     "test_sessions.py",
     "test_setup_cell.py",
 )
