@@ -1,7 +1,6 @@
 """The learning-rate range test: a short training under a rising rate that leaves no trace.
 
-Smith, "Cyclical Learning Rates for Training Neural Networks", 2017. The rules that read a rate off
-its curve are fastai's (``callback/schedule.py``), written anew.
+Smith, "Cyclical Learning Rates for Training Neural Networks", 2017.
 """
 
 import math
@@ -15,60 +14,11 @@ from torch.optim import Optimizer
 
 from helpers.checks import check_logits, explained, unmatched_parameters, unpack
 from helpers.environment import CourseError, unknown, whole_number
+from helpers.lr_rules import RULES
 from helpers.modules import device_of
 from helpers.randomness import generators_of
 from helpers.snapshot import Snapshot
 from helpers.training import Loss, progress
-
-
-def valley(lrs: np.ndarray, losses: np.ndarray) -> float:
-    """Half way (a third and a sixth) through the longest falling subsequence, as one piece."""
-    # How long the longest falling subsequence is that ends at each point.
-    lengths = np.ones(len(losses), dtype=int)
-    for here in range(1, len(losses)):
-        higher = losses[:here] > losses[here]
-        lengths[here] += lengths[:here][higher].max(initial=0)
-
-    # fastai counts from one before its first point.
-    end = int(lengths.argmax())
-    length = int(lengths[end])
-    before = end - length
-    return lrs[max(0, before + length // 3 + length // 6)]
-
-
-def slide(lrs: np.ndarray, losses: np.ndarray) -> float:
-    """From the end down, the last rate whose slope differs by more than 0.005 from 15 steps on."""
-    distance, threshold = 15, 0.005
-    if len(lrs) <= distance:
-        raise CourseError(
-            f"the rule 'slide' needs {distance + 1} points of the curve, not {len(lrs)}: take more "
-            "steps"
-        )
-
-    # How much the slope changes from each point to the one 15 steps on.
-    slopes = np.gradient(losses)
-    changes = np.abs(slopes[distance:] - slopes[:-distance])
-
-    # The first point behind all calm ones, as far as there are changes to look at.
-    calm = np.flatnonzero(changes <= threshold)
-    last_calm = calm.max(initial=-1)
-    return lrs[min(last_calm + 1, len(lrs) - 1 - distance)]
-
-
-def minimum(lrs: np.ndarray, losses: np.ndarray) -> float:
-    """A tenth of the rate of the lowest loss."""
-    return lrs[losses.argmin()] / 10
-
-
-def steep(lrs: np.ndarray, losses: np.ndarray) -> float:
-    """Where the loss falls fastest against the logarithm of the rate."""
-    # Equal steps of the curve are equal factors of the rate.
-    slopes = np.diff(losses) / np.diff(np.log(lrs))
-    return lrs[slopes.argmin()]
-
-
-# What a plot draws, in this order.
-RULES = {"valley": valley, "slide": slide, "minimum": minimum, "steep": steep}
 
 
 class LRRangeTest:
@@ -96,7 +46,7 @@ class LRRangeTest:
     def suggest(self, rule: str = "valley") -> float:
         """The rate that one of fastai's rules reads off the smoothed curve.
 
-        rule: ``"valley"``, ``"slide"``, ``"minimum"`` or ``"steep"``, functions of this module.
+        rule: ``"valley"``, ``"slide"``, ``"minimum"`` or ``"steep"`` (see ``helpers.lr_rules``).
 
         As in fastai the first tenth of the planned steps and the last five points are left out,
         but only where 16 points remain. Raises ``CourseError`` for an unknown rule, where the loss

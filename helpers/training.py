@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from helpers.checkpoint import State
@@ -23,11 +23,11 @@ from helpers.metrics import RunningAverage
 from helpers.modules import device_of, evaluation_mode, independent_copy
 from helpers.precision import forward_precision, loss_scaler
 from helpers.randomness import generators_of
+from helpers.stepping import Schedule, announce_epoch, schedulers_of, step_schedulers
 
-# (logits, targets) -> loss; what makes an update (see training_step); what moves the rate.
+# (logits, targets) -> loss; and what makes an update, as training_step does.
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Step = Callable[..., tuple[torch.Tensor, torch.Tensor]]
-Schedule = LRScheduler | Sequence[LRScheduler] | None
 
 
 class Average(Protocol):
@@ -299,43 +299,6 @@ def fit(
         if on_epoch is not None:
             on_epoch(row)
     return history
-
-
-def schedulers_of(scheduler: Schedule, step_every: str) -> list[Any]:
-    """The schedules as a list. Raises ``CourseError`` for one that cannot step every batch."""
-    if scheduler is None:
-        return []
-    # One, or several.
-    schedulers = [scheduler]
-    if isinstance(scheduler, Sequence):
-        schedulers = list(scheduler)
-
-    # Most schedules count their steps; this one watches a number that batches do not have.
-    for each in schedulers:
-        if step_every == "batch" and isinstance(each, ReduceLROnPlateau):
-            raise CourseError(
-                "ReduceLROnPlateau goes by the test loss, which is there once an epoch: "
-                "give fit step_every='epoch'"
-            )
-    return schedulers
-
-
-def step_schedulers(schedulers: Iterable[Any], test_loss: float) -> None:
-    """Step every schedule at the end of an epoch."""
-    for each in schedulers:
-        if isinstance(each, ReduceLROnPlateau):
-            each.step(test_loss)
-        else:
-            each.step()
-
-
-def announce_epoch(batches: Iterable, epoch: int) -> None:
-    """Tell the batches, or the sampler that draws their order, which epoch comes (from 0)."""
-    # A sampler that shares the images out to several processes has no other way to know.
-    owners: tuple[Any, ...] = (batches, getattr(batches, "sampler", None))
-    for owner in owners:
-        if hasattr(owner, "set_epoch"):
-            owner.set_epoch(epoch)
 
 
 def progress(iterable: Iterable | None, label: str, show: bool = True, **options: Any) -> Any:

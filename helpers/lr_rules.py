@@ -1,0 +1,59 @@
+"""Rules that read a learning rate off the curve of a range test.
+
+They are fastai's (``callback/schedule.py``), written anew. Each is given rates and smoothed losses,
+float64 [n], of a curve that falls below its first loss, and returns a rate.
+"""
+
+import numpy as np
+
+from helpers.environment import CourseError
+
+
+def valley(lrs: np.ndarray, losses: np.ndarray) -> float:
+    """Half way (a third and a sixth) through the longest falling subsequence, as one piece."""
+    # How long the longest falling subsequence is that ends at each point.
+    lengths = np.ones(len(losses), dtype=int)
+    for here in range(1, len(losses)):
+        higher = losses[:here] > losses[here]
+        lengths[here] += lengths[:here][higher].max(initial=0)
+
+    # fastai counts from one before its first point.
+    end = int(lengths.argmax())
+    length = int(lengths[end])
+    before = end - length
+    return lrs[max(0, before + length // 3 + length // 6)]
+
+
+def slide(lrs: np.ndarray, losses: np.ndarray) -> float:
+    """From the end down, the last rate whose slope differs by more than 0.005 from 15 steps on."""
+    distance, threshold = 15, 0.005
+    if len(lrs) <= distance:
+        raise CourseError(
+            f"the rule 'slide' needs {distance + 1} points of the curve, not {len(lrs)}: take more "
+            "steps"
+        )
+
+    # How much the slope changes from each point to the one 15 steps on.
+    slopes = np.gradient(losses)
+    changes = np.abs(slopes[distance:] - slopes[:-distance])
+
+    # The first point behind all calm ones, as far as there are changes to look at.
+    calm = np.flatnonzero(changes <= threshold)
+    last_calm = calm.max(initial=-1)
+    return lrs[min(last_calm + 1, len(lrs) - 1 - distance)]
+
+
+def minimum(lrs: np.ndarray, losses: np.ndarray) -> float:
+    """A tenth of the rate of the lowest loss."""
+    return lrs[losses.argmin()] / 10
+
+
+def steep(lrs: np.ndarray, losses: np.ndarray) -> float:
+    """Where the loss falls fastest against the logarithm of the rate."""
+    # Equal steps of the curve are equal factors of the rate.
+    slopes = np.diff(losses) / np.diff(np.log(lrs))
+    return lrs[slopes.argmin()]
+
+
+# What a plot draws, in this order.
+RULES = {"valley": valley, "slide": slide, "minimum": minimum, "steep": steep}

@@ -1,0 +1,47 @@
+"""What steps beside the optimizer: one or several schedules, and the count of epochs."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from helpers.environment import CourseError
+
+Schedule = LRScheduler | Sequence[LRScheduler] | None
+
+
+def schedulers_of(scheduler: Schedule, step_every: str) -> list[Any]:
+    """The schedules as a list. Raises ``CourseError`` for one that cannot step every batch."""
+    if scheduler is None:
+        return []
+    # One, or several.
+    schedulers = [scheduler]
+    if isinstance(scheduler, Sequence):
+        schedulers = list(scheduler)
+
+    # Most schedules count their steps; this one watches a number that batches do not have.
+    for each in schedulers:
+        if step_every == "batch" and isinstance(each, ReduceLROnPlateau):
+            raise CourseError(
+                "ReduceLROnPlateau goes by the test loss, which is there once an epoch: "
+                "give fit step_every='epoch'"
+            )
+    return schedulers
+
+
+def step_schedulers(schedulers: Iterable[Any], test_loss: float) -> None:
+    """Step every schedule at the end of an epoch."""
+    for each in schedulers:
+        if isinstance(each, ReduceLROnPlateau):
+            each.step(test_loss)
+        else:
+            each.step()
+
+
+def announce_epoch(batches: Iterable, epoch: int) -> None:
+    """Tell the batches, or the sampler that draws their order, which epoch comes (from 0)."""
+    # A sampler that shares the images out to several processes has no other way to know.
+    owners: tuple[Any, ...] = (batches, getattr(batches, "sampler", None))
+    for owner in owners:
+        if hasattr(owner, "set_epoch"):
+            owner.set_epoch(epoch)
