@@ -31,6 +31,7 @@ def run(options: Options) -> None:
 def experiment(options: Options) -> None:
     """Train a recipe, or all of a group, over several seeds, record it, and judge its claim."""
     seeds = range(options.seeds)
+    # A name that is no group's stands for itself.
     for name in GROUPS.get(options.name, [options.name]):
         result = experiments.run(name, seeds, options.jobs, options.fresh)
         print(f"{name}: {result.accuracy}")
@@ -49,6 +50,7 @@ def digests(options: Options) -> None:
     """Write into every record the digest of its arrays, where it has none."""
     from helpers.upkeep.digests import add_digests
 
+    # Records are committed files, and so git shows and undoes what this changes.
     environment.need_notebooks()
     tell_written(add_digests(environment.NOTEBOOKS / "results"))
 
@@ -65,10 +67,12 @@ def results(options: Options) -> None:
 
 def data(options: Options) -> None:
     """Fetch the data sets where they are missing, and check them."""
+    # All are fetched before it is told which could not be.
     missing = []
     for name, known in KNOWN.items():
         found = load(name, validation=0)
         train, test = len(found.train), len(found.test)
+        # A notebook goes on with practice data; who asks for the data wants the real ones.
         if found.source == "practice":
             missing.append(known.title)
         else:
@@ -116,6 +120,7 @@ class Parser(argparse.ArgumentParser):
 
 def count(text: str) -> int:
     """A whole number of at least 1, as the words of a command line give it."""
+    # int() alone would take "1_0" and " 3 ".
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: give a whole number of at least 1")
     return int(text)
@@ -155,6 +160,7 @@ def parser() -> Parser:
 
 def add_command(commands: argparse._SubParsersAction, handle: Callable) -> argparse.ArgumentParser:
     """A subcommand that is carried out by ``handle``, and has its name and its docstring."""
+    # The list of all commands and the page of this one say the same.
     text = handle.__doc__
     command = commands.add_parser(handle.__name__, help=text, description=text)
     command.set_defaults(handle=handle)
@@ -183,6 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_anywhere()
     handle = None
     try:
+        # Parsing is part of it: a wrong command line is an error like others.
         with stopped_by_sigterm():
             options = parser().parse_args(arguments)
             handle = options.handle
@@ -191,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        # A bar may stand on this line of the terminal.
+        # What was trained so far is kept by these two alone.
         told = "stopped"
         if handle in (experiment, search):
             told += "; the same command goes on from the last finished epoch"

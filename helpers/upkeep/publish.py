@@ -32,6 +32,7 @@ def setup_cell(repository: str = "", root: Path = ROOT) -> str:
     """
     first = min((root / "notebooks").glob("*.ipynb"))
     cell = _find_setup(nbformat.read(first, as_version=4))
+    # In every other thing the cells are alike, also those of a course that is not published.
     address = ASK
     if repository:
         # The cell takes OWNER/NAME as an address on GitHub, and so its line stays short.
@@ -56,6 +57,7 @@ def colab_block(names: list[str], repository: str = "") -> str:
     """
     place = f"{COLAB}github/{repository.removeprefix(GITHUB)}/blob/main/notebooks/"
     picture = f"![Open in Colab]({COLAB}assets/colab-badge.svg)"
+    # A badge leads to the repository, and there is none before publishing.
     paragraphs = []
     if not repository:
         paragraphs.append(BY_HAND)
@@ -105,6 +107,7 @@ def publish(address: str | None = None, root: Path = ROOT) -> list[Path]:
         if new != old:
             changes[path] = new
 
+    # Each file is replaced as a whole, or stays.
     for path, text in changes.items():
         with replacing(path) as temporary:
             temporary.write_bytes(text.encode())
