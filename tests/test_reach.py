@@ -187,6 +187,19 @@ def test_a_file_that_moves_or_changes_by_a_byte_gives_another_digest(package):
     assert code_digest(recipe, package) == seen[-1] and len(set(seen)) == 3
 
 
+def test_a_file_that_is_reached_names_the_folder_and_another_does_not(package):
+    recipe = Recipe("one", "models.one.net", 1)
+    for searching in (False, True):
+        before = run_folder(recipe, "abc", 1, searching, package)
+        for name, reached in (("models/two.py", True), ("training.py", True), ("plots.py", False)):
+            text = (package / name).read_text()
+            (package / name).write_text(f"{text}# changed")
+            now = run_folder(recipe, "abc", 1, searching, package)
+            assert (now != before) == reached and now.parent == before.parent
+            (package / name).write_text(text)
+        assert run_folder(recipe, "abc", 1, searching, package) == before
+
+
 def test_a_folder_belongs_to_all_that_numbers_depend_on(monkeypatch, tmp_path):
     seen = [
         run_folder(FIRST, "abc", 1),

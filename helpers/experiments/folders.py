@@ -11,12 +11,14 @@ import torch
 
 from helpers.data import ImageData
 from helpers.environment import pick_device, runs_root
-from helpers.experiments.reach import code_digest
+from helpers.experiments.reach import PACKAGE, code_digest
 from helpers.experiments.recipe import Recipe
 
 
-def run_folder(recipe: Recipe, data: str, threads: int, searching: bool = False) -> Path:
-    """The folder of a recipe's checkpoints, one file a seed.
+def run_folder(
+    recipe: Recipe, data: str, threads: int, searching: bool = False, package: Path = PACKAGE
+) -> Path:
+    """The folder of a recipe's checkpoints, one file a seed; ``package`` is where the code lies.
 
     Its name holds a digest of the recipe, the data (``data_digest``), the number of threads, the
     device, torch's version, and the content of every file that the training reaches. A change of
@@ -24,7 +26,7 @@ def run_folder(recipe: Recipe, data: str, threads: int, searching: bool = False)
     """
     # Results repeat exactly only where all of this is equal.
     machine = [threads, pick_device().type, torch.__version__]
-    key = [recipe.hyperparameters(), data, code_digest(recipe), *machine]
+    key = [recipe.hyperparameters(), data, code_digest(recipe, package), *machine]
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
     # The beginning of the folder's name is for people.
