@@ -162,10 +162,14 @@ def whole_number(value: object, least: int | None = None) -> int | None:
 
     A bool or a float is none, and neither is a number below ``least``.
     """
-    # Python counts a bool among the whole numbers, and a float has no __index__, not even 3.0.
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    # Python and torch count a bool among the whole numbers.
+    if isinstance(value, bool) or getattr(value, "dtype", None) is torch.bool:
         return None
-    number = operator.index(value)
+    # A float is no index, not even 3.0, and neither are arrays of several numbers.
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
     if least is not None and number < least:
         return None
     return number

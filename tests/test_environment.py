@@ -71,7 +71,8 @@ def test_a_process_killed_while_it_writes_leaves_the_old_file(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("old")
     code = (
-        "import os, signal, sys; from pathlib import Path; from helpers.environment import replacing\n"
+        "import os, signal, sys; from pathlib import Path\n"
+        "from helpers.environment import replacing\n"
         "with replacing(Path(sys.argv[1])) as temporary:\n"
         "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -125,14 +126,17 @@ def test_the_fastest_device_is_picked(monkeypatch, cuda, mps, expected):
 
 @pytest.mark.parametrize("value, expected", [(None, False), ("", False), ("0", False), ("1", True)])
 def test_switches_are_on_only_with_1(monkeypatch, value, expected):
-    for name, switch in (
-        ("COURSE_SMOKE", environment.smoke),
-        ("COURSE_TRAIN", environment.train_live),
-    ):
-        monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(
-            name, value
-        )
+    switches = {"COURSE_SMOKE": environment.smoke, "COURSE_TRAIN": environment.train_live}
+    for name, switch in switches.items():
+        set_to(monkeypatch, name, value)
         assert switch() is expected
+
+
+def set_to(monkeypatch, name, value):
+    if value is None:
+        monkeypatch.delenv(name, raising=False)
+    else:
+        monkeypatch.setenv(name, value)
 
 
 @pytest.mark.parametrize(
@@ -142,17 +146,70 @@ def test_switches_are_on_only_with_1(monkeypatch, value, expected):
         ("COURSE_RUNS", environment.runs_root, "runs"),
     ],
 )
-def test_folders_are_those_of_the_switches(monkeypatch, name, folder, default):
+def test_folders_are_those_of_the_switches(monkeypatch, tmp_path, name, folder, default):
+    monkeypatch.chdir(tmp_path)
     for value, expected in (
         (None, ROOT / default),
         ("", ROOT / default),
-        ("some/where", Path.cwd() / "some" / "where"),
+        ("some/where", tmp_path / "some" / "where"),
+        (str(tmp_path / "whole"), tmp_path / "whole"),
         ("~/mine", Path.home() / "mine"),
     ):
-        monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(
-            name, value
-        )
+        set_to(monkeypatch, name, value)
         assert folder() == expected
+
+
+def test_folders_are_passed_on_as_whole_paths(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COURSE_DATA", "mine")
+    monkeypatch.delenv("COURSE_RUNS", raising=False)
+    assert environment.whole_paths() == {"COURSE_DATA": str(tmp_path / "mine")}
+    monkeypatch.setenv("COURSE_RUNS", "~/runs")
+    assert environment.whole_paths()["COURSE_RUNS"] == str(Path.home() / "runs")
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        (3, 3),
+        (numpy.int64(3), 3),
+        (numpy.uint8(3), 3),
+        (torch.tensor(3), 3),
+        (0, 0),
+        (-1, None),
+        (numpy.int8(-1), None),
+        (True, None),
+        (numpy.bool_(True), None),
+        (3.0, None),
+        (numpy.float32(3), None),
+        ("3", None),
+        (None, None),
+        (torch.tensor(3.0), None),
+        (torch.tensor(True), None),
+        (torch.tensor([3, 4]), None),
+        (numpy.array(3), 3),
+        (numpy.array(True), None),
+        (numpy.array([3, 4]), None),
+    ],
+)
+def test_whole_numbers_are_those_of_python_and_numpy_alone(value, expected):
+    number = environment.whole_number(value, least=0)
+    assert number == expected and type(number) in (int, type(None))
+
+
+def test_without_the_notebooks_an_error_says_how_to_install(monkeypatch, tmp_path):
+    environment.need_notebooks()
+    monkeypatch.setattr(environment, "NOTEBOOKS", tmp_path / "notebooks")
+    with pytest.raises(CourseError, match="pip install -r requirements.txt"):
+        environment.need_notebooks()
+
+
+@pytest.mark.parametrize("native, expected", [(True, torch.bfloat16), (False, torch.float16)])
+def test_half_precision_is_what_a_gpu_has_in_hardware(monkeypatch, native, expected):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
+    assert environment.half_precision(torch.device("cuda")) is expected
+    for kind in ("cpu", "mps"):
+        assert environment.half_precision(torch.device(kind)) is None
 
 
 def report_of(monkeypatch, **versions):

@@ -16,6 +16,8 @@ from helpers import setup
 from helpers.environment import NOTEBOOKS, ROOT
 from helpers.upkeep.publish import setup_cell
 
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-in for git is a shell script")
+
 FAKE_PIP = """
 import json, os, sys
 pins = open(sys.argv[sys.argv.index("-c") + 1]).read()
