@@ -176,12 +176,11 @@ def end_all(processes: Sequence[BaseProcess]) -> None:
 
     # Whoever presses Ctrl-C twice must not stop this loop halfway.
     before: Any = None
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if in_main_thread:  # the only one that may ask for that
+    if threading.current_thread() is threading.main_thread():  # others may not ask for that
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     for process in started:
         process.terminate()
-    if in_main_thread:
+    if before is not None:
         signal.signal(signal.SIGINT, before)
 
     for process in started:
