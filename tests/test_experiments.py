@@ -270,7 +270,7 @@ def test_without_real_data_the_command_names_three_ways_out(small, capsys, monke
 @pytest.mark.slow
 def test_one_command_records_every_net_of_cifar_10(small, monkeypatch, capsys):
     """Practice data, narrow nets, and one process for all: other tests start the workers."""
-    monkeypatch.setattr(data, "SMOKE_SIZES", {"train": 520, "test": 20})
+    monkeypatch.setattr(data, "SMOKE_SIZES", {"train": 1100, "test": 20})
     assert main(["experiment", "cifar", "--seeds", "2"]) == 0
     names = GROUPS["cifar"]
     lines = [line for line in capsys.readouterr().out.splitlines() if "(n = 2)" in line]
