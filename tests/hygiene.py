@@ -135,7 +135,9 @@ def imports(path, notebook, code):
     for number, cell in enumerate(code):
         try:
             nodes = list(
-                ast.walk(ast.parse(re.sub(r"^[%!].*", "", cell.source, flags=re.MULTILINE)))
+                ast.walk(
+                    ast.parse(re.sub(r"^( *)[%!].*", r"\1pass", cell.source, flags=re.MULTILINE))
+                )
             )
         except SyntaxError as error:
             yield f"cell {number + 1} does not parse: {error.msg}"

@@ -39,7 +39,7 @@ def set_num_threads(number):
 def __getattr__(name):  # for annotations
     return object
 """
-# Leaves what a killed clone leaves: folders and files, but no index, which git writes last.
+# Leaves what a killed clone leaves: some folders and files.
 CUT_OFF_GIT = """#!/bin/sh
 for folder; do :; done
 mkdir -p $folder/.git $folder/helpers
@@ -59,6 +59,14 @@ cell, times, missing, colab, then, packages = json.loads(sys.argv[1])
 sys.path += packages
 if colab:
     import google.colab
+from IPython.core.inputtransformer2 import TransformerManager
+cell = TransformerManager().transform_cell(cell)
+class Shell:  # what stands behind a line with an exclamation mark
+    def system(self, command):
+        sys.stdout.flush()
+        os.system(command.format(**space))
+def get_ipython():
+    return Shell()
 import importlib.util
 found = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name in missing else found(name, *rest)
@@ -67,7 +75,8 @@ def state():
 before = state()
 for _ in range(times):
     try:
-        exec(cell, {"__name__": "__main__"})
+        space = {"__name__": "__main__", "get_ipython": get_ipython}
+        exec(cell, space)
         error = ""
     except Exception as problem:
         error = f"{type(problem).__name__}: {problem}"
@@ -199,9 +208,20 @@ def test_a_second_kernel_takes_the_clone_that_is_there_with_what_was_changed_in_
 def test_a_clone_that_was_cut_off_is_fetched_anew(run, repository, tmp_path):
     write_program(tmp_path / "programs" / "git", CUT_OFF_GIT)
     empty, _, after, _, _ = run(address=repository, programs=tmp_path / "programs")
-    assert after["error"] and (empty / "vision-course" / "helpers").is_dir()
+    assert after["error"] and not (empty / "vision-course").exists()
+    assert (empty / "part" / "helpers").is_dir()
     _, _, after, _, _ = run(address=repository)
     assert after["error"] == "" and str(empty / "vision-course") in after["helpers"]
+    assert [path.name for path in empty.iterdir()] == ["vision-course"]
+
+
+def test_a_folder_of_that_name_without_the_course_is_not_removed(run, repository):
+    empty, *_ = run(address="https://localhost:1/nobody/nothing")
+    (empty / "vision-course").mkdir()
+    (empty / "vision-course" / "mine.txt").write_text("kept")
+    _, _, after, _, _ = run(address=repository)
+    assert "helpers" in after["error"]
+    assert (empty / "vision-course" / "mine.txt").read_text() == "kept"
 
 
 def test_after_an_address_that_failed_the_same_kernel_takes_another(run, repository):
@@ -216,7 +236,7 @@ def asked_of_git(run, tmp_path, **options) -> list[str]:
     write_program(tmp_path / "programs" / "git", LOGGING_GIT)
     run(programs=tmp_path / "programs", GIT_LOG=str(log), **options)
     words = log.read_text().split()
-    assert words[:4] == ["clone", "-q", "--depth", "1"] and words[-1] == "vision-course"
+    assert words[:4] == ["clone", "-q", "--depth", "1"] and words[-1] == "part"
     return words[4:-1]
 
 
@@ -314,7 +334,8 @@ def run_without_installation(tmp_path: Path, working: str) -> dict:
     code = (
         f"import json, os, sys; sys.path += {PACKAGES!r}\n"
         "before = [list(sys.path), dict(os.environ)]\n"
-        f"exec({setup_cell()!r})\n"
+        "from IPython.core.inputtransformer2 import TransformerManager\n"
+        f"exec(TransformerManager().transform_cell({setup_cell()!r}))\n"
         "import helpers.models\n"
         "after = [list(sys.path), dict(os.environ)]\n"
         "print(json.dumps([before, after, helpers.models.__file__]))"
