@@ -36,7 +36,12 @@ SWITCHES = ("COURSE_DATA", "COURSE_SMOKE", "COURSE_TRAIN", "COURSE_REPO", "COURS
 # Where a data set may lie in the data folder, in the order in which it is looked for.
 DATA_PLACES = {
     "mnist": ("MNIST/raw", "mnist", "mnist-train.zip"),
-    "cifar10": ("cifar-10-batches-py", "cifar10", "cifar10-train.zip"),
+    "cifar10": (
+        "cifar-10-batches-py",
+        "cifar10",
+        "cifar10-train.zip",
+        "cifar-10-python.tar.gz",
+    ),
 }
 
 

@@ -12,14 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.checks import check_logits
 from helpers.data import Batches, ImageSplit
 from helpers.data.checks import is_whole
 from helpers.environment import CourseError, whole_number
 from helpers.intervals import wilson
 from helpers.markdown import Table
-from helpers.models import evaluating
-from helpers.modules import device_of
+from helpers.models import device_of, evaluating
+from helpers.training.checks import check_logits
 
 
 class Predictions:

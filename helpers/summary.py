@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from helpers.environment import CourseError, whole_number
-from helpers.models import count_parameters
-from helpers.modules import independent_copy
+from helpers.models import count_parameters, independent_copy
 
 # The lines that torchsummary's table begins with
 HEAD = "-" * 64 + "\n" + "Layer (type)".rjust(20)

@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from gpu_benchmarks import Row, gpu_rows
 
 from helpers import augment, data, training
+from helpers.augment.library import albumentations_pipeline
 from helpers.data import Batches, ImageData, ImageSplit
 from helpers.environment import ROOT
 from helpers.experiments.cifar10 import CROP_FLIP_CUTOUT, RESNET9
@@ -58,6 +59,7 @@ RECIPE = augment.RandomAffine(degrees=7, translate=(0.05, 0.05), scale=(0.95, 1.
 TRAINING = """
 import resource, sys, torch
 from helpers import augment, data, interpret, training
+from helpers.training.averages import moving_average
 from helpers.models.small import budget_net
 
 torch.manual_seed(0)
@@ -69,7 +71,7 @@ transform = augment.RandomAffine(degrees=7, translate=(0.05, 0.05), scale=(0.95,
 batches = data.Batches(mnist.train.subset(slice(128 * steps)), 128, transform, shuffle=True)
 optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, nesterov=True)
 training.fit(model, batches, data.Batches(mnist.test, 1000), 1, optimizer, show=False,
-             average=training.moving_average(model, 0.99))
+             average=moving_average(model, 0.99))
 interpret.predict(model, mnist.test)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
@@ -109,7 +111,7 @@ class Albums(Dataset):
             split.images.permute(0, 2, 3, 1).contiguous().numpy(),
             split.labels,
         )
-        self.pipeline = augment.albumentations_pipeline("cifar10")
+        self.pipeline = albumentations_pipeline("cifar10")
 
     def __len__(self) -> int:
         return len(self.labels)

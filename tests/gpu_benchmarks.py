@@ -17,8 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from helpers.data import Batches, ImageData
 from helpers.environment import half_precision, pick_device
 from helpers.experiments.recipe import Recipe
-from helpers.precision import loss_scaler
 from helpers.training import train_one_epoch
+from helpers.training.precision import loss_scaler
 
 
 class Row(NamedTuple):

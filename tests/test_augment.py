@@ -15,15 +15,10 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as V
 
 from helpers import augment
-from helpers.augment import (
-    ColorJitter,
-    Compose,
-    Cutout,
-    RandomAffine,
-    RandomCrop,
-    RandomHorizontalFlip,
-    affine,
-)
+from helpers.augment import Compose
+from helpers.augment.affine import RandomAffine, affine
+from helpers.augment.library import albumentations_pipeline
+from helpers.augment.pixels import ColorJitter, Cutout, RandomCrop, RandomHorizontalFlip
 from helpers.data import Batches, ImageSplit
 from helpers.data.known import KNOWN
 from helpers.environment import CourseError
@@ -484,7 +479,7 @@ def test_unknown_names_are_answered_with_the_near_ones():
     ):
         augment.build([("RandomAfine", {})])
     with pytest.raises(CourseError, match="unknown pipeline 'mnits'; there is: mnist"):
-        augment.albumentations_pipeline("mnits")
+        albumentations_pipeline("mnits")
 
 
 @pytest.mark.parametrize(
@@ -508,7 +503,7 @@ def test_an_albumentations_that_cannot_be_imported_is_not_called_missing(
     monkeypatch.delitem(sys.modules, "albumentations", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(CourseError) as told:
-        augment.albumentations_pipeline("mnist")
+        albumentations_pipeline("mnist")
     line = str(told.value)
     assert all(word in line for word in words) and "\n" not in line
     assert "is not installed: pip install 'alb" not in line
@@ -517,7 +512,7 @@ def test_an_albumentations_that_cannot_be_imported_is_not_called_missing(
 def test_a_missing_albumentations_is_told_with_the_way_out(monkeypatch):
     monkeypatch.setitem(sys.modules, "albumentations", None)
     with pytest.raises(CourseError, match="pip install 'albumentations>=2,<3'"):
-        augment.albumentations_pipeline("mnist")
+        albumentations_pipeline("mnist")
 
 
 # Albumentations
@@ -527,7 +522,7 @@ def both(name: str, image: torch.Tensor, transform, count: int) -> list[torch.Te
     """``count`` draws of an image uint8 [C, H, W] by Albumentations and Batches, unnormalised."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pipeline = augment.albumentations_pipeline(name)
+        pipeline = albumentations_pipeline(name)
         pipeline.set_random_seed(0)
         array = image.permute(1, 2, 0).numpy()
         drawn = torch.stack(
@@ -553,7 +548,7 @@ def test_albumentations_normalises_as_batches_do():
     for name, known in KNOWN.items():
         images = torch.randint(0, 256, (4, *known.shape), generator=seeded(), dtype=torch.uint8)
         split = ImageSplit(images, torch.zeros(4).long(), known.classes, known.mean, known.std)
-        normalise = augment.albumentations_pipeline(name).transforms[-1]
+        normalise = albumentations_pipeline(name).transforms[-1]
         arrays = [normalise(image=image.permute(1, 2, 0).numpy())["image"] for image in images]
         normalised = torch.stack([torch.from_numpy(array).permute(2, 0, 1) for array in arrays])
         torch.testing.assert_close(normalised, next(iter(Batches(split, 4)))[0], atol=1e-6, rtol=0)
@@ -633,7 +628,7 @@ def test_the_mnist_pipeline_draws_from_the_same_distribution():
 
 
 def test_the_mnist_pipelines_affine_scales_alike_along_both_axes_and_shears_along_x_alone():
-    affine_step = augment.albumentations_pipeline("mnist").transforms[1]
+    affine_step = albumentations_pipeline("mnist").transforms[1]
     affine_step.set_random_seed(0)
     drawn = [
         affine_step.get_params_dependent_on_data({"shape": (28, 28, 1)}, {}) for _ in range(1000)

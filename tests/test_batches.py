@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision import transforms
 
-from helpers.augment import Compose, RandomCrop
+from helpers.augment import Compose
+from helpers.augment.pixels import RandomCrop
 from helpers.data import Batches, ImageSplit
 from helpers.data.known import DataError
 from helpers.environment import ROOT, CourseError

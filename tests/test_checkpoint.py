@@ -24,10 +24,12 @@ from torch.optim.swa_utils import SWALR
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
 from helpers import augment
-from helpers.checkpoint import State
 from helpers.data import Batches
 from helpers.environment import CourseError
-from helpers.training import fit, moving_average, one_cycle
+from helpers.training import fit
+from helpers.training.averages import moving_average
+from helpers.training.checkpoint import State
+from helpers.training.schedule import one_cycle
 
 
 class Stopped(Exception):

@@ -20,7 +20,8 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorData
 
 from helpers.data import Batches, ImageSplit
 from helpers.environment import CourseError, pick_device
-from helpers.lr_finder import RULES, LRRangeTest, lr_range_test
+from helpers.lr_finder import LRRangeTest, lr_range_test
+from helpers.lr_finder.rules import RULES
 
 sgd = partial(torch.optim.SGD, lr=0.05, momentum=0.9, weight_decay=1e-4)
 adam = partial(torch.optim.Adam, amsgrad=True)

@@ -24,7 +24,8 @@ from helpers.plots.classes import plot_confusion, plot_per_class
 from helpers.plots.nets import plot_parameters
 from helpers.plots.rates import plot_schedule
 from helpers.plots.seeds import plot_accuracy, separate_labels
-from helpers.training import History, one_cycle
+from helpers.training import History
+from helpers.training.schedule import one_cycle
 
 matplotlib.use("Agg")
 

@@ -43,7 +43,7 @@ def session(tmp_path, monkeypatch):
 
 
 BAR = """\
-from helpers.training import progress
+from helpers.training.output import progress
 for _ in progress(range(3), 'waiting', miniters=1): pass"""
 WHERE = """\
 import os, sys

@@ -19,7 +19,9 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 from helpers import environment, precision
 from helpers.data import Batches
 from helpers.environment import CourseError
-from helpers.training import evaluate, fit, moving_average, one_cycle, train_one_epoch
+from helpers.training import evaluate, fit, train_one_epoch
+from helpers.training.averages import moving_average
+from helpers.training.schedule import one_cycle
 
 # The loop
 
@@ -102,7 +104,7 @@ def test_metrics_count_every_sample_once_however_the_batches_are_cut(cuts):
     assert (epoch.loss, epoch.accuracy) == pytest.approx(whole, rel=1e-5)
 
 
-def test_evaluate_uses_evaluation_mode_draws_no_gradient_and_changes_nothing():
+def test_evaluate_uses_evaluating_draws_no_gradient_and_changes_nothing():
     model = small_net(dropout=0.5)
     before, batches = copy.deepcopy(model), Batches(split_of(50), 20)
     state = torch.get_rng_state()

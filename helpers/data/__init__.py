@@ -22,10 +22,15 @@ from helpers.data.folders import class_folders, zipped_folders
 from helpers.data.known import KNOWN, DataError, Known
 from helpers.data.published import published_archive, published_files
 from helpers.data.sources import Pool, Source
+from helpers.data.splitting import choose
 from helpers.environment import data_root, smoke, unknown, whole_number
 
 PRACTICE_SIZES = {"train": 12_000, "test": 2_000}
+
+
 SMOKE_SIZES = {"train": 2_000, "test": 500}  # in the fast profile of the tests
+
+
 PRACTICE_SEEDS = {"train": 0, "test": 1}
 
 
@@ -179,28 +184,6 @@ def make_split(pool: Pool, known: Known, source: Source) -> ImageSplit:
     if source.kind == "practice":
         note = "practice data"
     return ImageSplit(images, labels, known.classes, known.mean, known.std, note)
-
-
-def choose(count: int, validation: int, seed: int, title: str) -> torch.Tensor:
-    """A mask [count] of ``validation`` images that the seed chooses.
-
-    Raises DataError where ``validation`` is no whole number from 0 to ``count`` - 1.
-    """
-    size = whole_number(validation, least=0)
-    if size is None or size >= count:
-        raise DataError(
-            f"validation={validation} of {count:,} training images of {title}: "
-            f"give 0 to {count - 1}"
-        )
-    if whole_number(seed) is None:
-        raise DataError(f"seed={seed!r}: give a whole number")
-
-    # The first of all images in a random order.
-    generator = torch.Generator().manual_seed(int(seed))
-    shuffled = torch.randperm(count, generator=generator)
-    chosen = torch.zeros(count, dtype=torch.bool)
-    chosen[shuffled[:size]] = True
-    return chosen
 
 
 class Batches:

@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from helpers import training
 from helpers.data import ImageData
 from helpers.environment import CourseError, pick_device, whole_number
 from helpers.experiments.folders import checkpoint_in, remove_leftovers, run_folder
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.runs import OnEpoch, Trained, load_for, train_net
+from helpers.training.output import line, progress
 
 LARGEST_SEED = 2**32 - 1  # NumPy takes no larger one
 CUT_OFF = "its process ended too early; the same command goes on from its last finished epoch"
@@ -197,7 +197,7 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> None:
     waiting = list(jobs)
     active: dict[Connection, tuple[Job, BaseProcess]] = {}  # by the end that is read here
     epochs = sum(job.recipe.epochs for job in jobs)
-    bar = training.progress(None, "epochs", total=epochs)
+    bar = progress(None, "epochs", total=epochs)
 
     try:
         while waiting or active:
@@ -223,7 +223,7 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> None:
                     process.join()
                 else:
                     name = f"{job.recipe.name}, seed {job.seed}"
-                    text = training.line(row, job.recipe.epochs)
+                    text = line(row, job.recipe.epochs)
                     bar.write(f"{name}: {text}", file=sys.stdout)
                     bar.update()
     finally:

@@ -14,6 +14,8 @@ from torch import nn
 from helpers import augment, training
 from helpers.augment import Compose
 from helpers.experiments.parts import find_part
+from helpers.training.averages import moving_average
+from helpers.training.schedule import one_cycle
 
 Steps = tuple[tuple[str, dict[str, Any]], ...]
 
@@ -231,7 +233,7 @@ class Recipe:
             steps = self.step_size * steps_per_epoch
             return torch.optim.lr_scheduler.StepLR(optimizer, steps, self.gamma)
         if self.schedule == "one_cycle":
-            return training.one_cycle(
+            return one_cycle(
                 optimizer,
                 self.learning_rate,
                 self.epochs,
@@ -247,7 +249,7 @@ class Recipe:
         if self.averaging:
             return find_part("averaging", self.averaging)(model, self)
         if self.average:
-            return training.moving_average(model, self.average)
+            return moving_average(model, self.average)
         return None
 
     def build_augment(self) -> Compose | None:

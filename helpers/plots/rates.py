@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from helpers.environment import CourseError, unknown
-from helpers.lr_finder import RULES, LRRangeTest
+from helpers.lr_finder import LRRangeTest
+from helpers.lr_finder.rules import RULES
 from helpers.plots.style import (
     BLUE,
     GREEN,

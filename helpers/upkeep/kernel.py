@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
-from helpers.training import progress
+from helpers.training.output import progress
 
 OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")  # by a terminal: the states of a progress bar
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from helpers.randomness import random_states, set_random_states
+from helpers.training.randomness import random_states, set_random_states
 
 
 class Snapshot:

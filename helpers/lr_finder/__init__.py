@@ -12,13 +12,14 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from helpers.checks import check_logits, explained, unmatched_parameters, unpack
 from helpers.environment import CourseError, unknown, whole_number
-from helpers.lr_rules import RULES
-from helpers.modules import device_of
-from helpers.randomness import generators_of
-from helpers.snapshot import Snapshot
-from helpers.training import Loss, progress
+from helpers.lr_finder.rules import RULES
+from helpers.lr_finder.snapshot import Snapshot
+from helpers.models import device_of
+from helpers.training import Loss
+from helpers.training.checks import check_logits, explained, unmatched_parameters, unpack
+from helpers.training.output import progress
+from helpers.training.randomness import generators_of
 
 
 class LRRangeTest:
@@ -46,7 +47,7 @@ class LRRangeTest:
     def suggest(self, rule: str = "valley") -> float:
         """The rate that one of fastai's rules reads off the smoothed curve.
 
-        rule: ``"valley"``, ``"slide"``, ``"minimum"`` or ``"steep"`` (see ``helpers.lr_rules``).
+        rule: ``"valley"``, ``"slide"``, ``"minimum"`` or ``"steep"`` (see ``lr_finder.rules``).
 
         As in fastai the first tenth of the planned steps and the last five points are left out,
         but only where 16 points remain. Raises ``CourseError`` for an unknown rule, where the loss

@@ -1,48 +1,37 @@
-"""The training loop, the one-cycle schedule and the moving average of weights."""
+"""The training loop: one step, one epoch, a whole run."""
 
-import math
-import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from helpers.checkpoint import State
-from helpers.checks import check_finite, check_logits, check_measures, check_run, explained, unpack
-from helpers.environment import CourseError
-from helpers.metrics import RunningAverage
-from helpers.modules import device_of, evaluation_mode, independent_copy
-from helpers.precision import forward_precision, loss_scaler
-from helpers.randomness import generators_of
-from helpers.stepping import Schedule, announce_epoch, schedulers_of, step_schedulers
+from helpers.models import device_of, evaluating
+from helpers.training.averages import Average
+from helpers.training.checkpoint import State
+from helpers.training.checks import (
+    check_finite,
+    check_logits,
+    check_measures,
+    check_run,
+    explained,
+    unpack,
+)
+from helpers.training.metrics import RunningAverage
+from helpers.training.output import line, progress
+from helpers.training.precision import forward_precision, loss_scaler
+from helpers.training.randomness import generators_of
+from helpers.training.stepping import Schedule, announce_epoch, schedulers_of, step_schedulers
 
 # (logits, targets) -> loss; and what makes an update, as training_step does.
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Step = Callable[..., tuple[torch.Tensor, torch.Tensor]]
-
-
-class Average(Protocol):
-    """What follows the weights of a net in training, and is measured in its place."""
-
-    module: nn.Module
-
-    def update_parameters(self, model: nn.Module) -> None:
-        """Take the weights of ``model`` in, after an update."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """All of it, for a checkpoint."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
-        """Put it back."""
 
 
 @dataclass
@@ -177,7 +166,7 @@ def evaluate(
     metrics = RunningAverage()
 
     # Nothing is dropped, and batch norm uses the means of its whole training.
-    with evaluation_mode(model), explained():
+    with evaluating(model), explained():
         for batch in batches:
             images, targets = unpack(batch, device)
             logits = model(images)
@@ -299,138 +288,3 @@ def fit(
         if on_epoch is not None:
             on_epoch(row)
     return history
-
-
-def progress(iterable: Iterable | None, label: str, show: bool = True, **options: Any) -> Any:
-    """A bar that disappears when it is done.
-
-    It goes to standard output, so that a notebook keeps no trace of it.
-    """
-    from tqdm import tqdm
-
-    return tqdm(
-        iterable,
-        label,
-        disable=not show,
-        file=sys.stdout,
-        leave=False,
-        ncols=80,
-        mininterval=0.5,
-        **options,
-    )
-
-
-def line(row: dict[str, float], epochs: int) -> str:
-    """The printed line of an epoch."""
-    return (
-        f"epoch {row['epoch']:2d}/{epochs}  lr {row['learning_rate']:.5f}  "
-        f"train {row['train_loss']:.4f} {row['train_accuracy']:6.2f} %  "
-        f"test {row['test_loss']:.4f} {row['test_accuracy']:6.2f} %  "
-        f"{row['seconds']:.0f} s"
-    )
-
-
-def moving_average(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of weights and buffers, over about 1 / (1 - decay) steps.
-
-    At step n the decay is at most (1 + n) / (10 + n), so that the first steps are soon forgotten.
-    Buffers of whole numbers (counts, indices) are copied, because their means would be cut off.
-    Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992; torch's
-    ``AveragedModel`` does the work. Raises ``CourseError`` for a decay outside 0 to 1.
-    """
-    if not 0 <= decay <= 1:
-        raise CourseError(f"moving_average: decay lies between 0 and 1, not {decay!r}")
-
-    def update(
-        averaged: Sequence[torch.Tensor], current: Sequence[torch.Tensor], n: torch.Tensor | int
-    ) -> None:
-        """Move a list of tensors of one type towards the current ones."""
-        # A mean of numbers with a fraction; the rest is copied.
-        if averaged[0].is_floating_point() or averaged[0].is_complex():
-            steps = int(n)
-            kept = min(decay, (1 + steps) / (10 + steps))
-            move_towards = get_ema_multi_avg_fn(kept)
-            move_towards(averaged, current, n)
-            return
-        for old, new in zip(averaged, current):
-            old.copy_(new)
-
-    # It starts as a copy of its own; torch calls update once for each type of numbers.
-    start = independent_copy(model)
-    return AveragedModel(start, multi_avg_fn=update, use_buffers=True)
-
-
-def one_cycle(
-    optimizer: Optimizer,
-    max_lr: float,
-    epochs: int,
-    steps_per_epoch: int,
-    peak_epoch: float,
-    min_lr: float | None = None,
-    annihilate: bool = False,
-    anneal: str = "linear",
-) -> LambdaLR:
-    """The one-cycle schedule: the rate rises for a few epochs, and falls for the rest.
-
-    Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning
-    Rates", 2018. Step it after every batch. Momentum is left alone. Several parameter groups keep
-    the ratio of their rates.
-
-    max_lr: the highest rate, that of the fastest group, at the last step of ``peak_epoch``.
-    epochs, steps_per_epoch: the length of the run.
-    peak_epoch: counted from 1; it may lie within an epoch (4.5).
-    min_lr: the rate of the first step, and of the last one; ``max_lr / 25`` unless given.
-    annihilate: the rate ends at ``min_lr / 10,000`` instead.
-    anneal: along straight lines (``"linear"``), or half waves of a cosine (``"cos"``).
-
-    Raises ``CourseError`` for a peak outside the run, a rate that does not rise, and another
-    ``anneal``.
-    """
-    # Steps are counted from 0, so the last step of an epoch is one below a multiple.
-    peak = peak_epoch * steps_per_epoch - 1
-    last = epochs * steps_per_epoch - 1
-
-    # The rates at the start, at the peak and at the end.
-    high = float(max_lr)
-    low = high / 25
-    if min_lr is not None:
-        low = float(min_lr)
-    final = low
-    if annihilate:
-        final = low / 10_000
-
-    # What cannot be a cycle.
-    if not 0 < peak < last:
-        raise CourseError(
-            f"one_cycle: the peak (epoch {peak_epoch}) has to lie inside the {epochs} epochs"
-        )
-    if not 0 < low < high:
-        raise CourseError(f"one_cycle: min_lr has to lie between 0 and max_lr = {high}, not {low}")
-    if anneal not in ("linear", "cos"):
-        raise CourseError(f"one_cycle: anneal is 'linear' or 'cos', not {anneal!r}")
-
-    def share_of_highest(step: int) -> float:
-        """The rate of a step, as a share of the highest one."""
-        # Upwards until the peak, then downwards; after the last step the rate stays.
-        if step <= peak:
-            start, stop = low, high
-            way = step / peak
-        else:
-            start, stop = high, final
-            way = (min(step, last) - peak) / (last - peak)
-
-        # How much of the way is gone: evenly, or slowly at both of its ends.
-        if anneal == "cos":
-            way = (1 - math.cos(math.pi * way)) / 2
-        rate = start + (stop - start) * way
-        return rate / high
-
-    # Each group's own highest rate, in proportion to the fastest group's.
-    fastest = max(float(group["lr"]) for group in optimizer.param_groups)
-    for group in optimizer.param_groups:
-        ratio = 1.0
-        if fastest > 0:
-            ratio = float(group["lr"]) / fastest
-        group["lr"] = high * ratio
-        group["initial_lr"] = high * ratio
-    return LambdaLR(optimizer, share_of_highest)

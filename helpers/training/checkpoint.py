@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from helpers.checkpoint_file import check_readable, plain, read, write
 from helpers.environment import CourseError
-from helpers.randomness import random_states, set_random_states
+from helpers.training.checkpoint_file import check_readable, plain, read, write
+from helpers.training.randomness import random_states, set_random_states
 
 Epochs = list[dict[str, float]]
 

@@ -1,0 +1,87 @@
+"""Augmentation of whole batches: each image gets random numbers of its own, in one tensor step.
+
+A transform is called as ``transform(images, generator=None)`` with float images [N, C, H, W] in
+[0, 1], before they are normalised, and returns new ones of that kind. All its random numbers come
+from ``generator`` (a CPU generator), or from torch's own state: drawn on the CPU, they are the same
+on every device.
+
+Two things a transform may have beside that. With ``wants_indices = True`` it is called as
+``transform(images, generator, indices)``, where ``indices``, int64 [N], are the images' places in
+their split. With a method ``set_epoch(epoch)`` it is told which epoch begins, from 0.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from helpers.augment.affine import RandomAffine
+from helpers.augment.pixels import ColorJitter, Cutout, RandomCrop, RandomHorizontalFlip
+from helpers.environment import unknown
+
+
+class Compose:
+    """Apply ``transforms`` one after the other; each draws where the one before it stopped."""
+
+    def __init__(self, *transforms: Callable[..., torch.Tensor]) -> None:
+        self.transforms = transforms
+
+    @property
+    def wants_indices(self) -> bool:
+        """Whether one of the transforms asks for the images' places in their split."""
+        return any(getattr(transform, "wants_indices", False) for transform in self.transforms)
+
+    def __call__(
+        self,
+        images: torch.Tensor,
+        generator: torch.Generator | None = None,
+        indices: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        # Only a transform that asks for the places can be called with them.
+        for transform in self.transforms:
+            if getattr(transform, "wants_indices", False):
+                images = transform(images, generator, indices)
+            else:
+                images = transform(images, generator)
+        return images
+
+    def set_epoch(self, epoch: int) -> None:
+        """Pass the epoch on to every transform that wants to know it."""
+        # Most transforms are the same in every epoch.
+        for transform in self.transforms:
+            if hasattr(transform, "set_epoch"):
+                transform.set_epoch(epoch)
+
+
+# What a recipe can name.
+TRANSFORMS: dict[str, Callable[..., Any]] = {
+    "RandomAffine": RandomAffine,
+    "ColorJitter": ColorJitter,
+    "RandomCrop": RandomCrop,
+    "RandomHorizontalFlip": RandomHorizontalFlip,
+    "Cutout": Cutout,
+}
+
+
+def build(steps: Sequence[tuple[str, dict[str, Any]]]) -> Compose | None:
+    """The transform that a recipe's ``(name, arguments)`` pairs describe; None for none.
+
+    Raises ``CourseError`` for a name that is none of ``TRANSFORMS``.
+    """
+    if not steps:
+        return None
+    transforms = []
+    for name, arguments in steps:
+        if name not in TRANSFORMS:
+            raise unknown("transform", name, TRANSFORMS)
+        transforms.append(TRANSFORMS[name](**arguments))
+    return Compose(*transforms)
+
+
+# Document 004's training transforms: a rotation, an affine map, brightness and contrast. It also
+# names a hue, which does nothing on grey.
+DOCUMENT_004 = (
+    ("RandomAffine", {"degrees": 7}),
+    ("RandomAffine", {"degrees": 7, "translate": [0.1, 0.1], "scale": [0.8, 1.2], "shear": 10}),
+    ("ColorJitter", {"brightness": 0.4, "contrast": 0.4}),
+)

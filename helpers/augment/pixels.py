@@ -1,0 +1,128 @@
+"""Brightness and contrast, crops, mirror images and cutout: pixels stay whole."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+
+from helpers.augment.random_numbers import to_device_of, uniform, whole_uniform
+from helpers.environment import CourseError
+
+
+class ColorJitter:
+    """Multiply the brightness of each image, then its contrast, by random factors.
+
+    Both are uniform in 1 ± the amount, and never below 0. Contrast is measured about the mean of
+    all pixels in all channels. Values stay in [0, 1].
+    """
+
+    def __init__(self, brightness: float = 0.0, contrast: float = 0.0) -> None:
+        self.brightness = brightness
+        self.contrast = contrast
+
+    def __call__(
+        self, images: torch.Tensor, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        # One factor an image, [N, 1, 1, 1].
+        brightness = self._factors(self.brightness, images, generator)
+        contrast = self._factors(self.contrast, images, generator)
+
+        # Darker or brighter, then closer to the mean or farther from it.
+        images = (images * brightness).clamp(0, 1)
+        mean = images.mean(dim=(1, 2, 3), keepdim=True)
+        return (mean + (images - mean) * contrast).clamp(0, 1)
+
+    @staticmethod
+    def _factors(
+        amount: float, images: torch.Tensor, generator: torch.Generator | None
+    ) -> torch.Tensor:
+        # An amount above 1 would make negative factors, and a negative picture.
+        low = max(0.0, 1 - amount)
+        return uniform(low, 1 + amount, images, generator).view(-1, 1, 1, 1)
+
+
+class RandomCrop:
+    """Pad each image by ``padding`` pixels, and cut the old size out anywhere.
+
+    ``mode`` is what the frame holds: ``constant`` (black) or ``reflect`` (the image mirrored).
+    """
+
+    def __init__(self, padding: int = 4, mode: str = "constant") -> None:
+        self.padding = padding
+        self.mode = mode
+
+    def __call__(
+        self, images: torch.Tensor, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        count, _, height, width = images.shape
+        frame = [self.padding] * 4  # left, right, top, bottom
+        padded = F.pad(images, frame, mode=self.mode)
+
+        # Every place a window can have, as a view that copies nothing:
+        # windows[n, c, row, column] is the crop [H, W] whose corner lies at (row, column).
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1)
+
+        # A window an image.
+        places = 2 * self.padding + 1
+        row = whole_uniform(places, images, generator)
+        column = whole_uniform(places, images, generator)
+        image = torch.arange(count, device=images.device)
+        return windows[image, :, row, column]
+
+
+class RandomHorizontalFlip:
+    """Mirror each image left to right with probability ``p``."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.p = p
+
+    def __call__(
+        self, images: torch.Tensor, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        # Decided on the CPU, so that a GPU gets one small tensor, [N].
+        flipped = torch.rand(len(images), generator=generator) < self.p
+        flipped = to_device_of(images, flipped).view(-1, 1, 1, 1)
+        # Where it is true, the mirrored image is taken, else the image itself.
+        return torch.where(flipped, images.flip(-1), images)
+
+
+class Cutout:
+    """Cover a square of ``size`` × ``size`` pixels, wholly inside each image, with ``fill``.
+
+    ``fill`` is a value for each channel, or one for all. DeVries and Taylor, "Improved
+    Regularization of Convolutional Neural Networks with Cutout", 2017; the paper's square may hang
+    over the border, the assignment's may not. Raises ``CourseError`` where they do not fit.
+    """
+
+    def __init__(self, size: int = 8, fill: float | Sequence[float] = 0.0) -> None:
+        self.size = size
+        self.fill = fill
+
+    def __call__(
+        self, images: torch.Tensor, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        # A square and a colour that fit.
+        _, channels, height, width = images.shape
+        fill = torch.as_tensor(self.fill, dtype=images.dtype)
+        if self.size > min(height, width) or fill.numel() not in (1, channels):
+            raise CourseError(
+                f"Cutout: a square of {self.size} pixels and {fill.numel()} values of fill "
+                f"do not fit into images of {channels}×{height}×{width}"
+            )
+        fill = to_device_of(images, fill.view(1, -1, 1, 1))
+
+        # A pixel is covered where both its row and its column are.
+        rows = self._covered(height, images, generator)[:, None, :, None]
+        columns = self._covered(width, images, generator)[:, None, None, :]
+        return torch.where(rows & columns, fill, images)
+
+    def _covered(
+        self, length: int, images: torch.Tensor, generator: torch.Generator | None
+    ) -> torch.Tensor:
+        """Which of ``length`` rows or columns each image's square covers, bool [N, length]."""
+        # The first row that a square may begin at is 0, the last length - size.
+        first_places = length - self.size + 1
+        start = torch.randint(first_places, (len(images), 1), generator=generator)
+        places = torch.arange(length)
+        covered = (places >= start) & (places < start + self.size)
+        return to_device_of(images, covered)

@@ -1,0 +1,56 @@
+"""The moving average of the weights."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from helpers.environment import CourseError
+from helpers.models import independent_copy
+
+
+class Average(Protocol):
+    """What follows the weights of a net in training, and is measured in its place."""
+
+    module: nn.Module
+
+    def update_parameters(self, model: nn.Module) -> None:
+        """Take the weights of ``model`` in, after an update."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it, for a checkpoint."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
+        """Put it back."""
+
+
+def moving_average(model: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of weights and buffers, over about 1 / (1 - decay) steps.
+
+    At step n the decay is at most (1 + n) / (10 + n), so that the first steps are soon forgotten.
+    Buffers of whole numbers (counts, indices) are copied, because their means would be cut off.
+    Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992; torch's
+    ``AveragedModel`` does the work. Raises ``CourseError`` for a decay outside 0 to 1.
+    """
+    if not 0 <= decay <= 1:
+        raise CourseError(f"moving_average: decay lies between 0 and 1, not {decay!r}")
+
+    def update(
+        averaged: Sequence[torch.Tensor], current: Sequence[torch.Tensor], n: torch.Tensor | int
+    ) -> None:
+        """Move a list of tensors of one type towards the current ones."""
+        # A mean of numbers with a fraction; the rest is copied.
+        if averaged[0].is_floating_point() or averaged[0].is_complex():
+            steps = int(n)
+            kept = min(decay, (1 + steps) / (10 + steps))
+            move_towards = get_ema_multi_avg_fn(kept)
+            move_towards(averaged, current, n)
+            return
+        for old, new in zip(averaged, current):
+            old.copy_(new)
+
+    # It starts as a copy of its own; torch calls update once for each type of numbers.
+    start = independent_copy(model)
+    return AveragedModel(start, multi_avg_fn=update, use_buffers=True)

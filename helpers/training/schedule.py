@@ -1,0 +1,84 @@
+"""The one-cycle schedule."""
+
+import math
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from helpers.environment import CourseError
+
+
+def one_cycle(
+    optimizer: Optimizer,
+    max_lr: float,
+    epochs: int,
+    steps_per_epoch: int,
+    peak_epoch: float,
+    min_lr: float | None = None,
+    annihilate: bool = False,
+    anneal: str = "linear",
+) -> LambdaLR:
+    """The one-cycle schedule: the rate rises for a few epochs, and falls for the rest.
+
+    Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning
+    Rates", 2018. Step it after every batch. Momentum is left alone. Several parameter groups keep
+    the ratio of their rates.
+
+    max_lr: the highest rate, that of the fastest group, at the last step of ``peak_epoch``.
+    epochs, steps_per_epoch: the length of the run.
+    peak_epoch: counted from 1; it may lie within an epoch (4.5).
+    min_lr: the rate of the first step, and of the last one; ``max_lr / 25`` unless given.
+    annihilate: the rate ends at ``min_lr / 10,000`` instead.
+    anneal: along straight lines (``"linear"``), or half waves of a cosine (``"cos"``).
+
+    Raises ``CourseError`` for a peak outside the run, a rate that does not rise, and another
+    ``anneal``.
+    """
+    # Steps are counted from 0, so the last step of an epoch is one below a multiple.
+    peak = peak_epoch * steps_per_epoch - 1
+    last = epochs * steps_per_epoch - 1
+
+    # The rates at the start, at the peak and at the end.
+    high = float(max_lr)
+    low = high / 25
+    if min_lr is not None:
+        low = float(min_lr)
+    final = low
+    if annihilate:
+        final = low / 10_000
+
+    # What cannot be a cycle.
+    if not 0 < peak < last:
+        raise CourseError(
+            f"one_cycle: the peak (epoch {peak_epoch}) has to lie inside the {epochs} epochs"
+        )
+    if not 0 < low < high:
+        raise CourseError(f"one_cycle: min_lr has to lie between 0 and max_lr = {high}, not {low}")
+    if anneal not in ("linear", "cos"):
+        raise CourseError(f"one_cycle: anneal is 'linear' or 'cos', not {anneal!r}")
+
+    def share_of_highest(step: int) -> float:
+        """The rate of a step, as a share of the highest one."""
+        # Upwards until the peak, then downwards; after the last step the rate stays.
+        if step <= peak:
+            start, stop = low, high
+            way = step / peak
+        else:
+            start, stop = high, final
+            way = (min(step, last) - peak) / (last - peak)
+
+        # How much of the way is gone: evenly, or slowly at both of its ends.
+        if anneal == "cos":
+            way = (1 - math.cos(math.pi * way)) / 2
+        rate = start + (stop - start) * way
+        return rate / high
+
+    # Each group's own highest rate, in proportion to the fastest group's.
+    fastest = max(float(group["lr"]) for group in optimizer.param_groups)
+    for group in optimizer.param_groups:
+        ratio = 1.0
+        if fastest > 0:
+            ratio = float(group["lr"]) / fastest
+        group["lr"] = high * ratio
+        group["initial_lr"] = high * ratio
+    return LambdaLR(optimizer, share_of_highest)
