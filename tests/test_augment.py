@@ -152,7 +152,7 @@ def test_random_affine_draws_in_the_ranges_it_names(monkeypatch):
         drawn.update(zip(("angle", "shift_x", "shift_y", "scale", "shear", "fill"), parameters))
         return images
 
-    monkeypatch.setattr(augment, "affine", remember)
+    monkeypatch.setattr("helpers.augment.affine.affine", remember)
     transform = RandomAffine(degrees=7, translate=(0.1, 0.2), scale=(0.8, 1.3), shear=10, fill=0.25)
     transform(torch.zeros(4000, 1, 20, 40), seeded())
     ranges = {

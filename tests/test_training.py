@@ -16,10 +16,10 @@ from torch import nn
 from torch.optim.lr_scheduler import ExponentialLR, OneCycleLR, ReduceLROnPlateau, StepLR
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
-from helpers import environment, precision
+from helpers import environment
 from helpers.data import Batches
 from helpers.environment import CourseError
-from helpers.training import evaluate, fit, train_one_epoch
+from helpers.training import evaluate, fit, precision, train_one_epoch
 from helpers.training.averages import moving_average
 from helpers.training.schedule import one_cycle
 

@@ -66,8 +66,8 @@ def check_logits(logits: Any, targets: torch.Tensor) -> None:
     if count == 1 and logits.dim() < 2:
         raise CourseError(
             f"the model returns {shape} for a batch of one image: a squeeze() in the net removes "
-            "the axis of the batch too; write flatten(1) there, or take a batch size that leaves no "
-            "last batch of one image (in training also Batches(drop_last=True))"
+            "the axis of the batch too; write flatten(1) there, or take a batch size that leaves "
+            "no last batch of one image (in training also Batches(drop_last=True))"
         )
     raise CourseError(
         f"the model returns {shape} for {count} images: the net has to return [{count}, classes]"
