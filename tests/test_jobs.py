@@ -257,6 +257,7 @@ def test_ctrl_c_however_often_ends_all_workers_at_once(tmp_path, started, presse
 # Temporary files.
 
 
+@UNIX
 def test_what_dead_processes_left_is_removed_and_what_is_being_written_stays(tmp_path):
     gone = pid_of_an_ended_process()
     dead = [f".seed-1.checkpoint.{gone}.00ff.tmp", f".seed-1.checkpoint.{gone}.1.tmp"]
@@ -275,6 +276,7 @@ def test_what_dead_processes_left_is_removed_and_what_is_being_written_stays(tmp
     remove_leftovers(tmp_path / "nowhere", "seed-1.checkpoint")
 
 
+@UNIX
 def test_a_process_is_alive_or_not():
     assert is_alive(os.getpid()) and is_alive(1)
     assert not is_alive(pid_of_an_ended_process())
