@@ -278,7 +278,7 @@ def test_what_is_older_than_a_day_is_not_being_written_whoever_has_the_number_no
 
 def test_a_killed_download_is_removed_by_the_next_one_and_a_living_one_stays(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "PRACTICE_SIZES", {"train": 20, "test": 10})
-    folders = [tmp_path / f".download-{number}-x1" for number in (ended_process(), os.getpid())]
+    folders = [tmp_path / f".download.{number}.x1.tmp" for number in (ended_process(), os.getpid())]
     for folder in folders:
         (folder / "MNIST").mkdir(parents=True)
         (folder / "MNIST" / "half.gz").write_bytes(b"half")

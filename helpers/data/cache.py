@@ -7,18 +7,14 @@ repository's ``data/`` where that folder cannot be written.
 
 import hashlib
 import os
-import re
 from pathlib import Path
 
 import torch
 
 from helpers.data.known import KNOWN
-from helpers.data.leftovers import remove_leftovers
 from helpers.data.sources import Pool, Source, in_fixed_order
 from helpers.environment import ROOT, replacing
-
-# The name that `replacing` gives to a cached file while it is written: .NAME.PROCESS.RANDOM.tmp
-TEMPORARY = re.compile(r"\.\w+-(?:train|test)-[0-9a-f]{12}\.pt\.(\d+)\.[0-9a-f]{8}\.tmp")
+from helpers.leftovers import remove_leftovers
 
 
 def read(name: str, source: Source, root: Path, split: str) -> Pool:
@@ -29,7 +25,8 @@ def read(name: str, source: Source, root: Path, split: str) -> Pool:
     # What is cached already, and what a killed process left beside it.
     file = f"{name}-{split}-{fingerprint(source.files)}.pt"
     for folder in (root, ROOT / "data"):
-        remove_leftovers(folder, TEMPORARY)
+        for known in KNOWN:
+            remove_leftovers(folder, f"{known}-*-????????????.pt")
         pool = load(folder / file, KNOWN[name].shape)
         if pool is not None:
             return pool

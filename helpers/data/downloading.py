@@ -3,20 +3,16 @@
 import contextlib
 import io
 import os
-import re
 import socket
 import tempfile
 from pathlib import Path
 
 from helpers.data.known import KNOWN
-from helpers.data.leftovers import remove_leftovers
 from helpers.data.published import published_files
 from helpers.data.sources import Source
+from helpers.leftovers import remove_leftovers
 
 PATIENCE = 10  # seconds without an answer
-UNFINISHED = re.compile(
-    r"\.download-(\d+)-.*"
-)  # the folder of a download: .download-PROCESS-RANDOM
 
 # What the texts of errors say (in small letters), and what that means to the reader. The first
 # that fits is told: what came first is the cause of what came after, as when a certificate is
@@ -92,7 +88,7 @@ def download(name: str, root: Path) -> Source | None:
     """Fetch the data set into ``root``; None, after one printed line, where that cannot be done."""
     title = KNOWN[name].title
     print(f"Downloading {title}; a slow host takes minutes …")
-    remove_leftovers(root, UNFINISHED)
+    remove_leftovers(root, "download")
     patience_before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)
     try:
@@ -119,7 +115,9 @@ def fetch(name: str, root: Path) -> None:
     folder = KNOWN[name].folder
     reader = getattr(datasets, KNOWN[name].reader)
     root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root, prefix=f".download-{os.getpid()}-") as fresh:
+    # Named as remove_leftovers expects it, in case that this process is killed.
+    prefix = f".download.{os.getpid()}."
+    with tempfile.TemporaryDirectory(dir=root, prefix=prefix, suffix=".tmp") as fresh:
         # torchvision draws a bar for every file; the one line above says enough
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             reader(fresh, download=True)
