@@ -58,7 +58,7 @@ BUDGET = Recipe(
     epochs=19,
     peak_epoch=4,
     weight_decay=5e-4,
-    augment=affine(8, 0.08, 0.08, 5),
+    augment=affine(degrees=8, shift=0.08, scale=0.08, shear=5),
     average=0.999,
     claim=Claim(19_999, 19, 99.4, last_epochs=5),
     headline=True,

@@ -1,26 +1,22 @@
 """The recipes for MNIST of session 06: residual nets, the range test, and depth."""
 
-from dataclasses import replace
-
 from helpers.experiments.mnist_basics import SHORT, affine
-from helpers.experiments.mnist_ladder import BEST
 from helpers.experiments.recipe import Claim, Recipe, variant
 
 RESIDUAL_NET = "models.residual.ResidualNet"
 
 # Document 000's net, below 20,000 parameters.
-RESIDUAL = replace(
-    BEST,
-    name="residual",
+RESIDUAL = Recipe(
+    "residual",
+    RESIDUAL_NET,
     title="document 000's residual net: AdamW, mild augmentation",
-    model=RESIDUAL_NET,
-    model_options={},
     epochs=20,
     peak_epoch=4,
     optimizer="adamw",
     learning_rate=0.01,
     weight_decay=0.01,
-    augment=affine(6, 0.05, 0.05),
+    augment=affine(degrees=6, shift=0.05, scale=0.05),
+    average=0.999,
     claim=Claim(19_999, 20, 99.4, last_epochs=5),
     headline=True,
     document="98.93 % (40 epochs)",
@@ -79,7 +75,7 @@ PROJECTED = variant(
 
 
 def plain_and_residual(blocks: int) -> list[Recipe]:
-    """A net with so many blocks a stage, without shortcuts and with them."""
+    """A net with so many blocks in each stage, without shortcuts and with them."""
     # Three stages of blocks of two layers, one layer before them, one behind.
     layers = 6 * blocks + 2
     plain = variant(
