@@ -83,7 +83,7 @@ def _folder(switch: str, default: Path) -> Path:
     value = os.environ.get(switch)
     if not value:
         return default
-    # A relative path starts at the working folder: the whole one also tells an error's reader.
+    # A relative path starts at the working folder; an error message should show the whole one.
     return Path(value).expanduser().absolute()
 
 
@@ -139,7 +139,7 @@ def seed_everything(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-# Small tools that many modules share.
+# Files that are written whole, whole numbers, and the texts of errors.
 
 
 @contextlib.contextmanager
@@ -180,14 +180,22 @@ def whole_number(value: object, least: int | None = None) -> int | None:
     return number
 
 
+def short_reason(problem: BaseException) -> str:
+    """What an error says, in one line of at most 160 characters; its type where it says nothing."""
+    words = " ".join(str(problem).split())
+    if not words:
+        return type(problem).__name__
+    return words[:160]
+
+
 def unknown(kind: str, name: str, names: Iterable[str]) -> CourseError:
-    """The error for a name that is not there: it says the near ones, or all of them."""
-    # A slip of the finger leaves a near name; where none is near, all of them are told.
+    """The error for an unknown name: it offers the similar names, or all of them."""
+    # A typing error leaves a similar name.
     names = list(names)
     shown = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     if not shown:
         shown = names
-    return CourseError(f"unknown {kind} {name!r}; there is: {', '.join(shown)}")
+    return CourseError(f"unknown {kind} {name!r}; choose one of: {', '.join(shown)}")
 
 
 def need_notebooks() -> None:

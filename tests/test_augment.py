@@ -475,10 +475,10 @@ def test_a_cutout_that_does_not_fit_is_refused(cutout, words):
 
 def test_unknown_names_are_answered_with_the_near_ones():
     with pytest.raises(
-        CourseError, match="unknown transform 'RandomAfine'; there is: RandomAffine"
+        CourseError, match="unknown transform 'RandomAfine'; choose one of: RandomAffine"
     ):
         augment.build([("RandomAfine", {})])
-    with pytest.raises(CourseError, match="unknown pipeline 'mnits'; there is: mnist"):
+    with pytest.raises(CourseError, match="unknown pipeline 'mnits'; choose one of: mnist"):
         albumentations_pipeline("mnits")
 
 
@@ -491,7 +491,10 @@ def test_unknown_names_are_answered_with_the_near_ones():
         ),
         (
             "ImportError(\"cannot import name 'Self' from 'typing'\\nsecond line\")",
-            ["cannot be imported (cannot import name 'Self' from 'typing')", "--force-reinstall"],
+            [
+                "cannot be imported (cannot import name 'Self' from 'typing' second line)",
+                "--force-reinstall",
+            ],
         ),
         ("ModuleNotFoundError(\"No module named 'cv2'\", name='cv2')", ["needs cv2, which is not"]),
     ],

@@ -186,7 +186,7 @@ def test_an_image_that_cannot_be_decoded(tmp_path, content):
     "name, near", [("minst", "mnist"), ("cifar", "cifar10"), ("x", "mnist, cifar10")]
 )
 def test_an_unknown_name_says_the_near_ones(name, near):
-    with pytest.raises(DataError, match=f"unknown data set '{name}'; there is: {near}$"):
+    with pytest.raises(DataError, match=f"unknown data set '{name}'; choose one of: {near}$"):
         data.load(name)
 
 

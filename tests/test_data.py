@@ -470,7 +470,7 @@ def http_error(code: int, words: str) -> HTTPError:
         (URLError(PermissionError(13, "Permission denied")), "does not let programs use the netw"),
         (OSError(errno.ENOSPC, "No space left on device"), "no space is left .* COURSE_DATA"),
         (IncompleteRead(b""), "not the published file"),
-        (ValueError("something new\nin two lines"), "ValueError something new"),
+        (ValueError("something new\nin two lines"), "ValueError: something new in two lines"),
     ],
     ids=lambda value: None if isinstance(value, str) else str(value).split("\n")[0],
 )

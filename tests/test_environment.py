@@ -14,7 +14,7 @@ import torch
 
 from helpers import environment
 from helpers.data.known import KNOWN
-from helpers.environment import ROOT, CourseError, replacing, unknown
+from helpers.environment import ROOT, CourseError, replacing, short_reason, unknown
 
 
 def test_a_seed_fixes_every_generator_and_another_changes_them():
@@ -106,12 +106,18 @@ def test_an_unknown_name_brings_up_the_near_ones_or_all():
     names = ["budget", "budget-5", "first"]
     assert (
         str(unknown("experiment", "bugdet", names))
-        == "unknown experiment 'bugdet'; there is: budget, budget-5"
+        == "unknown experiment 'bugdet'; choose one of: budget, budget-5"
     )
     assert str(unknown("experiment", "xyz", iter(names))).endswith(
-        "there is: budget, budget-5, first"
+        "choose one of: budget, budget-5, first"
     )
     assert isinstance(unknown("session", "", names), CourseError)
+
+
+def test_a_reason_is_one_short_line_and_never_empty():
+    assert short_reason(ValueError("  two\n\tlines \n")) == "two lines"
+    assert short_reason(EOFError()) == "EOFError" and short_reason(OSError(" \n")) == "OSError"
+    assert short_reason(RuntimeError("x" * 200)) == "x" * 160
 
 
 @pytest.mark.parametrize(

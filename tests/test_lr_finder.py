@@ -356,7 +356,7 @@ def test_no_rate_is_suggested_where_the_loss_does_not_fall_nor_by_a_rule_that_ca
             made(losses).suggest()
     with pytest.raises(CourseError, match="'slide' needs 16 points of the curve, not 12"):
         made(np.linspace(2, 1, 12), 12).suggest("slide")
-    with pytest.raises(CourseError, match="^unknown rule 'valey'; there is: valley$"):
+    with pytest.raises(CourseError, match="^unknown rule 'valey'; choose one of: valley$"):
         made(losses).suggest("valey")
 
 

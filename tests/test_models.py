@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers.models import count_parameters
+from helpers.models import count_parameters, device_of
 from helpers.models.small import (
     PointwiseNet,
     SharedNet,
@@ -292,3 +292,9 @@ def test_names_of_weights_stay_as_records_have_them():
 def test_widths_are_as_many_as_the_convolutions(widths):
     with pytest.raises(ValueError, match="expected 7"):
         budget_net(widths=widths)
+
+
+def test_the_device_of_a_net_is_that_of_its_parameters_or_else_of_its_buffers():
+    fixed = nn.BatchNorm1d(2, affine=False, device="meta")
+    assert device_of(fixed).type == "meta" and device_of(nn.ReLU()).type == "cpu"
+    assert device_of(nn.Sequential(fixed, nn.Linear(2, 2))).type == "cpu"

@@ -174,7 +174,7 @@ def test_every_font_draws_ten_digits_that_differ():
 
 
 def test_bad_requests_are_errors():
-    with pytest.raises(CourseError, match="unknown practice data 'minst'; there is: mnist"):
+    with pytest.raises(CourseError, match="unknown practice data 'minst'; choose one of: mnist"):
         practice.draw("minst", 3, 0)
     with pytest.raises(CourseError, match="0 practice images: ask for 1 or more"):
         practice.draw("mnist", 0, 0)

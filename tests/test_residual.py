@@ -130,7 +130,7 @@ def test_the_smallest_path_sees_three_pixels_until_the_average():
 
 
 def test_another_shortcut_is_refused():
-    with pytest.raises(CourseError, match="unknown shortcut 'pda'; there is: pad"):
+    with pytest.raises(CourseError, match="unknown shortcut 'pda'; choose one of: pad"):
         BasicBlock(4, 8, 2, "pda")
 
 

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from helpers.environment import CourseError, unknown
+from helpers.environment import CourseError, short_reason, unknown
 
 
 def albumentations_pipeline(name: str) -> Any:
@@ -78,7 +78,7 @@ def import_albumentations() -> Any:
         ) from problem
     except ImportError as problem:
         # OpenCV, which it stands on, wants libraries of the system that servers often lack.
-        cause = str(problem).split("\n")[0]
+        cause = short_reason(problem)
         help_text = "pip install --force-reinstall 'albumentations>=2,<3'"
         if ".so" in cause:
             help_text = (

@@ -10,12 +10,13 @@ from pathlib import Path
 from helpers.data.known import KNOWN
 from helpers.data.published import published_files
 from helpers.data.sources import Source
+from helpers.environment import short_reason
 from helpers.leftovers import remove_leftovers
 
 PATIENCE = 10  # seconds without an answer
 
 # What the texts of errors say (in small letters), and what that means to the reader. The first
-# that fits is told: what came first is the cause of what came after, as when a certificate is
+# that fits is shown: what came first is the cause of what came after, as when a certificate is
 # refused and torchvision tries once more without one.
 CAUSES = (
     # The disk.
@@ -142,9 +143,8 @@ def cause_of(problem: BaseException) -> str:
         for sign in signs:
             if sign in text:
                 return cause
-    # One that nobody has met: its own words, in one line.
-    first_line = str(problem).strip().split("\n")[0]
-    return f"{type(problem).__name__} {first_line}".strip()
+    # An unknown one: its own words, in one line.
+    return f"{type(problem).__name__}: {short_reason(problem)}"
 
 
 def texts_of(problem: BaseException | None) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from helpers.environment import CourseError
+from helpers.environment import CourseError, short_reason
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -43,9 +43,12 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """The device of the model's first parameter; the CPU for a net without any."""
+    """The device of the first parameter, else of the first buffer; the CPU where there is none."""
     for parameter in model.parameters():
         return parameter.device
+    # A net of fixed filters, for example, has only buffers.
+    for buffer in model.buffers():
+        return buffer.device
     return torch.device("cpu")
 
 
@@ -67,8 +70,7 @@ def independent_copy(model: nn.Module) -> nn.Module:
     try:
         return copy.deepcopy(model, copies)
     except (RuntimeError, TypeError) as problem:
-        reason = " ".join(str(problem).split())[:120]
         raise CourseError(
-            f"the {type(model).__name__} cannot be copied ({reason}): let it keep no results of a "
-            "forward pass, or only detached ones (self.features = x.detach())"
+            f"the {type(model).__name__} cannot be copied ({short_reason(problem)}): let it keep no "
+            "results of a forward pass, or only detached ones (self.features = x.detach())"
         ) from problem

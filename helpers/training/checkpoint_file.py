@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from helpers.environment import CourseError, replacing
+from helpers.environment import CourseError, replacing, short_reason
 
 # A full disk, a used-up quota, a file larger than the system allows.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -57,9 +57,9 @@ def read(path: Path) -> dict[str, Any]:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         parts = set(state)
     except Exception as problem:  # a foreign pickle can raise anything
-        reason = " ".join(f"{type(problem).__name__}: {problem}".split())[:120]
         raise CourseError(
-            f"the file {path} is no checkpoint that can be read here ({reason}): name another file"
+            f"the file {path} is no checkpoint that can be read here ({short_reason(problem)}): "
+            "name another file"
         ) from problem
 
     # Weights alone, for example, which torch.save also writes.
@@ -77,7 +77,7 @@ def find_damage(content: bytes) -> str:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             part = archive.testzip()
     except Exception as problem:  # damaged bytes can raise anything
-        return " ".join(f"{problem}".split())[:120] or type(problem).__name__
+        return short_reason(problem)
     if part is None:
         return ""
     return f"the checksum of {part} is wrong"
@@ -88,10 +88,9 @@ def check_readable(content: bytes) -> None:
     try:
         torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as problem:  # an object of any kind may hide in an optimizer's state
-        reason = " ".join(str(problem).split())[:160]
         raise CourseError(
             "this run cannot be kept in a checkpoint, because its state holds more than numbers "
-            f"and tensors ({reason}): train it without one"
+            f"and tensors ({short_reason(problem)}): train it without one"
         ) from problem
 
 
