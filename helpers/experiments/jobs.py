@@ -21,7 +21,7 @@ from helpers.environment import CourseError, pick_device, whole_number
 from helpers.experiments.folders import checkpoint_in, remove_leftovers, run_folder
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.runs import OnEpoch, Trained, load_for, train_net
-from helpers.training.output import line, progress
+from helpers.training.output import epoch_line, progress
 
 LARGEST_SEED = 2**32 - 1  # NumPy takes no larger one
 CUT_OFF = "its process ended too early; the same command goes on from its last finished epoch"
@@ -223,7 +223,7 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> None:
                     process.join()
                 else:
                     name = f"{job.recipe.name}, seed {job.seed}"
-                    text = line(row, job.recipe.epochs)
+                    text = epoch_line(row, job.recipe.epochs)
                     bar.write(f"{name}: {text}", file=sys.stdout)
                     bar.update()
     finally:
