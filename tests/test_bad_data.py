@@ -307,4 +307,4 @@ def test_an_image_file_of_several_pictures(tmp_path, suffix):
 def test_an_image_of_more_bits_than_can_be_scaled_is_named(tmp_path, kind):
     folder = write_folders(tmp_path, "mnist", random_pools("mnist")) / "train" / "3"
     Image.fromarray(numpy.zeros((28, 28), dtype=kind)).save(folder / "new.tif")
-    error_of("mnist", tmp_path, f"{folder / 'new.tif'} has more than 8 bits a value")
+    error_of("mnist", tmp_path, f"{folder / 'new.tif'} has more than 8 bits per value")

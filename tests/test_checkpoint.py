@@ -28,7 +28,7 @@ from helpers.data import Batches
 from helpers.environment import CourseError
 from helpers.training import fit
 from helpers.training.averages import moving_average
-from helpers.training.checkpoint import State
+from helpers.training.checkpoint import State, difference_of_weights
 from helpers.training.schedule import one_cycle
 
 
@@ -414,6 +414,18 @@ def test_no_flipped_bit_is_taken_for_a_weight(tmp_path):
 
 
 # Sound files of something else
+
+
+def test_a_weight_that_one_of_two_nets_lacks_is_named():
+    weight = torch.zeros(4, 2)
+    extra = {"counter": 3}  # what a module keeps beside its tensors
+    one, two = {"weight": weight, "extra": extra}, {"weight": weight, "fc.bias": weight}
+    assert difference_of_weights(one, two | {"extra": extra}) == "its net has no fc.bias"
+    assert difference_of_weights(two, {"weight": weight}) == "this net has no fc.bias"
+    assert difference_of_weights(one, {"extra": {}, "weight": torch.ones(4, 2)}) == ""
+    assert difference_of_weights({"weight": weight}, {"weight": weight.T}) == (
+        "its net has weight of shape [4, 2], and this one of shape [2, 4]"
+    )
 
 
 def another_net():

@@ -22,6 +22,11 @@ def randomised(net: nn.Module) -> nn.Module:
     return net.eval()
 
 
+def test_a_shortcut_never_drops_channels():
+    with pytest.raises(CourseError, match="out_channels is at least 8, .* not 4$"):
+        pad_shortcut(torch.zeros(1, 8, 4, 4), 4, 1)
+
+
 @pytest.mark.parametrize(
     "before, after, stride, size",
     [

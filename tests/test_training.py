@@ -276,6 +276,8 @@ def test_an_optimizer_with_rate_zero_gets_the_whole_cycle():
         ({"peak_epoch": 0}, r"the peak \(epoch 0\)"),
         ({"peak_epoch": 3}, r"the peak \(epoch 3\).*3 epochs"),
         ({"peak_epoch": -1}, "the peak"),
+        ({"steps_per_epoch": 0}, r"steps_per_epoch is .* len\(train_batches\), not 0$"),
+        ({"steps_per_epoch": 2.5}, "steps_per_epoch is a whole number of at least 1, .* not 2.5$"),
         ({"min_lr": 0.4}, "min_lr.*0.4"),
         ({"min_lr": 0.0}, "min_lr"),
         ({"anneal": "sine"}, "anneal is 'linear' or 'cos', not 'sine'"),

@@ -22,15 +22,12 @@ from helpers.data.folders import class_folders, zipped_folders
 from helpers.data.known import KNOWN, DataError, Known
 from helpers.data.published import published_archive, published_files
 from helpers.data.sources import Pool, Source
-from helpers.data.splitting import choose
+from helpers.data.splitting import validation_mask
 from helpers.environment import data_root, smoke, unknown, whole_number
 
+# Practice data: how many images each split has, and the seed that draws them.
 PRACTICE_SIZES = {"train": 12_000, "test": 2_000}
-
-
 SMOKE_SIZES = {"train": 2_000, "test": 500}  # in the fast profile of the tests
-
-
 PRACTICE_SEEDS = {"train": 0, "test": 1}
 
 
@@ -38,7 +35,7 @@ PRACTICE_SEEDS = {"train": 0, "test": 1}
 class ImageSplit:
     """Images uint8 [N, C, H, W], labels int64 [N], and what is needed to normalise and name them.
 
-    ``mean`` and ``std`` have a value a channel, where white is 1. ``note`` is shown on every
+    ``mean`` and ``std`` have one value per channel, where white is 1. ``note`` is shown on every
     picture that is drawn from the split. Raises DataError for images of another type or shape,
     and for a label that is none of the ``classes``.
     """
@@ -95,9 +92,10 @@ def load(
 ) -> ImageData:
     """MNIST (``"mnist"``) or CIFAR-10 (``"cifar10"``), whole, from the first place that has it.
 
-    The places: torchvision's files in ``root``, class folders or zips there, a download, practice
-    data. The images of a split lie in the order of the SHA-1 of their pixels. Where
-    ``COURSE_SMOKE=1`` and no ``root`` is given, practice data is drawn at once.
+    The places: torchvision's files in ``root``, class folders there, zips of such folders, the
+    packed archive that the authors publish, a download, practice data. The images of a split lie
+    in the order of the SHA-1 of their pixels. Where ``COURSE_SMOKE=1`` and no ``root`` is given,
+    practice data is drawn at once.
 
     Args:
         name: the data set.
@@ -136,7 +134,7 @@ def load(
     whole = splits["train"]
     if source.kind == "practice" and whole_number(validation) is not None:
         validation = min(validation, len(whole) // 4)
-    held_out = choose(len(whole), validation, seed, known.title)
+    held_out = validation_mask(len(whole), validation, seed, known.title)
     return ImageData(
         name=name,
         source=source.kind,
@@ -162,7 +160,7 @@ def find(name: str, folder: Path, real: bool) -> Source:
             if source is not None:
                 return source
 
-    # Nothing is to be had: draw, and say so.
+    # No place has it: draw practice data, and say so.
     title = KNOWN[name].title
     drawn = practice.TITLES[name]
     print(f"PRACTICE DATA: drawn {drawn} stand in for {title}; results say nothing about {title}.")
@@ -194,7 +192,7 @@ class Batches:
 
     Args:
         split: the images and labels.
-        batch_size: images a batch.
+        batch_size: images per batch.
         augment: called as ``augment(images, generator)`` with images in [0, 1]; where it has an
             attribute ``wants_indices = True``, as ``augment(images, generator, indices)`` with
             the images' places in the split, int64 [B].
@@ -218,7 +216,7 @@ class Batches:
         generator: torch.Generator | None = None,
         drop_last: bool = False,
     ) -> None:
-        # What cannot be batched.
+        # Check the arguments first: a wrong label would end the program on a GPU.
         size = whole_number(batch_size, least=1)
         if size is None:
             raise DataError(f"batch_size={batch_size!r}: give a whole number of at least 1")
@@ -233,7 +231,6 @@ class Batches:
             )
         check_labels(split.labels, split.classes, len(split.images))
 
-        # How they are batched.
         self.split = split
         self.batch_size = size
         self.augment = augment
@@ -242,7 +239,7 @@ class Batches:
         self.device = torch.device(device or "cpu")
         self.generator = generator or torch.Generator().manual_seed(torch.initial_seed())
 
-        # Everything that a batch is made from moves to the device, once.
+        # The whole split moves to the device once, so that no batch waits for a copy.
         self._images = split.images.to(self.device)
         self._labels = split.labels.to(self.device, torch.int64)
         self._mean = torch.tensor(split.mean, device=self.device).view(-1, 1, 1)
@@ -274,7 +271,7 @@ class Batches:
             yield images, self._labels[indices]
 
     def _augmented(self, images: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
-        """The images augmented; the augmentation is told their places if it wants to know."""
+        """The images augmented; an augmentation that asks for their places gets them too."""
         if self.augment is None:
             return images
         if getattr(self.augment, "wants_indices", False):
@@ -282,7 +279,7 @@ class Batches:
         return self.augment(images, self.generator)
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell the augmentation which epoch begins, from 0, where it has a ``set_epoch`` too.
+        """Pass the number of the epoch, from 0, on to an augmentation that has a ``set_epoch``.
 
         The name is that of torch's ``DistributedSampler.set_epoch``. ``fit`` calls it.
         """

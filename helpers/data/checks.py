@@ -24,18 +24,20 @@ def check_images(images: torch.Tensor) -> None:
 
 def check_labels(labels: torch.Tensor, classes: tuple[str, ...], count: int) -> None:
     """Raise DataError unless there is a whole number below ``len(classes)`` for each image."""
-    # One number an image, and whole ones.
+    # One number per image, and whole ones.
     found = type(labels).__name__
     if isinstance(labels, torch.Tensor):
         found = f"{labels.dtype} {list(labels.shape)}"
     if not isinstance(labels, torch.Tensor) or labels.shape != (count,):
-        raise DataError(f"labels are one whole number an image, torch.int64 [{count}], not {found}")
+        raise DataError(
+            f"labels are one whole number per image, torch.int64 [{count}], not {found}"
+        )
     if count == 0:
         return
     if not is_whole(labels.dtype):
         raise DataError(f"labels are whole numbers, torch.int64 [{count}], not {found}")
 
-    # Each the number of a class.
+    # Each number has to name a class.
     numbers = labels.to(torch.int64)
     outside = (numbers < 0) | (numbers >= len(classes))
     if outside.any():
@@ -74,7 +76,7 @@ def as_places(indices: Iterable[int] | torch.Tensor, count: int) -> torch.Tensor
     if places.dim() != 1 or not is_whole(places.dtype):
         raise DataError(f"{places.dtype} {list(places.shape)} names no images: {accepted}")
 
-    # Numbers that an image lies at; in 8 bits, 200 would be -56.
+    # In 64 bits: as 8 bits, 200 would be -56.
     places = places.to(torch.int64)
     outside = (places < -count) | (places >= count)
     if outside.any():

@@ -1,4 +1,4 @@
-"""The data sets as image files in a folder a class, unpacked or zipped: NAME/SPLIT/CLASS/FILE."""
+"""The data sets as image files in one folder per class: NAME/SPLIT/CLASS/FILE, also zipped."""
 
 import io
 import mimetypes
@@ -115,7 +115,7 @@ def check_classes(
 
 def decode(file: Folder, shape: tuple[int, int, int]) -> torch.Tensor:
     """The pixels of an image file, uint8 [C, H, W]; ``shape`` is what they must have."""
-    # Unpack it.
+    # Decode from memory, so that folders and zips are alike.
     channels, height, width = shape
     content = read(file)
     try:
@@ -138,7 +138,7 @@ def decode(file: Folder, shape: tuple[int, int, int]) -> torch.Tensor:
 
 
 def read(file: Folder) -> bytes:
-    """The bytes of a file; a file that the system does not give is told by ``load``."""
+    """The bytes of a file; ``load`` reports the errors of the system."""
     try:
         return file.read_bytes()
     except OSError:
@@ -155,6 +155,6 @@ def with_8_bits(image: Image.Image, file: Folder) -> Image.Image:
     if not image.mode.startswith(("I", "F")):
         return image
     if image.format not in ("PNG", "PPM"):  # the formats whose values fill all 16 bits
-        raise damaged(file, f"has more than 8 bits a value (Pillow's mode {image.mode})")
+        raise damaged(file, f"has more than 8 bits per value (Pillow's mode {image.mode})")
     values = numpy.asarray(image).astype(numpy.int64) >> 8
     return Image.fromarray(values.astype(numpy.uint8))

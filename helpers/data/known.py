@@ -17,13 +17,13 @@ class Known(NamedTuple):
     classes: tuple[str, ...]
 
     # Its pixels: mean and standard deviation of the training images, where white is 1.
-    mean: tuple[float, ...]  # a value a channel
-    std: tuple[float, ...]  # a value a channel
+    mean: tuple[float, ...]  # one value per channel
+    std: tuple[float, ...]  # one value per channel
     shape: tuple[int, int, int]  # channels, height, width
 
     # Where it lies in the data folder.
     folder: str  # torchvision's files
-    class_folder: str  # images in a folder a class
+    class_folder: str  # images in one folder per class
     train_zip: str  # a zip of such folders; that of the test images has test for train
     archive: str | None  # one file that packs all of torchvision's
 

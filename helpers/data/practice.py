@@ -67,7 +67,7 @@ def look_up_grid(matrix: list[torch.Tensor], side: int) -> torch.Tensor:
 
 
 def paint_digits(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """A digit each, float [N, 1, 28, 28] in [0, 1], distorted at random.
+    """One digit per label, float [N, 1, 28, 28] in [0, 1], distorted at random.
 
     Each is turned, slanted, scaled along both axes, shifted, and waved as by a shaky hand.
     """
@@ -75,7 +75,7 @@ def paint_digits(labels: torch.Tensor, generator: torch.Generator) -> torch.Tens
     glyphs = all_glyphs()
     faces = torch.randint(len(glyphs), (count,), generator=generator)
 
-    # An affine map an image.
+    # One affine map per image.
     turn = uniform(-0.28, 0.28, count, generator)
     slant = uniform(-0.3, 0.3, count, generator)
     wide = uniform(0.75, 1.2, count, generator)
@@ -145,7 +145,7 @@ def face_glyphs(font: str, stroke: int) -> torch.Tensor:
 
 
 def paint_shapes(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """One shape each, float [N, 3, 32, 32], turned, sized, placed and coloured at random.
+    """One shape per label, float [N, 3, 32, 32], turned, sized, placed and coloured at random.
 
     The ground is uneven and noisy. Its colour and the shape's, 0.35 to 0.7 apart in every channel,
     are drawn without regard to the kind, so that colour says nothing about it.

@@ -127,7 +127,7 @@ def read_split(name: str, contents: Contents, split: str) -> Pool:
 def decode_mnist(contents: list[bytes]) -> Pool:
     """Images [N, 1, 28, 28] and labels [N] of MNIST's idx files: a header, then the bytes."""
     images_content, labels_content = contents
-    # A header has four bytes of kind and four a dimension: three for images, one for labels.
+    # A header has four bytes of kind and four per dimension: three for images, one for labels.
     pixels = numpy.frombuffer(images_content, numpy.uint8, offset=16)
     labels = numpy.frombuffer(labels_content, numpy.uint8, offset=8)
     images = pixels.reshape(-1, *KNOWN["mnist"].shape)
@@ -143,6 +143,6 @@ def decode_cifar10(contents: list[bytes]) -> Pool:
         batch = pickle.loads(content, encoding="latin1")
         pixels.append(batch["data"])
         labels.extend(batch["labels"])
-    # A row of 3,072 bytes an image: all its red ones, then green, then blue.
+    # A row of 3,072 bytes per image: all its red ones, then green, then blue.
     images = numpy.concatenate(pixels).reshape(-1, *KNOWN["cifar10"].shape)
     return torch.tensor(images), torch.tensor(labels)

@@ -68,7 +68,7 @@ def in_fixed_order(pool: Pool) -> Pool:
 
     Wherever the images come from, and in whatever order, an index then means the same image.
     """
-    # A key an image; the label in it decides between images that are equal.
+    # One key per image; its label decides between images that are equal.
     images, labels = pool
     keys = []
     for image, label in zip(images.numpy(), labels.tolist()):

@@ -8,8 +8,8 @@ from helpers.data.known import DataError
 from helpers.environment import whole_number
 
 
-def choose(count: int, validation: int, seed: int, title: str) -> torch.Tensor:
-    """A mask [count] of ``validation`` images that the seed chooses.
+def validation_mask(count: int, validation: int, seed: int, title: str) -> torch.Tensor:
+    """A mask, bool [count]: True for the ``validation`` images that the seed chooses.
 
     Raises DataError where ``validation`` is no whole number from 0 to ``count`` - 1.
     """

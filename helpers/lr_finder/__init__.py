@@ -16,14 +16,14 @@ from helpers.environment import CourseError, unknown, whole_number
 from helpers.lr_finder.rules import RULES
 from helpers.lr_finder.snapshot import Snapshot
 from helpers.models import device_of
-from helpers.training import Loss
-from helpers.training.checks import check_logits, explained, unmatched_parameters, unpack
+from helpers.training import Loss, training_step
+from helpers.training.checks import explained, unmatched_parameters, unpack
 from helpers.training.output import progress
 from helpers.training.randomness import generators_of
 
 
 class LRRangeTest:
-    """What a range test met.
+    """The result of a range test.
 
     ``rates``: float64 [steps], as planned. ``curves``: one for every order of the data, float64
     [2, n], n <= steps: the losses of the batches and the smoothed ones. ``note``: the data's.
@@ -90,8 +90,8 @@ def lr_range_test(
     The rate of step k is the k-th of ``numpy.geomspace(start_lr, end_lr, steps)``, for the fastest
     parameter group; the others keep their ratio.
 
-    batches: of (images [B, ...], targets [B]); they go to the model's device, and around if they
-        are too few.
+    batches: of (images [B, ...], targets [B]); they go to the model's device, and are repeated if
+        there are too few.
     loss_fn: its losses must not be negative.
     smoothing: at least 0 and below 1; losses are smoothed with bias correction, as Adam's moments.
     divergence: the test ends early once the smoothed loss exceeds so many times its lowest, or is
@@ -108,7 +108,7 @@ def lr_range_test(
     the model's, an empty loader, a model that does not return a tensor of logits, and a first loss
     that is not finite.
     """
-    # What can be told to be wrong is told before the first step.
+    # Check the arguments first.
     check_numbers(steps, orders, smoothing, divergence)
     if not 0 < start_lr < end_lr < math.inf:
         raise CourseError(
@@ -121,7 +121,7 @@ def lr_range_test(
     generators = generators_of(batches)
     snapshot = Snapshot(model, optimizer, generators)
 
-    # Every order of the data from the same state, and back to it.
+    # Each order of the data is tested from the same state, which is restored afterwards.
     curves = []
     for order in range(orders):
         label = f"range test {order + 1}/{orders}"
@@ -134,7 +134,7 @@ def lr_range_test(
         finally:
             snapshot.restore()
 
-    # Practice data says so, and a plot repeats it.
+    # A plot repeats the note of the data: that it is practice data, for example.
     split = getattr(batches, "split", None)
     return LRRangeTest(rates, curves, getattr(split, "note", ""))
 
@@ -200,12 +200,12 @@ def curve_of(
 
     Nothing is put back. Parameters as of ``lr_range_test``.
     """
-    # Asked before the first rate is set.
     device = device_of(model)
-    ratios = ratios_of(optimizer)
     losses: list[float] = []
     smoothed: list[float] = []
     moment = 0.0
+    # Before the first rate is set, which overwrites the optimizer's own.
+    ratios = ratios_of(optimizer)
     diverged = False
 
     model.train()
@@ -215,34 +215,24 @@ def curve_of(
             for group, ratio in zip(optimizer.param_groups, ratios):
                 group["lr"] = rate * ratio
 
-            # Forward.
             images, targets = unpack(batch, device)
-            optimizer.zero_grad()
-            logits = model(images)
-            check_logits(logits, targets)
-            loss = loss_fn(logits, targets)
+            loss, _ = training_step(model, images, targets, optimizer, loss_fn, scaler=None)
             losses.append(loss.item())
 
             # A moving average, whose start at 0 is divided out.
             moment = smoothing * moment + (1 - smoothing) * losses[-1]
             smoothed.append(moment / (1 - smoothing ** len(losses)))
 
-            # Asked in this way round, nan ends the test too.
             limit = divergence * min(smoothed)
-            fine = smoothed[-1] <= limit < math.inf
-            if not fine:
+            if not smoothed[-1] <= limit < math.inf:  # written so that nan ends the test as well
                 diverged = True
                 break
-
-            # Backward.
-            loss.backward()
-            optimizer.step()
 
     # A curve needs a batch for every rate, and a first loss to compare with.
     if len(losses) < len(rates) and not diverged:
         raise CourseError(
-            f"the loader is empty after {len(losses)} of {len(rates)} batches: give one to go "
-            "around"
+            f"the loader is empty after {len(losses)} of {len(rates)} batches: give a loader that "
+            "can be repeated, such as Batches or a DataLoader"
         )
     if not math.isfinite(losses[0]):
         raise CourseError(

@@ -10,14 +10,18 @@ from helpers.environment import CourseError
 
 
 def valley(lrs: np.ndarray, losses: np.ndarray) -> float:
-    """Half way (a third and a sixth) through the longest falling subsequence, as one piece."""
-    # How long the longest falling subsequence is that ends at each point.
+    """The rate in the middle of the longest fall of the loss.
+
+    Find the longest subsequence of falling losses, and go a third plus a sixth of its length along
+    the curve.
+    """
+    # The length of the longest falling subsequence that ends at each point.
     lengths = np.ones(len(losses), dtype=int)
     for here in range(1, len(losses)):
         higher = losses[:here] > losses[here]
         lengths[here] += lengths[:here][higher].max(initial=0)
 
-    # fastai counts from one before its first point.
+    # As in fastai, its points count as neighbours, and are counted from the one before the first.
     end = int(lengths.argmax())
     length = int(lengths[end])
     before = end - length
@@ -25,7 +29,10 @@ def valley(lrs: np.ndarray, losses: np.ndarray) -> float:
 
 
 def slide(lrs: np.ndarray, losses: np.ndarray) -> float:
-    """From the end down, the last rate whose slope differs by more than 0.005 from 15 steps on."""
+    """The highest rate at which the slope of the loss still changes.
+
+    Walk from the highest rate down until the slope changes by more than 0.005 within 15 steps.
+    """
     distance, threshold = 15, 0.005
     if len(lrs) <= distance:
         raise CourseError(

@@ -71,6 +71,6 @@ def independent_copy(model: nn.Module) -> nn.Module:
         return copy.deepcopy(model, copies)
     except (RuntimeError, TypeError) as problem:
         raise CourseError(
-            f"the {type(model).__name__} cannot be copied ({short_reason(problem)}): let it keep no "
-            "results of a forward pass, or only detached ones (self.features = x.detach())"
+            f"the {type(model).__name__} cannot be copied ({short_reason(problem)}): let it keep "
+            "no results of a forward pass, or only detached ones (self.features = x.detach())"
         ) from problem

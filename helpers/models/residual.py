@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.environment import unknown
+from helpers.environment import CourseError, unknown
 
 SHORTCUTS = ("pad", "conv", "none")
 
@@ -18,11 +18,19 @@ def pad_shortcut(x: torch.Tensor, out_channels: int, stride: int) -> torch.Tenso
     """Images [N, C, H, W] to [N, out_channels, ⌈H/stride⌉, ⌈W/stride⌉], without parameters.
 
     Every ``stride``-th row and column is kept. Missing channels are zeros, half of them in front
-    and half behind, an odd one behind: option A of section 3.3 of the paper.
+    and half behind, an odd one behind: option A of section 3.3 of the paper. Raises
+    ``CourseError`` for fewer channels than there are.
     """
     kept = x[:, :, ::stride, ::stride]
 
-    missing = out_channels - x.shape[1]
+    # F.pad would take channels away where fewer are wanted.
+    in_channels = x.shape[1]
+    missing = out_channels - in_channels
+    if missing < 0:
+        raise CourseError(
+            f"pad_shortcut: out_channels is at least {in_channels}, the channels of the input, "
+            f"not {out_channels}"
+        )
     front = missing // 2
     behind = missing - front
     # F.pad names the last axis first: columns, rows, then channels.
@@ -74,10 +82,10 @@ class BasicBlock(nn.Module):
         y = F.relu(self.norm1(self.conv1(x)))
         y = self.norm2(self.conv2(y))
         if self.shortcut != "none":
-            y = y + self.around(x)
+            y = y + self.shortcut_branch(x)
         return F.relu(y)
 
-    def around(self, x: torch.Tensor) -> torch.Tensor:
+    def shortcut_branch(self, x: torch.Tensor) -> torch.Tensor:
         """The input in the shape of the output."""
         if self.project is not None:
             return self.project(x)
@@ -103,11 +111,11 @@ class ResidualNet(nn.Module):
         stride: int = 1,
     ) -> None:
         super().__init__()
-        # 28 × 28 images of one channel
+        # From one channel of 28 × 28 pixels to the first stage
         self.conv = nn.Conv2d(1, widths[0], 3, stride, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(widths[0])
 
-        # 28 × 28, then 14 × 14, then 7 × 7
+        # With stride 1: 28 × 28, then 14 × 14, then 7 × 7
         layers = []
         in_channels = widths[0]
         for stage, out_channels in enumerate(widths):

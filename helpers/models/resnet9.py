@@ -16,12 +16,12 @@ def conv_layer(
     ``grouped``: in place of the 3×3 a depthwise 3×3 (one filter for each channel), normalisation,
     ReLU and a 1×1. Howard and others, "MobileNets", 2017.
     """
-    # A grouped layer does not use this one. It is made all the same: it draws random numbers, and
-    # the recorded trainings began with the weights that are drawn after them.
-    plain = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
-
     layers: list[nn.Module] = []
     if grouped:
+        # Make the 3×3 convolution that is not used, because it draws random numbers: the recorded
+        # trainings began with the weights that are drawn after them.
+        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+
         # Each channel for itself, then all channels of each pixel.
         layers += [
             nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
@@ -30,7 +30,7 @@ def conv_layer(
             nn.Conv2d(in_channels, out_channels, 1, bias=False),
         ]
     else:
-        layers.append(plain)
+        layers.append(nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False))
     if pool:
         layers.append(nn.MaxPool2d(2))
     layers += [nn.BatchNorm2d(out_channels), nn.ReLU()]

@@ -1,6 +1,6 @@
 """The small networks for MNIST, one function or class each, with exact parameter counts.
 
-Behind a layer stands the size of the map that it leaves; where nothing stands, it stays as it is.
+The comment after a layer gives its output size; without one the size does not change.
 """
 
 from collections.abc import Sequence
@@ -230,18 +230,20 @@ class PointwiseNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        x = F.relu(self.block(images, 0))
-        x = self.max_pool(self.block(x, 1))
-        x = self.block(x, 2)
-        x = self.block(x, 3, relu=True)
-        x = self.block(x, 4, relu=True)
+        x = F.relu(self.block(images, 0))  # 3×3 to 8 channels; its ReLU comes last
+        x = self.block(x, 1)  # 3×3 to 16 channels, without a ReLU
+        x = self.max_pool(x)
+        x = self.block(x, 2)  # 1×1 to 8 channels, without a ReLU
+        x = self.block(x, 3, relu=True)  # 3×3 to 16 channels
+        x = self.block(x, 4, relu=True)  # 3×3 to 24 channels
         x = self.average_pool(x)
-        x = self.block(x, 5, relu=True)
-        x = self.block(x, 6, relu=True)
-        return self.convs[7](x).flatten(1)
+        x = self.block(x, 5, relu=True)  # 1×1 to 32 channels
+        x = self.block(x, 6, relu=True)  # 1×1 to 16 channels
+        x = self.convs[7](x)  # 1×1 to the ten logits
+        return x.flatten(1)
 
     def block(self, x: torch.Tensor, number: int, relu: bool = False) -> torch.Tensor:
-        """A convolution, ReLU where the document has it here, normalisation and dropout."""
+        """Convolution ``number``, a ReLU if asked for, its normalisation, and dropout."""
         x = self.convs[number](x)
         if relu:
             x = F.relu(x)

@@ -16,7 +16,7 @@ from helpers.models import device_of, evaluating
 from helpers.training.averages import Average
 from helpers.training.checkpoint import State
 from helpers.training.checks import (
-    check_finite,
+    LossWatch,
     check_logits,
     check_measures,
     check_run,
@@ -24,19 +24,19 @@ from helpers.training.checks import (
     unpack,
 )
 from helpers.training.metrics import RunningAverage
-from helpers.training.output import line, progress
+from helpers.training.output import epoch_line, progress
 from helpers.training.precision import forward_precision, loss_scaler
 from helpers.training.randomness import generators_of
 from helpers.training.stepping import Schedule, announce_epoch, schedulers_of, step_schedulers
 
-# (logits, targets) -> loss; and what makes an update, as training_step does.
+# A loss is a function of (logits, targets). A step makes one update, as training_step does.
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Step = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass
 class History:
-    """One dictionary an epoch.
+    """One dictionary per epoch.
 
     ``epoch`` (from 1), ``learning_rate`` (of its last step, first parameter group), ``train_loss``
     and ``train_accuracy`` (running, in training mode, on augmented images), ``test_loss``,
@@ -75,13 +75,14 @@ def training_step(
     # Forget the gradients of the step before.
     optimizer.zero_grad()
 
-    # Forward: the net's answers, and how wrong they are.
+    # The net's answers, and how wrong they are.
     with forward_precision(scaler, images.device):
         logits = model(images)
         check_logits(logits, targets)
         loss = loss_fn(logits, targets)
 
-    # Backward: the gradient of the loss, and a step against it.
+    # The gradient of the loss, and a step against it. In float16, small gradients would become 0:
+    # the scaler multiplies the loss first, and divides the gradients again.
     if scaler is None:
         loss.backward()
         optimizer.step()
@@ -106,7 +107,8 @@ def train_one_epoch(
 ) -> Epoch:
     """Go once over ``batches`` of (images [B, C, H, W], targets [B]), with an update for each.
 
-    Returns the mean loss and the accuracy in percent as met on the way, and the last step's rate.
+    Returns the mean loss and the accuracy in percent, measured during the epoch while the weights
+    change, and the last step's rate.
 
     model: moves to training mode; batches move to its device.
     scheduler: one schedule or several; each steps after every batch.
@@ -120,11 +122,8 @@ def train_one_epoch(
     """
     schedulers = schedulers_of(scheduler, "batch")
     device = device_of(model)
-
-    # What is met on the way.
     metrics = RunningAverage()
-    losses: list[torch.Tensor] = []
-    rates: list[float] = []
+    watch = LossWatch(label)
 
     # Dropout drops, and batch norm takes its means from the batch.
     model.train()
@@ -132,25 +131,21 @@ def train_one_epoch(
         for batch in progress(batches, label, show):
             images, targets = unpack(batch, device)
 
-            # Asked before the step: afterwards a schedule has moved the rate on.
-            rates.append(float(optimizer.param_groups[0]["lr"]))
+            # Read the rate before the schedule moves it.
+            rate = float(optimizer.param_groups[0]["lr"])
             loss, logits = step(model, images, targets, optimizer, loss_fn, scaler)
-            losses.append(loss.detach())
+            metrics.add(loss, logits, targets)
+            watch.add(loss, rate)
 
-            # The schedules, the average and the measures follow every update.
+            # The schedules and the average follow every update.
             for each in schedulers:
                 each.step()
             if average is not None:
                 average.update_parameters(model)
-            metrics.add(loss, logits, targets)
-
-            # Looked at seldom, because each look waits for the device.
-            if len(losses) % 100 == 0:
-                check_finite(losses, rates, label)
 
     mean_loss, accuracy = metrics.result()
-    check_finite(losses, rates, label)
-    return Epoch(mean_loss, accuracy, rates[-1])
+    watch.finish()
+    return Epoch(mean_loss, accuracy, watch.rates[-1])
 
 
 @torch.no_grad()
@@ -209,7 +204,7 @@ def fit(
         goes on from there, on the CPU with exactly the numbers of a run that was never stopped.
         Kept are the random states of torch, NumPy, Python, of the batches and their samplers; not
         those of a DataLoader's workers, nor a generator that a data set holds for itself.
-    show: a bar, and a printed line an epoch.
+    show: a bar, and a printed line per epoch.
     on_epoch: gets each finished row of the history.
     mixed: train in mixed precision on a GPU, and measure in float32.
 
@@ -217,7 +212,7 @@ def fit(
     Raises ``CourseError`` for input that cannot be trained on, a loss that is no finite number,
     and a checkpoint that is damaged or of another run.
     """
-    # What can be told to be wrong is told before the first step.
+    # Check the arguments first.
     check_run(model, optimizer, epochs, step_every)
     schedulers = schedulers_of(scheduler, step_every)
 
@@ -237,7 +232,7 @@ def fit(
     if views is not None:
         measured = views(measured)
 
-    # What a stopped run has finished is not done again.
+    # Go on from the checkpoint of a stopped run, if there is one.
     history = History()
     generators = generators_of(train_batches, test_batches)
     state = State(model, optimizer, schedulers, average, scaler, generators)
@@ -245,7 +240,7 @@ def fit(
         history.epochs = state.load(checkpoint, epochs)
 
     for epoch in range(len(history.epochs), epochs):
-        # Train.
+        # Train for one epoch.
         label = f"epoch {epoch + 1}/{epochs}"
         start = time.perf_counter()
         announce_epoch(train_batches, epoch)
@@ -262,13 +257,13 @@ def fit(
             step=step,
         )
 
-        # Measure. An epoch that diverged is no result, and nothing to go on from.
+        # Measure. A diverged epoch is not recorded, and no run goes on from it.
         test_loss, test_accuracy = evaluate(measured, test_batches)
         check_measures(trained.loss, test_loss, trained.learning_rate, label)
         if step_every == "epoch":
             step_schedulers(schedulers, test_loss)
 
-        # Write it down, before anything is shown.
+        # Record the epoch before it is shown: a process may be killed at any moment.
         row = {
             "epoch": epoch + 1,
             "learning_rate": trained.learning_rate,
@@ -282,9 +277,9 @@ def fit(
         if checkpoint is not None:
             state.save(checkpoint, history.epochs)
 
-        # Tell.
+        # Report the epoch.
         if show:
-            print(line(row, epochs))
+            print(epoch_line(row, epochs))
         if on_epoch is not None:
             on_epoch(row)
     return history

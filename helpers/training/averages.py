@@ -29,10 +29,17 @@ class Average(Protocol):
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
     """An exponential moving average of weights and buffers, over about 1 / (1 - decay) steps.
 
-    At step n the decay is at most (1 + n) / (10 + n), so that the first steps are soon forgotten.
+    After each step
+
+        average ← d · average + (1 - d) · weights,   d = min(decay, (1 + n) / (10 + n)) at step n,
+
+    so that the random first weights are soon forgotten. The ramp of d is that of TensorFlow's
+    ``ExponentialMovingAverage(num_updates)``. Polyak and Juditsky ("Acceleration of Stochastic
+    Approximation by Averaging", 1992) take the uniform average of all steps; this is its
+    exponential relative. torch's ``AveragedModel`` does the work.
+
     Buffers of whole numbers (counts, indices) are copied, because their means would be cut off.
-    Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992; torch's
-    ``AveragedModel`` does the work. Raises ``CourseError`` for a decay outside 0 to 1.
+    Raises ``CourseError`` for a decay outside 0 to 1.
     """
     if not 0 <= decay <= 1:
         raise CourseError(f"moving_average: decay lies between 0 and 1, not {decay!r}")
@@ -41,11 +48,11 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
         averaged: Sequence[torch.Tensor], current: Sequence[torch.Tensor], n: torch.Tensor | int
     ) -> None:
         """Move a list of tensors of one type towards the current ones."""
-        # A mean of numbers with a fraction; the rest is copied.
+        # Real numbers are averaged; counters are copied.
         if averaged[0].is_floating_point() or averaged[0].is_complex():
             steps = int(n)
-            kept = min(decay, (1 + steps) / (10 + steps))
-            move_towards = get_ema_multi_avg_fn(kept)
+            decay_now = min(decay, (1 + steps) / (10 + steps))
+            move_towards = get_ema_multi_avg_fn(decay_now)
             move_towards(averaged, current, n)
             return
         for old, new in zip(averaged, current):

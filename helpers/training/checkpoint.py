@@ -69,7 +69,7 @@ class State:
 
         Raises ``CourseError`` where it cannot be written; the file that was there stays.
         """
-        # Of every part what it says of itself, in plain numbers and tensors.
+        # The state of every part, in plain numbers and tensors.
         state: dict[str, Any] = {
             "model": self.model.state_dict(),
             "optimizer": plain(self.optimizer.state_dict()),
@@ -83,11 +83,11 @@ class State:
         if self.scaler is not None:
             state["scaler"] = self.scaler.state_dict()
 
-        # In memory first: what a write to the disk then raises tells its reason.
+        # In memory first: then a failed write to the disk raises an error that names its cause.
         file = io.BytesIO()
         torch.save(state, file)
 
-        # Once, at the first epoch's end, rather than when the run is to go on.
+        # Find out at the end of the first epoch, not when a stopped run is to go on.
         if not self.known_to_be_readable:
             check_readable(file.getvalue())
             self.known_to_be_readable = True
@@ -124,7 +124,7 @@ class State:
         return state["epochs"]
 
     def difference(self, state: dict[str, Any]) -> str:
-        """What tells the run of a checkpoint from this one, in words; empty where nothing does."""
+        """How the run of a checkpoint differs from this one, in words; empty if it does not."""
         begun, given = state["begun_with"], self.begun_with
 
         # The net: names and shapes of all its weights.
@@ -192,22 +192,20 @@ def load_weights(model: Any, weights: dict[str, Any]) -> None:
 
 
 def difference_of_weights(kept: dict[str, Any], own: dict[str, Any]) -> str:
-    """What tells two nets' weights apart, in words; empty where names and shapes are the same."""
-    # Weights that one of the two lacks count as well.
+    """How two nets' weights differ, in words; empty where names and shapes are the same."""
     kept = renamed(kept, own)
     for name in [*kept, *own]:
-        there = getattr(kept.get(name), "shape", None)
-        now = getattr(own.get(name), "shape", None)
+        if name not in own:
+            return f"this net has no {name}"
+        if name not in kept:
+            return f"its net has no {name}"
+
+        # A module may also keep values that are no tensors, and have no shape.
+        there = list(getattr(kept[name], "shape", []))
+        now = list(getattr(own[name], "shape", []))
         if there != now:
-            return f"its net has {name} {shape_in_words(there)}, and this one {shape_in_words(now)}"
+            return f"its net has {name} of shape {there}, and this one of shape {now}"
     return ""
-
-
-def shape_in_words(shape: Sequence[int] | None) -> str:
-    """A shape in words."""
-    if shape is None:
-        return "not at all"
-    return f"of shape {list(shape)}"
 
 
 def difference_of_hyperparameters(first: dict, last: dict, given: dict) -> str:

@@ -1,7 +1,10 @@
-"""What the training loops ask of a batch, a net and an optimizer; all else is told in one line."""
+"""What the training loops ask of a batch, a net, a loss and an optimizer.
+
+Anything else is an error of one line.
+"""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +19,7 @@ def unpack(batch: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor
     """The images [B, ...] and the targets int64 [B] of a batch, on ``device``.
 
     Raises ``CourseError`` for a batch that is no pair of tensors, and for targets that are no class
-    numbers: with floats or one-hot rows, an accuracy would be a number of nothing.
+    numbers: with floats or one-hot rows, an accuracy would be meaningless.
     """
     # A pair: not a dictionary, nor images, labels and something more.
     if not isinstance(batch, tuple | list):
@@ -32,7 +35,7 @@ def unpack(batch: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor
             kind = type(part).__name__
             raise CourseError(f"the {name} of a batch are a {kind}: give a tensor")
 
-    # One class number an image: with floats or one-hot rows an accuracy means nothing.
+    # One class number per image: neither floats, nor one-hot rows.
     numbers = targets.is_floating_point() or targets.is_complex()
     count = len(images)
     if numbers or targets.shape != (count,):
@@ -56,7 +59,7 @@ def check_logits(logits: Any, targets: torch.Tensor) -> None:
             f"the model returns a {kind}: the net has to return the logits alone, as a tensor"
         )
 
-    # As it should be.
+    # One row of logits per image.
     count = len(targets)
     if logits.dim() == 2 and len(logits) == count:
         return
@@ -87,32 +90,56 @@ def explained() -> Iterator[None]:
             "batch norm cannot be trained on a batch of one image, and the last batch holds one: "
             "leave it out with Batches(drop_last=True), or take another batch_size"
         ) from problem
-    # Only the CPU tells this; a GPU stops at some later operation.
+    # Only the CPU raises this error; a GPU stops at some later operation.
     except IndexError as problem:
         words = str(problem).rstrip(".")
         if not (words.startswith("Target ") and words.endswith(" is out of bounds")):
             raise
         raise CourseError(
-            f"a class number is out of bounds ({words}): with n logits an image, targets lie "
+            f"a class number is out of bounds ({words}): with n logits per image, targets lie "
             "between 0 and n - 1"
         ) from problem
 
 
-def check_finite(losses: Sequence[torch.Tensor], rates: Sequence[float], label: str) -> None:
-    """Raise ``CourseError`` with step and rate of the first loss that is no finite number."""
-    finite = torch.stack(tuple(losses)).isfinite()
-    if finite.all():
-        return
+class LossWatch:
+    """Ends an epoch in which a loss is not a finite number.
 
-    # What comes after the first one is only its consequence.
-    first = int(finite.int().argmin())
-    loss, rate = float(losses[first]), rates[first]
-    advice = "take a lower one, and a new model, because the weights of this one are ruined"
-    if first == 0:  # then no step of this epoch can be to blame
-        advice = "images or weights were no finite numbers before it: take a new model"
-    raise CourseError(
-        f"{label}, step {first + 1}: the loss is {loss} at a learning rate of {rate:.3g}: {advice}"
-    )
+    It looks only every 100 steps, because reading a loss makes the program wait for the GPU.
+    """
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.losses: list[torch.Tensor] = []
+        self.rates: list[float] = []
+
+    def add(self, loss: torch.Tensor, rate: float) -> None:
+        """Take in the loss [] and the learning rate of a step, and look after every 100th."""
+        self.losses.append(loss.detach())
+        self.rates.append(rate)
+        if len(self.losses) % 100 == 0:
+            self.look()
+
+    def finish(self) -> None:
+        """Look at the end of an epoch, which has at least one step."""
+        self.look()
+
+    def look(self) -> None:
+        """Raise ``CourseError`` with step and rate of the first loss that is not finite."""
+        finite = torch.stack(self.losses).isfinite()
+        if finite.all():
+            return
+
+        # Name the first such loss: those after it are only its consequence.
+        first = int(finite.int().argmin())
+        loss = float(self.losses[first])
+        rate = self.rates[first]
+        advice = "take a lower one, and a new model, because the weights of this one are ruined"
+        if first == 0:  # then no step of this epoch can be to blame
+            advice = "images or weights were no finite numbers before it: take a new model"
+        raise CourseError(
+            f"{self.label}, step {first + 1}: the loss is {loss} at a learning rate of "
+            f"{rate:.3g}: {advice}"
+        )
 
 
 def check_measures(train_loss: float, test_loss: float, rate: float, label: str) -> None:
@@ -142,7 +169,7 @@ def unmatched_parameters(model: nn.Module, optimizer: Optimizer) -> tuple[int, i
 
 
 def check_run(model: nn.Module, optimizer: Optimizer, epochs: int, step_every: str) -> None:
-    """Raise ``CourseError`` for what can be told before the first step."""
+    """Raise ``CourseError`` for arguments of ``fit`` that cannot work."""
     if step_every not in ("batch", "epoch"):
         raise CourseError(f"fit: step_every is 'batch' or 'epoch', not {step_every!r}")
     if whole_number(epochs, least=1) is None:

@@ -1,4 +1,4 @@
-"""What a training shows: a bar that disappears, and a line an epoch."""
+"""What a training shows: a bar that disappears, and a line per epoch."""
 
 import sys
 from collections.abc import Iterable
@@ -24,8 +24,8 @@ def progress(iterable: Iterable | None, label: str, show: bool = True, **options
     )
 
 
-def line(row: dict[str, float], epochs: int) -> str:
-    """The printed line of an epoch."""
+def epoch_line(row: dict[str, float], epochs: int) -> str:
+    """The printed line of an epoch: ``row`` is its row in the history."""
     return (
         f"epoch {row['epoch']:2d}/{epochs}  lr {row['learning_rate']:.5f}  "
         f"train {row['train_loss']:.4f} {row['train_accuracy']:6.2f} %  "

@@ -5,7 +5,7 @@ import math
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from helpers.environment import CourseError
+from helpers.environment import CourseError, whole_number
 
 
 def one_cycle(
@@ -21,8 +21,8 @@ def one_cycle(
     """The one-cycle schedule: the rate rises for a few epochs, and falls for the rest.
 
     Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning
-    Rates", 2018. Step it after every batch. Momentum is left alone. Several parameter groups keep
-    the ratio of their rates.
+    Rates", 2018. Step it after every batch. Momentum is left alone. The optimizer's own ``lr`` is
+    overwritten: only the ratio between its parameter groups is kept.
 
     max_lr: the highest rate, that of the fastest group, at the last step of ``peak_epoch``.
     epochs, steps_per_epoch: the length of the run.
@@ -31,12 +31,22 @@ def one_cycle(
     annihilate: the rate ends at ``min_lr / 10,000`` instead.
     anneal: along straight lines (``"linear"``), or half waves of a cosine (``"cos"``).
 
-    Raises ``CourseError`` for a peak outside the run, a rate that does not rise, and another
-    ``anneal``.
+    Raises ``CourseError`` for ``steps_per_epoch`` that is no whole number of at least 1, a peak
+    outside the run, a rate that does not rise, and another ``anneal``.
     """
+    if whole_number(steps_per_epoch, least=1) is None:
+        raise CourseError(
+            "one_cycle: steps_per_epoch is a whole number of at least 1, such as "
+            f"len(train_batches), not {steps_per_epoch!r}"
+        )
+
     # Steps are counted from 0, so the last step of an epoch is one below a multiple.
     peak = peak_epoch * steps_per_epoch - 1
     last = epochs * steps_per_epoch - 1
+    if not 0 < peak < last:
+        raise CourseError(
+            f"one_cycle: the peak (epoch {peak_epoch}) has to lie inside the {epochs} epochs"
+        )
 
     # The rates at the start, at the peak and at the end.
     high = float(max_lr)
@@ -46,12 +56,6 @@ def one_cycle(
     final = low
     if annihilate:
         final = low / 10_000
-
-    # What cannot be a cycle.
-    if not 0 < peak < last:
-        raise CourseError(
-            f"one_cycle: the peak (epoch {peak_epoch}) has to lie inside the {epochs} epochs"
-        )
     if not 0 < low < high:
         raise CourseError(f"one_cycle: min_lr has to lie between 0 and max_lr = {high}, not {low}")
     if anneal not in ("linear", "cos"):
@@ -61,16 +65,11 @@ def one_cycle(
         """The rate of a step, as a share of the highest one."""
         # Upwards until the peak, then downwards; after the last step the rate stays.
         if step <= peak:
-            start, stop = low, high
-            way = step / peak
+            progress = step / peak
+            rate = between(low, high, progress, anneal)
         else:
-            start, stop = high, final
-            way = (min(step, last) - peak) / (last - peak)
-
-        # How much of the way is gone: evenly, or slowly at both of its ends.
-        if anneal == "cos":
-            way = (1 - math.cos(math.pi * way)) / 2
-        rate = start + (stop - start) * way
+            progress = (min(step, last) - peak) / (last - peak)
+            rate = between(high, final, progress, anneal)
         return rate / high
 
     # Each group's own highest rate, in proportion to the fastest group's.
@@ -82,3 +81,11 @@ def one_cycle(
         group["lr"] = high * ratio
         group["initial_lr"] = high * ratio
     return LambdaLR(optimizer, share_of_highest)
+
+
+def between(start: float, end: float, progress: float, anneal: str) -> float:
+    """The rate on the way from ``start`` to ``end``; ``progress`` goes from 0 to 1."""
+    # Half a wave of a cosine is slow at both of its ends.
+    if anneal == "cos":
+        progress = (1 - math.cos(math.pi * progress)) / 2
+    return start + (end - start) * progress

@@ -14,7 +14,7 @@ def schedulers_of(scheduler: Schedule, step_every: str) -> list[Any]:
     """The schedules as a list. Raises ``CourseError`` for one that cannot step every batch."""
     if scheduler is None:
         return []
-    # One, or several.
+    # A single schedule is a list of one.
     schedulers = [scheduler]
     if isinstance(scheduler, Sequence):
         schedulers = list(scheduler)
@@ -23,7 +23,7 @@ def schedulers_of(scheduler: Schedule, step_every: str) -> list[Any]:
     for each in schedulers:
         if step_every == "batch" and isinstance(each, ReduceLROnPlateau):
             raise CourseError(
-                "ReduceLROnPlateau goes by the test loss, which is there once an epoch: "
+                "ReduceLROnPlateau goes by the test loss, which is measured once per epoch: "
                 "give fit step_every='epoch'"
             )
     return schedulers
@@ -39,8 +39,8 @@ def step_schedulers(schedulers: Iterable[Any], test_loss: float) -> None:
 
 
 def announce_epoch(batches: Iterable, epoch: int) -> None:
-    """Tell the batches, or the sampler that draws their order, which epoch comes (from 0)."""
-    # A sampler that shares the images out to several processes has no other way to know.
+    """Call ``set_epoch(epoch)``, counted from 0, on the batches and on their sampler."""
+    # Only so does a sampler know it that shares the images out to several processes.
     owners: tuple[Any, ...] = (batches, getattr(batches, "sampler", None))
     for owner in owners:
         if hasattr(owner, "set_epoch"):
