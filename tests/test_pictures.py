@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from helpers.data import load
 from helpers.environment import ROOT
 from helpers.experiments import load_result
-from helpers.plots.nets import residual_net
+from helpers.plots.nets import plot_residual_net
 from helpers.upkeep import pictures
 
 matplotlib.use("Agg")
@@ -56,7 +56,7 @@ def test_the_names_of_the_frontier_touch_nothing():
 
 
 def test_the_residual_net_is_drawn_with_its_maps_and_shortcuts():
-    ax = residual_net()
+    ax = plot_residual_net()
     texts = [text.get_text() for text in ax.texts]
     assert (
         ax.get_title() == "19,074 parameters" and len(ax.patches) == 8

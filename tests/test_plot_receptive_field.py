@@ -18,6 +18,7 @@ from helpers.plots.fields import (
     plot_effective_fields,
     plot_field_growth,
     plot_receptive_field,
+    two_lines,
 )
 from helpers.receptive_field.measured import EffectiveReceptiveField
 from helpers.receptive_field.table import ReceptiveFieldTable, receptive_field_table
@@ -129,8 +130,8 @@ def test_heat_maps_with_both_boxes_and_sizes() -> None:
             image.get_array(), field.map.numpy() / largest
         ) and image.get_clim() == (0, 1)
     assert [patch.get_linestyle() for ax in axes for patch in ax.patches] == ["-", "--", "--"]
-    told = axes[0].figure.get_suptitle(), axes[0].figure.axes[-1].get_ylabel()
-    assert told == (
+    texts = axes[0].figure.get_suptitle(), axes[0].figure.axes[-1].get_ylabel()
+    assert texts == (
         "Solid: theory, dashed: measured · practice data",
         "mean |gradient|, largest = 1",
     )
@@ -159,3 +160,23 @@ def test_the_one_entry_draws_what_the_two_plots_draw() -> None:
 def test_too_few_axes_are_told_in_one_line() -> None:
     with pytest.raises(CourseError, match="2 panels need 2 Axes, not 1"):
         plot_receptive_field([make_field(None)] * 2, axes=Figure().subplots())
+
+
+def test_the_outline_of_a_field_far_larger_than_the_image_is_drawn_whole() -> None:
+    chain = nn.Sequential(*[nn.Conv2d(1, 1, 9, padding=4) for _ in range(12)])
+    axes = plot_field_growth(receptive_field_table(chain, (1, 28, 28)), make_split())
+    figure = axes[-1].figure
+    figure.canvas.draw()
+
+    # Half of the line lies outside the box; 72 points are an inch.
+    (box,) = axes[-1].patches
+    half = box.get_linewidth() / 2 * figure.dpi / 72
+    corners = axes[-1].transData.transform(box.get_corners())
+    assert np.all(corners.min(axis=0) - half >= axes[-1].bbox.min)
+    assert np.all(corners.max(axis=0) + half <= axes[-1].bbox.max)
+
+
+def test_long_names_take_two_lines() -> None:
+    assert two_lines("layer1.1.layers.0.0") == "layer1.1.\nlayers.0.0"
+    assert two_lines("layer1.1.1") == "layer1.1.1"
+    assert two_lines("a" * 30) == "a" * 30

@@ -32,7 +32,7 @@ from helpers.plots.charts import plot_by_depth, plot_history
 from helpers.plots.classes import plot_confusion, plot_per_class
 from helpers.plots.fields import plot_field_growth, plot_receptive_field
 from helpers.plots.images import show_images, show_misclassified, show_predictions
-from helpers.plots.nets import plot_parameters, residual_net
+from helpers.plots.nets import plot_parameters, plot_residual_net
 from helpers.plots.rates import plot_lr_range_test, plot_schedule
 from helpers.plots.seeds import plot_accuracy
 from helpers.receptive_field.table import ReceptiveFieldTable, receptive_field_table
@@ -70,7 +70,7 @@ EVERY = {
     "confusion": lambda: plot_confusion(make_predictions()),
     "accuracy": lambda: plot_accuracy({"a": (1, [99.0])}, "x", 99.4, {"b": [(1, 99.1)]}),
     "parameters": lambda: plot_parameters(first_net()),
-    "residual net": residual_net,
+    "residual net": plot_residual_net,
     "field": lambda: plot_receptive_field(
         receptive_field_table(nn.Sequential(nn.Conv2d(1, 1, 3)), (1, 8, 8)), make_split()
     ),
@@ -279,7 +279,7 @@ RUN = History(make_rows(2))
 
 
 @pytest.mark.parametrize(
-    ("draw", "told"),
+    ("draw", "message"),
     [
         (lambda: show_images(PREDICTIONS), "ImageSplit, not Predictions"),
         (lambda: show_images(SPLIT, count=-1), "count=-1"),
@@ -320,8 +320,8 @@ RUN = History(make_rows(2))
         (lambda: plot_receptive_field(SPLIT), "EffectiveReceptiveField, not ImageSplit"),
     ],
 )
-def test_a_wrong_input_is_told_in_one_line(draw: Callable, told: str) -> None:
-    with pytest.raises(CourseError, match=told) as caught:
+def test_a_wrong_input_is_an_error_of_one_line(draw: Callable, message: str) -> None:
+    with pytest.raises(CourseError, match=message) as caught:
         draw()
     assert "\n" not in str(caught.value)
 

@@ -201,14 +201,14 @@ def test_tables_equal_the_gradients_of_random_nets(group: int) -> None:
             if not isinstance(module, (nn.Sequential, nn.ModuleList)):
                 module.register_forward_hook(functools.partial(keep_output, outputs, name))
         model(images)
-        told, names = (
+        case, names = (
             f"seed {seed}, {size}: {model}\n{table}",
             [re.sub(r"\.[a-z]+$", "", row.name) for row in table],
         )
-        assert names == list(outputs), told
+        assert names == list(outputs), case
         assert [both(row.n_out) for row in table] == [
             tuple(output.shape[2:]) for output in outputs.values()
-        ], told
+        ], case
         for number in {len(table) - 1, draw.randrange(len(table))}:
             row, output = table[number], outputs[names[number]]
             place = [side // 2 for side in output.shape[2:]]
@@ -217,7 +217,7 @@ def test_tables_equal_the_gradients_of_random_nets(group: int) -> None:
             )
             here, there = map(seen, torch.autograd.grad(value, images, retain_graph=True)[0])
             for axis, ((first, last), (after, end)) in enumerate(zip(here, there)):
-                assert min(first, after) > 0 and max(last, end) < size[axis] - 1, told
+                assert min(first, after) > 0 and max(last, end) < size[axis] - 1, case
                 wanted = (
                     last - first + 1,
                     after - first,
@@ -225,7 +225,7 @@ def test_tables_equal_the_gradients_of_random_nets(group: int) -> None:
                 )
                 assert (
                     tuple(both(sizes)[axis] for sizes in (row.rf, row.jump, row.start)) == wanted
-                ), (row.name, told)
+                ), (row.name, case)
 
 
 # Name, kind, kernel size, stride, padding, dilation, n in, n out, jump in, jump, rf in, rf, rf_min,
@@ -299,7 +299,7 @@ ROWS = {
         lambda net, x: net.p(x),
         dict(p=nn.AdaptiveMaxPool2d((4, 6))),
         "p AdaptiveMaxPool2d 4 4×2.66667 0 1 16 4×6 1 4×2.66667 1 4 4 2 "
-        "uneven windows, the largest is told",
+        "uneven windows, the largest is shown",
     ),
     "norms": (
         lambda net, x: net.group(net.a(net.batch(net.drop(F.gelu(x))))) / 2 + 1,
@@ -434,7 +434,7 @@ def test_what_is_not_understood_is_named_in_one_line(
     assert words in str(error.value)
 
 
-@pytest.mark.parametrize("tell", [receptive_field_table, effective_receptive_field])
+@pytest.mark.parametrize("function", [receptive_field_table, effective_receptive_field])
 @pytest.mark.parametrize(
     "shape",
     [
@@ -450,11 +450,13 @@ def test_what_is_not_understood_is_named_in_one_line(
         (1, 8, 8),
     ],
 )
-def test_a_shape_that_does_not_fit_is_told_in_one_line(tell: Callable, shape: object) -> None:
+def test_a_shape_that_does_not_fit_is_an_error_of_one_line(
+    function: Callable, shape: object
+) -> None:
     with pytest.raises(
         CourseError, match=r"\A(input_shape is|the net does not run on images of) .*\Z"
     ) as error:
-        tell(compact_net(), shape)
+        function(compact_net(), shape)
     assert str(shape) in str(error.value)
 
 
@@ -491,7 +493,7 @@ def test_channels_may_be_split_and_reduced_and_gates_may_stand_on_maps_with_drop
     assert (rows["add"].rf, rows["add"].rf_min) == (5, 3)
 
 
-@pytest.mark.parametrize("tell", [receptive_field_table, effective_receptive_field])
+@pytest.mark.parametrize("function", [receptive_field_table, effective_receptive_field])
 @pytest.mark.parametrize(
     "words, model",
     [
@@ -502,9 +504,11 @@ def test_channels_may_be_split_and_reduced_and_gates_may_stand_on_maps_with_drop
         ("no attribute 'b'", Net(lambda net, x: net.b(x))),
     ],
 )
-def test_what_cannot_be_run_is_told_in_one_line(tell: Callable, words: str, model: object) -> None:
+def test_what_cannot_be_run_is_an_error_of_one_line(
+    function: Callable, words: str, model: object
+) -> None:
     with pytest.raises(CourseError, match=rf"\A.*({words}).*\Z"):
-        tell(model, (2, 8, 8))
+        function(model, (2, 8, 8))
 
 
 def test_hooks_of_others_and_the_random_state_are_left_alone() -> None:
@@ -515,7 +519,7 @@ def test_hooks_of_others_and_the_random_state_are_left_alone() -> None:
     handle.remove()
 
 
-def test_a_net_without_a_window_is_told() -> None:
+def test_a_net_without_a_window_is_an_error() -> None:
     with pytest.raises(CourseError, match=r"\Athe net has no convolution.*\Z"):
         receptive_field_table(nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU()), (1, 8, 8))
 
@@ -537,17 +541,19 @@ def state(model: nn.Module) -> tuple:
     )
 
 
-@pytest.mark.parametrize("tell", [receptive_field_table, effective_receptive_field])
+@pytest.mark.parametrize("function", [receptive_field_table, effective_receptive_field])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
-def test_the_net_is_only_read_in_any_precision(tell: Callable, dtype: torch.dtype) -> None:
+def test_the_net_is_only_read_in_any_precision(function: Callable, dtype: torch.dtype) -> None:
     model = compact_net(dropout=0.5)
     model(torch.rand(4, 1, 28, 28)).sum().backward()
     model.to(dtype)[1].eval()
     model[0].weight.requires_grad_(False)
     before, shape = state(model), torch.Size((1, 28, 28))
-    found = tell(model, shape)
+    found = function(model, shape)
     assert state(model) == before
-    assert tell is effective_receptive_field or found == tell(compact_net().to("meta"), [1, 28, 28])
+    assert function is effective_receptive_field or found == function(
+        compact_net().to("meta"), [1, 28, 28]
+    )
 
 
 @pytest.mark.parametrize(
@@ -633,7 +639,7 @@ def test_the_map_is_the_mean_over_images_equal_for_equal_seeds_and_cut_at_the_th
             "position (0, -1) is outside the 8×8 positions (row, column) of tail",
             {"layer": "tail", "position": (0, -1)},
         ),
-        ("unknown layer 'comv'; there is: conv", {"layer": "comv"}),
+        ("unknown layer 'comv'; choose one of: conv", {"layer": "comv"}),
         ("spare gives a NoneType", {"layer": "spare"}),
         ("the net gives a dict, and one tensor", {}),
         ("pair gives a tuple, and one tensor", {"layer": "pair"}),
@@ -641,7 +647,7 @@ def test_the_map_is_the_mean_over_images_equal_for_equal_seeds_and_cut_at_the_th
         ("images are [N, 2, 8, 8], not [0, 2, 8, 8]", {"samples": 0}),
     ],
 )
-def test_what_does_not_fit_the_measured_field_is_told(words: str, given: dict) -> None:
+def test_what_does_not_fit_the_measured_field_is_an_error(words: str, given: dict) -> None:
     model = Net(
         lambda net, x: {"maps": net.conv(net.tail(net.pair(x)[0]))},
         conv=conv(3),

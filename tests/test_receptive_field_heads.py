@@ -101,16 +101,16 @@ def test_boxes_behind_random_heads_equal_the_gradients(group: int) -> None:
         images = torch.ones(1, 2, *size, dtype=torch.float64)
         model.double()(images)
         wanted = gradient_box(positive(model), images)
-        told = f"seed {seed}, {size}: {model}"
+        case = f"seed {seed}, {size}: {model}"
 
         field = effective_receptive_field(model, (2, *size), images.float(), threshold=0)
-        assert field.box == field.seen == wanted, told
+        assert field.box == field.seen == wanted, case
         row = receptive_field_table(model, (2, *size))[-1]
         together = f"together {wanted[2] - wanted[0] + 1}×{wanted[3] - wanted[1] + 1}"
         if "mixes" in row.note:
-            assert repeats and row.note.endswith(together), (row, told)
+            assert repeats and row.note.endswith(together), (row, case)
         else:
-            assert row_box(row) == wanted, (row, told)
+            assert row_box(row) == wanted, (row, case)
 
 
 def two_scales(first: str, second: str) -> nn.Module:
@@ -477,15 +477,15 @@ def test_weights_that_a_hook_makes_are_made_in_the_copy_too(wrap: Callable, trai
     assert torch.allclose(field.map, wanted.map) and field.box == wanted.box
 
 
-@pytest.mark.parametrize("tell", [receptive_field_table, effective_receptive_field])
-def test_what_cannot_be_copied_is_told_in_one_line(tell: Callable) -> None:
+@pytest.mark.parametrize("function", [receptive_field_table, effective_receptive_field])
+def test_what_cannot_be_copied_is_an_error_of_one_line(function: Callable) -> None:
     endless: list = []
     endless.append(endless)
     for kept in ((number for number in range(3)), endless):
         model = conv(3)
         model.kept = kept
         with pytest.raises(CourseError, match=r"\Athe net cannot be copied .*: build it anew\Z"):
-            tell(model, (2, 9, 9))
+            function(model, (2, 9, 9))
 
 
 def test_hooks_on_gradients_are_not_called_by_a_measurement() -> None:
@@ -528,7 +528,7 @@ def test_numpy_integers_are_whole_numbers_everywhere() -> None:
         ("images are [N, 2, 9, 9], not ndarray", {"images": np.ones((1, 2, 9, 9))}),
     ],
 )
-def test_what_is_no_whole_number_is_told_in_one_line(words: str, given: dict) -> None:
+def test_what_is_no_whole_number_is_an_error_of_one_line(words: str, given: dict) -> None:
     with pytest.raises(CourseError, match=rf"\A{re.escape(words)}.*\Z"):
         effective_receptive_field(conv(3), (2, 9, 9), **given)
     with pytest.raises(CourseError, match=r"\Ainput_shape is .*\Z"):

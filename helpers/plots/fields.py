@@ -24,6 +24,7 @@ from helpers.receptive_field.measured import EffectiveReceptiveField
 from helpers.receptive_field.table import ReceptiveFieldTable, Row
 
 MOST_LAYERS = 12  # that one figure shows
+LONGEST_TITLE = 17  # characters that fit above one of six panels
 
 Fields = (
     EffectiveReceptiveField
@@ -58,11 +59,14 @@ def plot_receptive_field(
     index: int = 0,
     axes: Axes | Sequence[Axes] | np.ndarray | None = None,
 ) -> np.ndarray:
-    """A receptive field drawn: by formula over an image, or measured as a heat map.
+    """A receptive field drawn, by ``plot_field_growth`` or by ``plot_effective_fields``.
 
-    A ``ReceptiveFieldTable`` goes to ``plot_field_growth``, with the image ``index`` of ``split``;
-    fields that were measured go to ``plot_effective_fields``. Raises ``CourseError`` for a table
-    without ``split``.
+    What ``field`` is decides which of the two is called:
+
+    - A ``ReceptiveFieldTable``: ``plot_field_growth(field, split, index, axes)`` draws squares over
+      the image ``index`` of ``split``. Without ``split`` it is a ``CourseError``.
+    - One or several ``EffectiveReceptiveField``: ``plot_effective_fields(field, axes, note)`` draws
+      heat maps. The note is that of ``split``, if one is given; ``index`` is not used.
     """
     if isinstance(field, ReceptiveFieldTable):
         if split is None:
@@ -111,7 +115,7 @@ def plot_field_growth(
         ax.imshow(picture, "gray", vmin=0, vmax=255, interpolation="nearest")
         box = seen_from_the_middle(row)
         draw_box(ax, box, RED, "-")
-        ax.set_title(f"{layer_title(row)}\n{box}", fontsize=SMALL)
+        ax.set_title(f"{two_lines(row.title)}\n{box}", fontsize=SMALL)
     share_view(panels)
     panels[0].figure.suptitle(with_note(heading, split.note), fontsize=FONT)
     return panels
@@ -214,12 +218,15 @@ def seen_from_the_middle(row: Row) -> Box:
     return Box(top=first[0], left=first[1], bottom=last[0], right=last[1])
 
 
-def layer_title(row: Row) -> str:
-    """The layer's name; a mere number, as ``nn.Sequential`` gives it, follows the layer's kind."""
-    for letter in row.name:
-        if letter.isalpha():
-            return row.name
-    return f"{row.kind} {row.name}"
+def two_lines(title: str) -> str:
+    """A long name such as ``layer1.1.layers.0.0``, broken at a dot; a short one as it is."""
+    parts = title.split(".")
+    if len(title) <= LONGEST_TITLE or len(parts) == 1:
+        return title
+    middle = len(parts) // 2
+    first = ".".join(parts[:middle])
+    second = ".".join(parts[middle:])
+    return f"{first}.\n{second}"
 
 
 def panel_axes(count: int, axes: Axes | Sequence[Axes] | np.ndarray | None) -> np.ndarray:
@@ -250,9 +257,11 @@ def draw_box(ax: Axes, box: Box, color: str, style: str) -> None:
 
 
 def share_view(panels: np.ndarray) -> None:
-    """The same limits for all panels, so that sizes compare, with a pixel beyond the largest."""
+    """The same limits for all panels, so that sizes compare, with a margin beyond the largest."""
     # What images and boxes cover, in all panels together.
-    view = panels[0].dataLim.union([ax.dataLim for ax in panels]).padded(1)
+    view = panels[0].dataLim.union([ax.dataLim for ax in panels])
+    # A pixel of a small view has room for the line of a box, one of a large view is too narrow.
+    view = view.padded(max(1, 0.02 * view.width))
     for ax in panels:
         ax.set_xlim(view.intervalx)
         ax.set_ylim(view.intervaly[::-1])  # row 0 on top

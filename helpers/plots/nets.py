@@ -62,12 +62,12 @@ def layer_label(name: str, layer: nn.Module) -> str:
     return label
 
 
-def residual_net() -> Axes:
+def plot_residual_net() -> Axes:
     """Document 000's net, map by map, from left to right.
 
     A map of more rows is drawn higher, one of more channels wider; an arc stands for a shortcut.
     """
-    # One image through the net tells the size of every map.
+    # One image through the net gives the size of every map.
     net = ResidualNet()
     maps = map_shapes(net, (1, 28, 28))
 

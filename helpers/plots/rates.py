@@ -33,9 +33,10 @@ def plot_schedule(
 ) -> Axes:
     """The learning rate of every step, held until the next one.
 
-    ``lrs``: one rate a step; with ``steps_per_epoch`` the axis counts epochs. With a ``label``
-    several schedules fit in one Axes, else the title says where the rate is highest. Raises
-    ``CourseError`` for no rate, for one that is not finite, and for ``steps_per_epoch`` below 1.
+    ``lrs``: one rate for each step; with ``steps_per_epoch`` the axis counts epochs. With a
+    ``label`` several schedules fit in one Axes, else the title says where the rate is highest.
+    Raises ``CourseError`` for no rate, for one that is not finite, and for ``steps_per_epoch``
+    below 1.
     """
     rates = finite_rates(lrs)
     # The axis counts steps, or epochs of so many steps.
@@ -63,7 +64,7 @@ def plot_schedule(
 
 
 def finite_rates(lrs: Sequence[float]) -> np.ndarray:
-    """Learning rates as floats, [steps]; ``CourseError`` unless there is a finite one a step."""
+    """Learning rates as floats, [steps]; ``CourseError`` unless each step has a finite one."""
     # Anything else ends in an error of matplotlib's, or in an empty picture.
     try:
         rates = np.asarray(lrs, dtype=float)
@@ -89,7 +90,7 @@ def plot_lr_range_test(
     that diverges leaves the picture. A rule that finds no rate has no dot. Raises ``CourseError``
     for an unknown rule.
     """
-    # A misspelt rule is told before anything is drawn.
+    # A misspelt rule is an error before anything is drawn.
     require(test, LRRangeTest, "plot_lr_range_test")
     for rule in rules:
         if rule not in RULES:
@@ -109,7 +110,7 @@ def plot_lr_range_test(
         label = "lowest to highest"
         ax.fill_between(test.lrs, low, high, color=BLUE, alpha=0.2, linewidth=0, label=label)
 
-    # Rates were raised by a factor a step: a logarithmic axis spaces them evenly.
+    # Rates were raised by the same factor at each step: a logarithmic axis spaces them evenly.
     mark_suggestions(ax, test, rules)
     ax.set_xscale("log")
     show_fall(ax, test.smoothed)

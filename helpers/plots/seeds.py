@@ -64,7 +64,9 @@ def draw_mean(ax: Axes, name: str, place: float, values: Sequence[float], above:
     """A dot with its deviation, and its name with the number of seeds above or below it."""
     accuracies = np.ravel(values).astype(float).tolist()
     if not accuracies or not np.isfinite(accuracies).all():
-        raise CourseError(f"{name} has the accuracies {accuracies}: give a finite one a seed")
+        raise CourseError(
+            f"{name} has the accuracies {accuracies}: give a finite one for each seed"
+        )
 
     # With one seed the deviation is 0: a dot without a line.
     mean, deviation = mean_sd(accuracies)
@@ -140,7 +142,7 @@ def move_to_free_place(label: Annotation, ax: Axes, occupied: list[Bbox]) -> Non
     # From near to far, a few points at a time.
     near = abs(place[1])
     for distance in np.arange(near, near + 80, 3):
-        for across in (0, 18, -18):
+        for across in (0, 18, -18, 36, -36):
             label.xyann = (across, distance)
             label.set_verticalalignment("bottom")
             if is_free(label, ax, occupied):

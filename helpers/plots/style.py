@@ -30,7 +30,7 @@ COLORS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY)
 # Sizes of text in points: ticks and legends, titles and labels.
 SMALL = 11
 FONT = 13
-DPI = 90  # pixels an inch
+DPI = 90  # pixels per inch
 
 # Matplotlib's ways of drawing that open no window and show nothing in a notebook.
 WITHOUT_SCREEN = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")

@@ -1,4 +1,4 @@
-"""What a handler is told of a call of a torch function, and where it records a layer."""
+"""A call of a torch function as its handler is given it, and where the handler records a layer."""
 
 from __future__ import annotations
 
@@ -134,13 +134,7 @@ class Call:
 
     def argument(self, name: str, default: Any = None) -> Any:
         """An argument by its name, wherever it was given; ``default`` where it was not."""
-        if name in self.keywords:
-            return self.keywords[name]
-        # Without a name it is known by its place.
-        names = SIGNATURES.get(self.name, ("input",))
-        if name in names and names.index(name) < len(self.arguments):
-            return self.arguments[names.index(name)]
-        return default
+        return find_argument(self.name, name, self.arguments, self.keywords, default)
 
     @property
     def view(self) -> View:
@@ -181,6 +175,23 @@ class Call:
         rows, columns = axes
         after = View((rows, columns), layout)
         return self.recorder.record(name or self.name, before, after, window, note)
+
+
+def find_argument(
+    function: str,
+    name: str,
+    arguments: Sequence[Any],
+    keywords: Mapping[str, Any],
+    default: Any = None,
+) -> Any:
+    """An argument of a torch function by its name, wherever it was given; else ``default``."""
+    if name in keywords:
+        return keywords[name]
+    # Without a name it is known by its place.
+    names = SIGNATURES.get(function, ("input",))
+    if name in names and names.index(name) < len(arguments):
+        return arguments[names.index(name)]
+    return default
 
 
 def pair(value: Any) -> Pair:

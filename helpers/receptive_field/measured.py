@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from helpers.environment import CourseError, unknown, whole_number
+from helpers.models import device_of
 from helpers.receptive_field.copies import copy_of
 from helpers.receptive_field.softmax import SoftmaxInputs
 from helpers.receptive_field.spans import Pair
@@ -129,13 +130,6 @@ def keep_outputs(net: nn.Module, layer: str) -> list[Any]:
 
     names[layer].register_forward_hook(keep)
     return outputs
-
-
-def device_of(net: nn.Module) -> torch.device:
-    """Where a net's numbers are; the CPU where it has none."""
-    for tensor in (*net.parameters(), *net.buffers()):
-        return tensor.device
-    return torch.device("cpu")
 
 
 def chosen_images(

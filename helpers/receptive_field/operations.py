@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from helpers.receptive_field.calls import Call
 from helpers.receptive_field.joins import POSITIONS, join
-from helpers.receptive_field.shapes import cut, flip, pad, reshape
+from helpers.receptive_field.reshaping import cut, flip, pad, reshape
 from helpers.receptive_field.spans import FLAT, View
 from helpers.receptive_field.windows import convolve, pool, pool_adaptively, reduce
 
@@ -85,7 +85,7 @@ def mix(call: Call) -> View:
     view = call.view
     if not view.flat:
         raise call.refuse("a linear layer over the columns of an image")
-    # Positions that are not even have no field in common: the row tells that of all.
+    # Positions that are not even have no field in common: the row shows that of all.
     shown = view
     if not view.even:
         shown = view.collapsed()
@@ -94,7 +94,7 @@ def mix(call: Call) -> View:
     for axis, original in zip(shown.axes, view.axes):
         whole = axis.whole or original.size > 1
         axes.append(replace(axis, size=1, whole=whole))
-    # The row tells a single position; what all see together is kept beside it.
+    # The row shows a single position; what all see together is kept beside it.
     mixed = call.record(view, axes, FLAT, note=mixing_note(view))
     return replace(mixed, mixed=view.together)
 

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from helpers.receptive_field.calls import find_argument
+from helpers.receptive_field.copies import tensors_in
 from helpers.receptive_field.operations import JOINS, POINTWISE, REDUCTIONS, RESHAPES, SOFTMAXES
 
 
@@ -48,7 +50,7 @@ class SoftmaxInputs(TorchFunctionMode):
         if name in SOFTMAXES:
             return self.softmax_input(args, kwargs)
         # Behind a softmax: all that it is given has logits.
-        given = tensors_among((args, kwargs))
+        given = list(tensors_in((args, kwargs)))
         if not given or not all(id(tensor) in self.logits for tensor in given):
             return None
 
@@ -66,8 +68,8 @@ class SoftmaxInputs(TorchFunctionMode):
     def softmax_input(self, args: Any, kwargs: Any) -> torch.Tensor | None:
         """What a softmax over classes or channels was given; None for one over rows or columns."""
         # Without a dimension torch takes the classes, or the channels.
-        arguments = dict(zip(("input", "dim"), args)) | kwargs
-        tensor, dim = arguments["input"], arguments.get("dim")
+        tensor = find_argument("softmax", "input", args, kwargs)
+        dim = find_argument("softmax", "dim", args, kwargs)
         if tensor.dim() > 2 and dim is not None and dim % tensor.dim() != 1:
             return None
         # A later function may change the logits in place: they are copied.
@@ -83,16 +85,3 @@ class SoftmaxInputs(TorchFunctionMode):
         if type(value) in (list, tuple):
             return type(value)(self.with_logits(each) for each in value)
         return value
-
-
-def tensors_among(value: Any) -> list[torch.Tensor]:
-    """The tensors among nested arguments, in order."""
-    if isinstance(value, torch.Tensor):
-        return [value]
-    if isinstance(value, dict):
-        value = list(value.values())
-    tensors = []
-    if isinstance(value, (tuple, list)):
-        for each in value:
-            tensors += tensors_among(each)
-    return tensors

@@ -11,9 +11,9 @@ from helpers.receptive_field.calls import Step, Window
 from helpers.receptive_field.spans import Pair
 from helpers.receptive_field.tracing import trace
 
-# The columns of document 003's table, and the fields of a row that stand in them.
+# The columns of document 003's table, and what stands in them of a row.
 DOCUMENT_003 = {
-    "Layer": "name",
+    "Layer": "title",
     "receptive-field_in": "rf_in",
     "n_in": "n_in",
     "j_in": "jump_in",
@@ -30,19 +30,24 @@ Size = Any  # int for square layers, else a pair (rows, columns)
 def recurrence(
     n: int, layers: Iterable[tuple[int, int, int, int]]
 ) -> Iterator[tuple[int, int, int, float]]:
-    """Positions, jump, receptive field and start behind each layer of a chain.
+    """The field of every layer of a chain: yields (n, jump, receptive_field, start) for each.
 
-    ``n`` is the size of the image in pixels; a layer is (kernel size, stride, padding, dilation).
-    Araujo, Norris and Sim, 2019; for square images, and the first pixel's centre at 0.5.
+    n: positions along one side; at first the pixels of a square image
+    layers: (kernel_size, stride, padding, dilation) of each
+    jump: pixels of the image from one position to the next
+    receptive_field: pixels along one side that a position sees
+    start: centre of what the first position sees; that of the first pixel is 0.5
+
+    Araujo, Norris and Sim, 2019.
     """
-    jump, rf, start = 1, 1, 0.5
-    for k, s, p, d in layers:
-        wide = d * (k - 1)  # from the first to the last position of a window
-        n = (n + 2 * p - wide - 1) // s + 1  # windows that fit
-        rf = rf + wide * jump  # before the jump grows: it is that of the layer's input
-        start = start + (wide / 2 - p) * jump  # padding moves the first window back
-        jump = jump * s
-        yield n, jump, rf, start
+    jump, receptive_field, start = 1, 1, 0.5
+    for kernel_size, stride, padding, dilation in layers:
+        reach = dilation * (kernel_size - 1)  # from the first to the last position of a window
+        n = (n + 2 * padding - reach - 1) // stride + 1  # windows that fit
+        receptive_field += reach * jump  # the jump of the layer's input
+        start += (reach / 2 - padding) * jump  # padding moves the first window back
+        jump *= stride
+        yield n, jump, receptive_field, start
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,14 @@ class Row:
     rf_min: Size  # that of the smallest path, by axis
     start: Size  # centre of what the first position sees; the first pixel's is 0.5
     note: str = ""  # a gate that was left out, and other things to know
+
+    @property
+    def title(self) -> str:
+        """The layer's name; a mere number, as ``nn.Sequential`` gives it, follows the kind."""
+        for letter in self.name:
+            if letter.isalpha():
+                return self.name
+        return f"{self.kind} {self.name}"
 
 
 class ReceptiveFieldTable(tuple[Row, ...]):
@@ -101,11 +114,7 @@ class ReceptiveFieldTable(tuple[Row, ...]):
         """A Markdown table with the columns of document 003."""
         lines = []
         for row in self:
-            line = [size_as_text(getattr(row, name)) for name in DOCUMENT_003.values()]
-            # The numbers that nn.Sequential gives for names say nothing alone.
-            if not any(map(str.isalpha, row.name)):
-                line[0] = f"{row.kind} {row.name}"
-            lines.append(line)
+            lines.append([size_as_text(getattr(row, name)) for name in DOCUMENT_003.values()])
         return Table(list(DOCUMENT_003), lines).markdown()
 
 
@@ -143,8 +152,11 @@ def row_of(step: Step) -> Row:
     return Row(
         name=step.name,
         kind=step.kind,
-        # Kernel size, stride, padding and dilation.
-        **window_sizes(step.window),
+        # The window; a layer without one has a dash in these columns.
+        kernel_size=window_size(step.window, "kernel_size"),
+        stride=window_size(step.window, "stride"),
+        padding=window_size(step.window, "padding"),
+        dilation=window_size(step.window, "dilation"),
         # Positions and their distance, before and behind the layer.
         n_in=one_or_pair(before.sizes),
         n_out=one_or_pair(after.sizes),
@@ -159,15 +171,11 @@ def row_of(step: Step) -> Row:
     )
 
 
-def window_sizes(window: Window | None) -> dict[str, Size]:
-    """The four fields of a row that tell its window; None each where it has none."""
-    names = ("kernel_size", "stride", "padding", "dilation")
+def window_size(window: Window | None, name: str) -> Size:
+    """A size of a window by its name; None where there is no window."""
     if window is None:
-        return dict.fromkeys(names)
-    sizes = {}
-    for name in names:
-        sizes[name] = one_or_pair(getattr(window, name))
-    return sizes
+        return None
+    return one_or_pair(getattr(window, name))
 
 
 def receptive_field_table(model: nn.Module, input_shape: Sequence[int]) -> ReceptiveFieldTable:
@@ -177,7 +185,7 @@ def receptive_field_table(model: nn.Module, input_shape: Sequence[int]) -> Recep
     mode; the net is only read. Pointwise layers have no row. Along each axis a window gives what
     ``recurrence`` says. A gate, which pools the whole image, is named in the row's note and left
     out. After the image is flattened, rows repeat what the last layer of the image saw; where its
-    positions have no common jump (several scales, uneven windows), they tell what all see together.
+    positions have no common jump (several scales, uneven windows), they show what all see together.
     Raises ``CourseError`` for a shape that the net does not accept, a net without a window, and an
     operation that is not understood.
     """

@@ -5,7 +5,7 @@ function that it calls comes to a handler by its name (``helpers.receptive_field
 What has no handler is an error: nothing is guessed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from helpers.environment import CourseError, whole_number
 from helpers.receptive_field.calls import Call, Recorder, Step
-from helpers.receptive_field.copies import copy_without_values, first_line
+from helpers.receptive_field.copies import copy_without_values, first_line, tensors_in
 from helpers.receptive_field.operations import HANDLERS
 from helpers.receptive_field.spans import IMAGE, Axis, View
 
@@ -48,18 +48,15 @@ class Tracer(TorchFunctionMode):
         _, view = self.followed[id(value)]
         return view
 
-    def views_in(self, value: Any) -> Iterator[View]:
+    def views_in(self, arguments: Any) -> list[View]:
         """The views of all followed tensors among nested arguments, in order."""
         # ``torch.cat`` is given a list, and a slice a tuple, perhaps of tensors.
-        if isinstance(value, torch.Tensor):
-            view = self.view_of(value)
+        views = []
+        for tensor in tensors_in(arguments):
+            view = self.view_of(tensor)
             if view is not None:
-                yield view
-        elif isinstance(value, dict):
-            yield from self.views_in(list(value.values()))
-        elif isinstance(value, (tuple, list)):
-            for each in value:
-                yield from self.views_in(each)
+                views.append(view)
+        return views
 
     def __torch_function__(
         self, function: Callable, types: Any, args: Any = (), kwargs: Any = None
@@ -67,7 +64,7 @@ class Tracer(TorchFunctionMode):
         # Methods, functions and operators differ in underscores alone: add, add_, __add__.
         kwargs = kwargs or {}
         name = function.__name__.strip("_")
-        views = list(self.views_in((args, kwargs)))
+        views = self.views_in((args, kwargs))
 
         # What does not depend on the image, or asks for no value of it, is left alone.
         if not views or name in QUESTIONS:
@@ -77,7 +74,7 @@ class Tracer(TorchFunctionMode):
         if name not in HANDLERS:
             raise self.recorder.refuse(name)
 
-        # The function runs, and its handler tells what the result sees.
+        # The function runs, and its handler says what the result sees.
         result = function(*args, **kwargs)
         call = Call(self.recorder, name, views, result, args, kwargs)
         view = HANDLERS[name](call)

@@ -12,7 +12,7 @@ from helpers.receptive_field.spans import FLAT, IMAGE, LINE, Pair, View
 
 def convolve(call: Call) -> View:
     """Convolution; one padding on each side."""
-    # Weights that depend on the image make of a window what no size tells.
+    # With weights made from the image, the kernel size says nothing about the field.
     if len(call.views) > 1:
         raise call.refuse("conv2d with weights made from the image")
     kernel_size = tuple(call.argument("weight").shape[2:])
@@ -26,7 +26,7 @@ def convolve(call: Call) -> View:
         padding = same_padding(kernel_size, dilation)
     stride = pair(call.argument("stride", 1))
     window = Window(kernel_size, stride, pair(padding), dilation)
-    return slide(call, window, call.sizes)
+    return slide_window(call, window, call.sizes)
 
 
 def same_padding(kernel_size: Pair, dilation: Pair) -> Pair:
@@ -51,15 +51,15 @@ def pool(call: Call) -> View:
         padding=pair(call.argument("padding", 0)),
         dilation=pair(call.argument("dilation", 1)),
     )
-    return slide(call, window, call.sizes)
+    return slide_window(call, window, call.sizes)
 
 
-def slide(
+def slide_window(
     call: Call, window: Window, sizes: Pair, *, name: str = "", layout: str = IMAGE, note: str = ""
 ) -> View:
     """Record a window that slides over the image, at ``sizes`` rows and columns of places."""
     name = name or call.name
-    check_slides(call, name)
+    check_window(call, name)
     axes = []
     for number, axis in enumerate(call.view.axes):
         # Dilation leaves holes; from the first to the last position of the window it counts.
@@ -69,7 +69,7 @@ def slide(
     return call.record(call.view, axes, layout, name=name, window=window, note=note)
 
 
-def check_slides(call: Call, name: str) -> None:
+def check_window(call: Call, name: str) -> None:
     """Refuse a window over what is no image any more, or over uneven positions."""
     if call.view.layout != IMAGE:
         raise call.refuse(f"{name} of a flattened image")
@@ -93,7 +93,7 @@ def adaptive_windows(size: int, count: int) -> list[tuple[int, int]]:
 def pool_adaptively(call: Call) -> View:
     """Adaptive pooling, whose windows differ in size where the sizes do not divide."""
     # By rows and by columns: even windows slide like those of other layers.
-    check_slides(call, call.name)
+    check_window(call, call.name)
     axes, kernel_size, stride, note = [], [], [], ""
     for axis, count in zip(call.view.axes, call.sizes):
         windows = adaptive_windows(axis.size, count)
@@ -102,7 +102,7 @@ def pool_adaptively(call: Call) -> View:
             axes.append(axis.window(count, 0, largest, largest))
         else:
             axes.append(axis.uneven_windows(windows))
-            note = "uneven windows, the largest is told"
+            note = "uneven windows, the largest is shown"
         kernel_size.append(largest)
         stride.append(Fraction(axis.size, count))
     window = Window(pair(kernel_size), pair(stride))

@@ -12,7 +12,7 @@ from helpers.experiments import load_result
 from helpers.plots.charts import plot_history
 from helpers.plots.classes import plot_per_class
 from helpers.plots.images import show_misclassified, show_predictions
-from helpers.plots.nets import residual_net
+from helpers.plots.nets import plot_residual_net
 from helpers.plots.seeds import plot_accuracy, separate_labels
 
 DPI = 80  # pixels an inch
@@ -67,7 +67,7 @@ def draw(data: ImageData, folder: Path = ROOT / "images") -> list[Path]:
         save(show_misclassified(predictions, count=12), folder / "mistakes.png"),
         save(plot_per_class(predictions), folder / "per_class.png"),
         save(frontier(), folder / "frontier.png"),
-        save(residual_net(), folder / "residual_net.png"),
+        save(plot_residual_net(), folder / "residual_net.png"),
     ]
 
 

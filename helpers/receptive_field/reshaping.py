@@ -6,7 +6,7 @@ from typing import Any
 
 from helpers.receptive_field.calls import Call, Window, dims_from_end
 from helpers.receptive_field.spans import FLAT, IMAGE, LINE, View
-from helpers.receptive_field.windows import slide
+from helpers.receptive_field.windows import slide_window
 
 
 def reshape(call: Call) -> View:
@@ -90,7 +90,7 @@ def cut_line(call: Call, positions: Any) -> View:
 def cut_image(call: Call, cuts: Sequence[Any]) -> View:
     """Slices of rows and columns, as a window of one position that slides from the first."""
     view = call.view
-    # Python's own range tells which rows and columns a slice takes.
+    # Python's own range knows which rows and columns a slice takes.
     kept = []
     for entry, axis in zip(cuts, view.axes):
         if not isinstance(entry, slice) or len(call.shape) < 3:
@@ -101,14 +101,14 @@ def cut_image(call: Call, cuts: Sequence[Any]) -> View:
         return view
     # The step is a stride, and what is cut off before the first is padding below zero.
     window = Window(stride=(rows.step, columns.step), padding=(-rows.start, -columns.start))
-    return slide(call, window, call.sizes, name="slice")
+    return slide_window(call, window, call.sizes, name="slice")
 
 
 def flip(call: Call) -> View:
     """Rows or columns in the other order."""
     view = call.view
     dims = flipped_dims(call)
-    # In a flattened image the order tells nothing.
+    # In a flattened image the order says nothing.
     if view.flat or (view.layout == IMAGE and not dims & {-1, -2}):
         return view
     if view.layout == LINE:
@@ -159,4 +159,4 @@ def pad(call: Call) -> View:
     note = ""
     if (left, top) != (right, bottom):
         note = f"behind: {(bottom, right)}"
-    return slide(call, Window(padding=(top, left)), call.sizes, note=note)
+    return slide_window(call, Window(padding=(top, left)), call.sizes, note=note)
