@@ -473,6 +473,38 @@ def test_a_cutout_that_does_not_fit_is_refused(cutout, words):
         cutout(torch.rand(2, 1, 28, 28))
 
 
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: RandomCrop(4, "slope"), "mode of RandomCrop 'slope'; .*: constant, reflect$"),
+        (lambda: RandomCrop(-1), "padding is a whole number of at least 0, not -1$"),
+        (lambda: RandomCrop(2.0), "not 2.0$"),
+        (lambda: RandomAffine(translate=0.1), r"translate is \(right, down\), .* not 0.1$"),
+        (lambda: RandomAffine(translate=(0.1,)), r"not \(0.1,\)$"),
+        (lambda: RandomAffine(scale=1.2), r"scale is \(low, high\) .* not 1.2$"),
+        (lambda: RandomAffine(scale=["a", "b"]), "scale is"),
+        (lambda: RandomHorizontalFlip(p=3), "p lies between 0 and 1, not 3$"),
+        (lambda: RandomHorizontalFlip(-0.1), "not -0.1$"),
+        (lambda: RandomHorizontalFlip(float("nan")), "not nan$"),
+        (
+            lambda: augment.build([("RandomCrop", {"pading": 4})]),
+            "unknown argument of RandomCrop 'pading'; choose one of: padding$",
+        ),
+    ],
+)
+def test_arguments_that_mean_nothing_are_refused_in_one_line(make, words):
+    with pytest.raises(CourseError, match=words) as error:
+        make()
+    assert "\n" not in str(error.value)
+
+
+def test_the_outermost_arguments_are_taken():
+    images = torch.rand(3, 1, 4, 4)
+    assert torch.equal(RandomCrop(0)(images), images)
+    assert torch.equal(RandomHorizontalFlip(0)(images), images)
+    assert torch.equal(RandomHorizontalFlip(1)(images), images.flip(3))
+
+
 def test_unknown_names_are_answered_with_the_near_ones():
     with pytest.raises(
         CourseError, match="unknown transform 'RandomAfine'; choose one of: RandomAffine"

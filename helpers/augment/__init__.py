@@ -7,9 +7,10 @@ on every device.
 
 Two things a transform may have beside that. With ``wants_indices = True`` it is called as
 ``transform(images, generator, indices)``, where ``indices``, int64 [N], are the images' places in
-their split. With a method ``set_epoch(epoch)`` it is told which epoch begins, from 0.
+their split. A method ``set_epoch(epoch)`` is called when an epoch begins; they count from 0.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from helpers.environment import unknown
 
 
 class Compose:
-    """Apply ``transforms`` one after the other; each draws where the one before it stopped."""
+    """Apply ``transforms`` one after the other, all with random numbers of one generator."""
 
     def __init__(self, *transforms: Callable[..., torch.Tensor]) -> None:
         self.transforms = transforms
@@ -66,7 +67,8 @@ TRANSFORMS: dict[str, Callable[..., Any]] = {
 def build(steps: Sequence[tuple[str, dict[str, Any]]]) -> Compose | None:
     """The transform that a recipe's ``(name, arguments)`` pairs describe; None for none.
 
-    Raises ``CourseError`` for a name that is none of ``TRANSFORMS``.
+    Raises ``CourseError`` for a name that is none of ``TRANSFORMS``, and for an argument that the
+    transform does not have.
     """
     if not steps:
         return None
@@ -74,7 +76,14 @@ def build(steps: Sequence[tuple[str, dict[str, Any]]]) -> Compose | None:
     for name, arguments in steps:
         if name not in TRANSFORMS:
             raise unknown("transform", name, TRANSFORMS)
-        transforms.append(TRANSFORMS[name](**arguments))
+        transform = TRANSFORMS[name]
+
+        # A misspelt argument would be Python's own error, without the right spelling.
+        parameters = inspect.signature(transform).parameters
+        for argument in arguments:
+            if argument not in parameters:
+                raise unknown(f"argument of {name}", argument, parameters)
+        transforms.append(transform(**arguments))
     return Compose(*transforms)
 
 

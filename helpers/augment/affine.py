@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +23,8 @@ class RandomAffine:
         shear: the largest angle of slant, along x, in degrees.
         fill: the brightness of what comes in from outside.
 
-    Raises ``CourseError`` for a ``scale`` that is no range above 0.
+    Raises ``CourseError`` for a ``translate`` that is no pair, and a ``scale`` that is no range
+    above 0.
     """
 
     def __init__(
@@ -33,9 +35,13 @@ class RandomAffine:
         shear: float = 0.0,
         fill: float = 0.0,
     ) -> None:
-        if not 0 < scale[0] <= scale[1]:
+        if not is_pair(translate):
             raise CourseError(
-                f"RandomAffine: scale is (low, high) with 0 < low <= high, not {tuple(scale)}"
+                f"RandomAffine: translate is (right, down), two fractions, not {translate!r}"
+            )
+        if not is_pair(scale) or not 0 < scale[0] <= scale[1]:
+            raise CourseError(
+                f"RandomAffine: scale is (low, high) with 0 < low <= high, not {scale!r}"
             )
         self.degrees = degrees
         self.translate = translate
@@ -61,6 +67,13 @@ class RandomAffine:
         shift_y = uniform(-max_y, max_y, images, generator)
         scale = uniform(low, high, images, generator)
         return affine(images, angle, shift_x, shift_y, scale, shear, self.fill)
+
+
+def is_pair(value: object) -> bool:
+    """Whether ``value`` is a list or a tuple of two numbers."""
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        return False
+    return isinstance(value[0], Real) and isinstance(value[1], Real)
 
 
 def affine(
@@ -98,7 +111,7 @@ def affine(
     """
     height, width = images.shape[-2:]
 
-    # One number an image, [N], shaped so that it meets every pixel, [H, W], of that image.
+    # One number per image, [N], in a shape that is broadcast to every pixel, [H, W], of it.
     angle = angle.view(-1, 1, 1)
     shift_x = shift_x.view(-1, 1, 1)
     shift_y = shift_y.view(-1, 1, 1)
@@ -130,5 +143,6 @@ def affine(
 
 def pixel_places(size: int, images: torch.Tensor) -> torch.Tensor:
     """The centres of ``size`` pixels in a row, where the row's edges are -1 and 1."""
-    edges = torch.linspace(-1, 1, size, dtype=images.dtype, device=images.device)
-    return edges * (size - 1) / size
+    # With the first and the last centre at the two ends, and then moved inwards by half a pixel.
+    ends = torch.linspace(-1, 1, size, dtype=images.dtype, device=images.device)
+    return ends * (size - 1) / size

@@ -6,7 +6,9 @@ import torch
 import torch.nn.functional as F
 
 from helpers.augment.random_numbers import to_device_of, uniform, whole_uniform
-from helpers.environment import CourseError
+from helpers.environment import CourseError, unknown, whole_number
+
+FRAMES = ("constant", "reflect")
 
 
 class ColorJitter:
@@ -23,7 +25,7 @@ class ColorJitter:
     def __call__(
         self, images: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
-        # One factor an image, [N, 1, 1, 1].
+        # One factor per image, [N, 1, 1, 1].
         brightness = self._factors(self.brightness, images, generator)
         contrast = self._factors(self.contrast, images, generator)
 
@@ -45,9 +47,16 @@ class RandomCrop:
     """Pad each image by ``padding`` pixels, and cut the old size out anywhere.
 
     ``mode`` is what the frame holds: ``constant`` (black) or ``reflect`` (the image mirrored).
+    Raises ``CourseError`` for another one, and for a ``padding`` that is no whole number from 0 on.
     """
 
     def __init__(self, padding: int = 4, mode: str = "constant") -> None:
+        if whole_number(padding, least=0) is None:
+            raise CourseError(
+                f"RandomCrop: padding is a whole number of at least 0, not {padding!r}"
+            )
+        if mode not in FRAMES:
+            raise unknown("mode of RandomCrop", mode, FRAMES)
         self.padding = padding
         self.mode = mode
 
@@ -62,7 +71,7 @@ class RandomCrop:
         # windows[n, c, row, column] is the crop [H, W] whose corner lies at (row, column).
         windows = padded.unfold(2, height, 1).unfold(3, width, 1)
 
-        # A window an image.
+        # One window per image.
         places = 2 * self.padding + 1
         row = whole_uniform(places, images, generator)
         column = whole_uniform(places, images, generator)
@@ -71,9 +80,14 @@ class RandomCrop:
 
 
 class RandomHorizontalFlip:
-    """Mirror each image left to right with probability ``p``."""
+    """Mirror each image left to right with probability ``p``.
+
+    Raises ``CourseError`` for a ``p`` outside 0 to 1.
+    """
 
     def __init__(self, p: float = 0.5) -> None:
+        if not 0 <= p <= 1:
+            raise CourseError(f"RandomHorizontalFlip: p lies between 0 and 1, not {p!r}")
         self.p = p
 
     def __call__(
@@ -89,7 +103,7 @@ class RandomHorizontalFlip:
 class Cutout:
     """Cover a square of ``size`` × ``size`` pixels, wholly inside each image, with ``fill``.
 
-    ``fill`` is a value for each channel, or one for all. DeVries and Taylor, "Improved
+    ``fill`` is one value for each channel, or one for all. DeVries and Taylor, "Improved
     Regularization of Convolutional Neural Networks with Cutout", 2017; the paper's square may hang
     over the border, the assignment's may not. Raises ``CourseError`` where they do not fit.
     """
@@ -101,7 +115,7 @@ class Cutout:
     def __call__(
         self, images: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
-        # A square and a colour that fit.
+        # Check first that the square and its colour fit these images.
         _, channels, height, width = images.shape
         fill = torch.as_tensor(self.fill, dtype=images.dtype)
         if self.size > min(height, width) or fill.numel() not in (1, channels):

@@ -1,4 +1,4 @@
-"""Random numbers for augmentation, one an image, drawn on the CPU."""
+"""Random numbers for augmentation, one per image, drawn on the CPU."""
 
 import torch
 
@@ -14,7 +14,7 @@ def to_device_of(images: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
 def uniform(
     low: float, high: float, images: torch.Tensor, generator: torch.Generator | None
 ) -> torch.Tensor:
-    """One random number an image, [N], uniform from ``low`` to ``high``, on the images' device."""
+    """One random number per image, [N], uniform from ``low`` to ``high``, on their device."""
     numbers = torch.rand(len(images), generator=generator)
     numbers = numbers * (high - low) + low
     return to_device_of(images, numbers.to(images.dtype))
@@ -23,6 +23,6 @@ def uniform(
 def whole_uniform(
     count: int, images: torch.Tensor, generator: torch.Generator | None
 ) -> torch.Tensor:
-    """One whole number an image, int64 [N], each of 0 to ``count`` - 1 equally likely."""
+    """One whole number per image, int64 [N], each of 0 to ``count`` - 1 equally likely."""
     numbers = torch.randint(count, (len(images),), generator=generator)
     return to_device_of(images, numbers)
