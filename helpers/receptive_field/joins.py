@@ -93,7 +93,7 @@ def union(paths: list[View]) -> View:
 def notes_on(gates: list[View], paths: list[View]) -> list[str]:
     """What a table says of a join."""
     notes = [f"gate left out: {gate.source}" for gate in gates]
-    # Paths that do not lie over each other are worth a word.
+    # Paths that do not lie over each other get a note.
     jumps, centres = set(), set()
     for view in paths:
         rows, columns = view.axes
