@@ -245,7 +245,7 @@ def data_sources() -> dict[str, str]:
     found = {}
     for name, places in DATA_PLACES.items():
         found[name] = "not in the data folder: python -m helpers data fetches it"
-        # From last to first, so that the place that is looked at first stands in the end.
+        # From last to first, so that the place that ``data.load`` reads first is set last.
         for place in reversed(places):
             if os.path.exists(data_root() / place):
                 found[name] = f"found: {place}"
@@ -266,7 +266,7 @@ def known_problems(found: dict[str, str]) -> list[str]:
             "pip install 'albumentations>=2,<3'"
         )
 
-    # On other machines than these, builds for the CPU bear no mark.
+    # Builds for the CPU are marked as such only on machines of this kind.
     both_there = "torch" not in missing and "torchvision" not in missing
     differ = ("+cpu" in found["torch"]) != ("+cpu" in found["torchvision"])
     if both_there and differ and platform.machine() == "x86_64":
@@ -288,7 +288,7 @@ def report() -> str:
         facts[switch] = os.environ.get(switch, "(not set)")
     facts.update(data_sources())
 
-    # A line each, the names in a column of their own.
+    # One line per fact, the names in a column of their own.
     lines = []
     for name, value in facts.items():
         lines.append(f"{name:15} {value}")

@@ -65,7 +65,7 @@ def install_missing() -> None:
     if not missing:
         return
 
-    # Constraints hold whatever a new package would like to have.
+    # pip obeys constraints, whatever versions a new package asks for.
     pins = []
     for name in FIXED:
         pins.append(f"{name}=={metadata.version(name)}\n")
@@ -79,7 +79,7 @@ def install_missing() -> None:
             f"pip could not install {', '.join(missing)}, and says above why: "
             "see whether this machine has a network, and run the cell again"
         )
-    # Python remembers what a folder held before.
+    # Python caches what each folder holds, and would not see the new packages.
     invalidate_caches()
 
 

@@ -54,7 +54,7 @@ class Compose:
                 transform.set_epoch(epoch)
 
 
-# What a recipe can name.
+# The transforms that a recipe can name.
 TRANSFORMS: dict[str, Callable[..., Any]] = {
     "RandomAffine": RandomAffine,
     "ColorJitter": ColorJitter,

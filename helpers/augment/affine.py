@@ -137,7 +137,7 @@ def affine(
     from_y = yx * (width / height) * x + yy * y - back_y
     grid = torch.stack([from_x, from_y], dim=1).permute(0, 2, 3, 1)
 
-    # What lies outside counts as 0: with fill taken away before, and given back after, it is fill.
+    # grid_sample takes 0 for what lies outside: subtract ``fill`` before, and add it afterwards.
     return F.grid_sample(images - fill, grid, align_corners=False) + fill
 
 

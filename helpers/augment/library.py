@@ -20,7 +20,7 @@ def albumentations_pipeline(name: str) -> Any:
     if name not in KNOWN:
         raise unknown("pipeline", name, KNOWN)
     A = import_albumentations()
-    # The steps of the one or the other.
+    # The steps for MNIST or for CIFAR-10; the fill of the latter is the mean colour.
     mean = KNOWN[name].mean
     std = KNOWN[name].std
     if name == "mnist":

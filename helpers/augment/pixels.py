@@ -93,10 +93,10 @@ class RandomHorizontalFlip:
     def __call__(
         self, images: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
-        # Decided on the CPU, so that a GPU gets one small tensor, [N].
+        # Drawn on the CPU, so that every device gets the same numbers.
         flipped = torch.rand(len(images), generator=generator) < self.p
         flipped = to_device_of(images, flipped).view(-1, 1, 1, 1)
-        # Where it is true, the mirrored image is taken, else the image itself.
+        # Take the mirrored image where ``flipped`` is true, and the image itself elsewhere.
         return torch.where(flipped, images.flip(-1), images)
 
 

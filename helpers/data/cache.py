@@ -22,7 +22,7 @@ def read(name: str, source: Source, root: Path, split: str) -> Pool:
     if not source.files:  # it is drawn, which takes a second or two
         return in_fixed_order(source.read(split))
 
-    # What is cached already, and what a killed process left beside it.
+    # Look in both places, and remove what killed processes left there.
     file = f"{name}-{split}-{fingerprint(source.files)}.pt"
     for folder in (root, ROOT / "data"):
         for known in KNOWN:
@@ -31,7 +31,7 @@ def read(name: str, source: Source, root: Path, split: str) -> Pool:
         if pool is not None:
             return pool
 
-    # Nothing there: decode, which can take a minute, and keep it.
+    # Not cached: decode, which can take a minute, and cache the result.
     pool = in_fixed_order(source.read(split))
     save(pool, folder_to_write(root) / file)
     return pool

@@ -10,7 +10,7 @@ from helpers.data.known import DataError
 
 def check_images(images: torch.Tensor) -> None:
     """Raise DataError unless these are images uint8 [N, C, H, W]: pixels as a file holds them."""
-    # An image of floats would be divided by 255 once more, without a word.
+    # An image of floats would silently be divided by 255 once more.
     found = type(images).__name__
     if isinstance(images, torch.Tensor):
         if images.dtype == torch.uint8 and images.dim() == 4:
@@ -68,7 +68,7 @@ def as_places(indices: Iterable[int] | torch.Tensor, count: int) -> torch.Tensor
         except (TypeError, ValueError):
             raise DataError(f"{indices!r} is no list of images: {accepted}") from None
 
-    # Nothing, a mask, or numbers.
+    # An empty list has no type; a mask has one truth value per image; all else is numbers.
     if places.dim() == 1 and len(places) == 0:
         return torch.empty(0, dtype=torch.int64)
     if places.dtype == torch.bool and places.shape == (count,):

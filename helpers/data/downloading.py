@@ -60,7 +60,7 @@ CAUSES = (
         ("error 429", "error 50", "error 51", "error 52"),
         "the server is overloaded or out of order; try again later",
     ),
-    # No server at all.
+    # No answer.
     (
         ("timed out", "timeout"),
         f"there was no answer within {PATIENCE} seconds; try again later, or in another network",
@@ -76,7 +76,7 @@ CAUSES = (
         ),
         "the server cannot be reached; try again later, or in another network",
     ),
-    # What came.
+    # A wrong or incomplete file.
     (
         ("corrupted", "incomplete", "incompleteread", "not a gzipped file", "end-of-stream"),
         "what came is not the published file, as where a login page answers or the line breaks; "
@@ -102,7 +102,7 @@ def download(name: str, root: Path) -> Source | None:
     finally:
         socket.setdefaulttimeout(patience_before)
 
-    # Found like any other, but for its name.
+    # Read like files that were there before; only the source's name differs.
     source = published_files(name, root)
     if source is None:
         return None
@@ -116,7 +116,7 @@ def fetch(name: str, root: Path) -> None:
     folder = KNOWN[name].folder
     reader = getattr(datasets, KNOWN[name].reader)
     root.mkdir(parents=True, exist_ok=True)
-    # Named as remove_leftovers expects it, in case that this process is killed.
+    # The name is one that remove_leftovers knows, because this process may be killed.
     prefix = f".download.{os.getpid()}."
     with tempfile.TemporaryDirectory(dir=root, prefix=prefix, suffix=".tmp") as fresh:
         # torchvision draws a bar for every file; the one line above says enough

@@ -105,7 +105,7 @@ def check_classes(
 ) -> None:
     """Raise DataError for a class without images, and for a folder of images that is no class."""
     found = {kind for kind, _ in files}
-    # Both ways: what is missing, and what is too much.
+    # A class may be missing, and a folder may be too many.
     expected = f"the folders of png, webp or jpg files are {', '.join(classes)}"
     for wrong in sorted(found.symmetric_difference(classes)):
         if wrong in classes:
@@ -124,7 +124,7 @@ def decode(file: Folder, shape: tuple[int, int, int]) -> torch.Tensor:
     except Exception as problem:  # damaged bytes can make a decoder raise anything
         raise damaged(file, f"cannot be decoded ({type(problem).__name__})") from problem
 
-    # One picture of the right size.
+    # A film, or an image of another size, cannot be stacked with the others.
     pictures = getattr(image, "n_frames", 1)
     if pictures != 1:
         raise damaged(file, f"holds {pictures} pictures, not one")

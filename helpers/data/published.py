@@ -20,10 +20,10 @@ import torch
 from helpers.data.known import KNOWN
 from helpers.data.sources import Pool, Source, all_there, check_is_file, damaged, names_in
 
-# What a packed file can raise that is cut off or changed.
+# What is raised when a packed file is cut off or changed.
 UNPACKING_PROBLEMS = (gzip.BadGzipFile, tarfile.TarError, zlib.error, EOFError)
 
-# How to get at the contents of some of a data set's files.
+# A function that takes names of a data set's files, and returns their contents.
 Contents = Callable[[list[str]], list[bytes]]
 
 
@@ -41,7 +41,7 @@ def published_files(name: str, root: Path) -> Source | None:
         if file not in names and f"{file}.gz" in names:
             paths[file] = folder / f"{file}.gz"
 
-    # All or none of them.
+    # A data set with only some of its files is an error.
     if not all_there(paths.values()):
         return None
     for path in paths.values():
@@ -84,7 +84,7 @@ def read_archive(name: str, archive: Path, files: list[str]) -> list[bytes]:
     folder = KNOWN[name].folder
     found = {}
     try:
-        # One pass from the first byte to the last: to go back means to unpack all anew.
+        # In one pass: to go back in a packed archive is to unpack it again from the start.
         with tarfile.open(archive, "r:gz") as opened:
             for member in opened:
                 file = member.name.removeprefix(f"{folder}/")
@@ -113,7 +113,7 @@ def check_sum(content: bytes, md5: str, path: Path) -> None:
 
 def read_split(name: str, contents: Contents, split: str) -> Pool:
     """One split, from the contents of the files whose names begin as the split's do."""
-    # Those of the other split are not even opened.
+    # The files of the other split are not opened.
     files = []
     for file in KNOWN[name].md5:
         if file.startswith(KNOWN[name].starts[split]):

@@ -32,7 +32,7 @@ def half_planes(x: torch.Tensor, y: torch.Tensor, sides: int, distance: float) -
     return count
 
 
-# Round ones. The numbers make all of them about equally large.
+# Round shapes. The numbers make all shapes about equally large.
 
 
 def disc(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -44,7 +44,7 @@ def ring(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return (radius < 1.0) & (radius > 0.6)
 
 
-# Square ones.
+# Square shapes.
 
 
 def square(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -55,7 +55,7 @@ def frame(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return (largest(x, y) < 0.85) & (largest(x, y) > 0.5)
 
 
-# Ones with straight edges: inside of all, or of all edges but one.
+# Shapes with straight edges: the points inside of all edges, or of all but one.
 
 
 def triangle(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -66,7 +66,7 @@ def star(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return half_planes(x, y, sides=5, distance=0.33) >= 4
 
 
-# Ones that colour, size and place say least about.
+# The rest: thin shapes, and shapes that a part is cut out of.
 
 
 def cross(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

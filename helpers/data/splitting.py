@@ -22,7 +22,7 @@ def validation_mask(count: int, validation: int, seed: int, title: str) -> torch
     if whole_number(seed) is None:
         raise DataError(f"seed={seed!r}: give a whole number")
 
-    # The first of all images in a random order.
+    # Shuffle all images, and take the first ones.
     generator = torch.Generator().manual_seed(int(seed))
     shuffled = torch.randperm(count, generator=generator)
     chosen = torch.zeros(count, dtype=torch.bool)

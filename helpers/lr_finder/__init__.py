@@ -37,7 +37,7 @@ class LRRangeTest:
         self.curves = tuple(curves)
         self.note = note
 
-        # As far as all curves reach: [orders, 2, n].
+        # Cut all curves to the length of the shortest: [orders, 2, n].
         shortest = min(curve.shape[1] for curve in curves)
         common = np.stack([curve[:, :shortest] for curve in curves])
         self.lrs = rates[:shortest]
@@ -116,7 +116,7 @@ def lr_range_test(
         )
     check_parameters(model, optimizer)
 
-    # Equal factors from rate to rate.
+    # The same factor from each rate to the next.
     rates = np.geomspace(start_lr, end_lr, steps)
     generators = generators_of(batches)
     snapshot = Snapshot(model, optimizer, generators)
@@ -160,7 +160,7 @@ def check_parameters(model: nn.Module, optimizer: Optimizer) -> None:
     if foreign == 0 and lacking == 0:
         return
 
-    # Counted for the message alone.
+    # The counts are for the message alone.
     held = 0
     for group in optimizer.param_groups:
         held += len(group["params"])

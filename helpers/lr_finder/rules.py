@@ -44,7 +44,7 @@ def slide(lrs: np.ndarray, losses: np.ndarray) -> float:
     slopes = np.gradient(losses)
     changes = np.abs(slopes[distance:] - slopes[:-distance])
 
-    # The first point behind all calm ones, as far as there are changes to look at.
+    # The point after the last one with a small change, but not beyond the last known change.
     calm = np.flatnonzero(changes <= threshold)
     last_calm = calm.max(initial=-1)
     return lrs[min(last_calm + 1, len(lrs) - 1 - distance)]
@@ -62,5 +62,5 @@ def steep(lrs: np.ndarray, losses: np.ndarray) -> float:
     return lrs[slopes.argmin()]
 
 
-# What a plot draws, in this order.
+# In the order in which a plot draws them.
 RULES = {"valley": valley, "slide": slide, "minimum": minimum, "steep": steep}

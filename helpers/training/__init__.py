@@ -125,7 +125,7 @@ def train_one_epoch(
     metrics = RunningAverage()
     watch = LossWatch(label)
 
-    # Dropout drops, and batch norm takes its means from the batch.
+    # Training mode: dropout is active, and batch norm uses the statistics of the batch.
     model.train()
     with explained():
         for batch in progress(batches, label, show):
@@ -137,7 +137,7 @@ def train_one_epoch(
             metrics.add(loss, logits, targets)
             watch.add(loss, rate)
 
-            # The schedules and the average follow every update.
+            # The schedules and the moving average follow every update.
             for each in schedulers:
                 each.step()
             if average is not None:
@@ -160,7 +160,7 @@ def evaluate(
     device = device_of(model)
     metrics = RunningAverage()
 
-    # Nothing is dropped, and batch norm uses the means of its whole training.
+    # Evaluation mode: nothing is dropped, and batch norm uses its running statistics.
     with evaluating(model), explained():
         for batch in batches:
             images, targets = unpack(batch, device)

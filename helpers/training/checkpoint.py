@@ -32,7 +32,7 @@ class State:
         scaler: Any = None,
         generators: Sequence[torch.Generator] = (),
     ) -> None:
-        # The parts, each with a state of its own.
+        # The parts, each of which has a state of its own.
         self.model = model
         self.optimizer = optimizer
         self.schedulers = schedulers
@@ -48,7 +48,7 @@ class State:
         """What has to be the same when a run goes on: kinds, numbers and hyperparameters."""
         kinds = [type(scheduler).__name__ for scheduler in self.schedulers]
 
-        # Of a parameter group everything but the parameters themselves, which are counted.
+        # All options of a parameter group; of the parameters themselves only how many there are.
         groups = []
         for group in self.optimizer.param_groups:
             options = dict(group)
@@ -176,7 +176,7 @@ def plain_name(name: str) -> str:
 
 def renamed(weights: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """``weights`` under the names that a net's ``own`` have, whichever of the two is wrapped."""
-    # Two weights with one plain name (a net may call a part of it "module"): names stay.
+    # A net may call one of its own parts "module": where plain names collide, names stay.
     names = {plain_name(name): name for name in own}
     if len(names) < len(own):
         return weights

@@ -44,7 +44,7 @@ def read(path: Path) -> dict[str, Any]:
         reason = problem.strerror or str(problem)
         raise CourseError(f"the checkpoint {path} cannot be read ({reason})") from problem
 
-    # torch writes a checksum for every part of the file, and does not look at it.
+    # torch writes a checksum for every part of the file, but does not check it.
     damage = find_damage(content)
     if damage:
         raise CourseError(
@@ -52,7 +52,7 @@ def read(path: Path) -> dict[str, Any]:
             "was this run's checkpoint, delete it, and the run begins anew"
         )
 
-    # Without running any code that a foreign file may hold.
+    # weights_only: without running any code that a foreign file may hold.
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         parts = set(state)
@@ -103,7 +103,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
 
-    # Whatever holds other values; dictionaries keep their kind (a schedule may need a Counter).
+    # Containers, item by item; dictionaries keep their type (a schedule may need a Counter).
     if isinstance(value, dict):
         kept = type(value)()
         for name, item in value.items():

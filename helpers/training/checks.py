@@ -82,7 +82,7 @@ def explained() -> Iterator[None]:
     """Turn those of torch's errors whose cause lies in a batch into one line that names it."""
     try:
         yield
-    # Of one number there is no deviation to divide by.
+    # The deviation of a single number is not defined.
     except ValueError as problem:
         if "Expected more than 1 value per channel" not in str(problem):
             raise
@@ -154,12 +154,12 @@ def check_measures(train_loss: float, test_loss: float, rate: float, label: str)
 
 def unmatched_parameters(model: nn.Module, optimizer: Optimizer) -> tuple[int, int]:
     """How many parameters of the optimizer are not the model's, and how many to train it lacks."""
-    # What the optimizer moves.
+    # The parameters that the optimizer updates.
     held = set()
     for group in optimizer.param_groups:
         held.update(group["params"])
 
-    # What is there to be moved: frozen parameters may be left out.
+    # The parameters to be trained: frozen ones may be left out.
     own = set(model.parameters())
     trained = set()
     for parameter in own:
@@ -175,7 +175,7 @@ def check_run(model: nn.Module, optimizer: Optimizer, epochs: int, step_every: s
     if whole_number(epochs, least=1) is None:
         raise CourseError(f"fit: epochs is a whole number of at least 1, not {epochs!r}")
 
-    # An optimizer of another net would leave this one as it is, without a word.
+    # An optimizer of another net would silently leave this one as it is.
     foreign, lacking = unmatched_parameters(model, optimizer)
     if lacking:
         raise CourseError(

@@ -18,8 +18,8 @@ class RunningAverage:
         count = len(targets)
         right = logits.detach().argmax(1) == targets
 
-        # The last batch may be smaller, so its mean loss counts for fewer images.
-        # The sums stay on the device: to read a number here would be to wait for it.
+        # The last batch may be smaller: its mean loss counts for fewer images.
+        # The sums stay on the device, because reading one would make the program wait for it.
         self.loss = self.loss + loss.detach() * count
         self.correct = self.correct + right.sum()
         self.samples += count

@@ -19,7 +19,7 @@ def generators_of(*loaders: Iterable) -> list[torch.Generator]:
         owners.append(batch_sampler)
         owners.append(getattr(batch_sampler, "sampler", None))
 
-    # One that two of them share is one generator, and set once.
+    # Two owners may share a generator, which is listed once.
     found: list[torch.Generator] = []
     for owner in owners:
         generator = getattr(owner, "generator", None)
@@ -48,7 +48,7 @@ def random_states(generators: Sequence[torch.Generator]) -> dict[str, Any]:
 
 def set_random_states(states: dict[str, Any], generators: Sequence[torch.Generator]) -> None:
     """Put back what ``random_states`` gave; GPUs that are not there any more are left out."""
-    # Those of the batches: order and augmentation.
+    # The generators of the batches, for order and augmentation.
     for generator, state in zip(generators, states["generators"], strict=True):
         generator.set_state(state)
 
@@ -58,6 +58,6 @@ def set_random_states(states: dict[str, Any], generators: Sequence[torch.Generat
         if device < torch.cuda.device_count():
             torch.cuda.set_rng_state(state, device)
 
-    # Those that a data set may draw from.
+    # NumPy's and Python's own, which a data set may draw from.
     np.random.set_state(tuple(states["numpy"]))
     random.setstate(states["python"])

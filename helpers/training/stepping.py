@@ -19,7 +19,7 @@ def schedulers_of(scheduler: Schedule, step_every: str) -> list[Any]:
     if isinstance(scheduler, Sequence):
         schedulers = list(scheduler)
 
-    # Most schedules count their steps; this one watches a number that batches do not have.
+    # Most schedules count their steps; this one watches the test loss.
     for each in schedulers:
         if step_every == "batch" and isinstance(each, ReduceLROnPlateau):
             raise CourseError(
@@ -40,7 +40,7 @@ def step_schedulers(schedulers: Iterable[Any], test_loss: float) -> None:
 
 def announce_epoch(batches: Iterable, epoch: int) -> None:
     """Call ``set_epoch(epoch)``, counted from 0, on the batches and on their sampler."""
-    # Only so does a sampler know it that shares the images out to several processes.
+    # A sampler that divides the images among several processes needs the number for its order.
     owners: tuple[Any, ...] = (batches, getattr(batches, "sampler", None))
     for owner in owners:
         if hasattr(owner, "set_epoch"):
