@@ -14,10 +14,10 @@ from torch import nn
 from helpers import data, environment, experiments
 from helpers.__main__ import main
 from helpers.environment import CourseError
-from helpers.experiments import catalogue, load_model, load_result, recording
+from helpers.experiments import assembling, catalogue, load_model, load_result
+from helpers.experiments.assembling import assemble, current_commit
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS, find
 from helpers.experiments.mnist_basics import FIRST
-from helpers.experiments.recording import assemble, current_commit
 from helpers.experiments.runs import train_net
 from helpers.interpret import predict
 from helpers.training import History
@@ -81,7 +81,7 @@ def test_numbers_are_recorded_to_the_sixth_digit(small):
 
 
 def test_the_commit_is_marked_where_the_package_differs_from_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(recording, "ROOT", tmp_path)
+    monkeypatch.setattr(assembling, "ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert current_commit() == "unknown"
 
@@ -123,12 +123,13 @@ def test_a_headline_keeps_logits_and_weights_that_give_its_accuracy(small, monke
 def test_other_nets_keep_predictions_alone_and_large_ones_no_weights(small, monkeypatch):
     assert experiments.run("first", [0]).arrays.keys() == {"predictions"}
     # The statistics of batch normalisation are too much now.
-    monkeypatch.setattr(recording, "WEIGHTS_LIMIT", 4 * 9274)
+    monkeypatch.setattr(assembling, "WEIGHTS_LIMIT", 4 * 9274)
     assert experiments.run(NAME, [0]).arrays.keys() == {"predictions", "logits"}
     monkeypatch.setattr(environment, "NOTEBOOKS", small)
     for name in (NAME, "first"):
         monkeypatch.setitem(EXPERIMENTS, name, find(name))
-        with pytest.raises(CourseError, match=f"record {name} holds no weights") as error:
+        words = rf"record {name} holds no weights.*EXPERIMENTS\['{name}'\]"
+        with pytest.raises(CourseError, match=words) as error:
             load_model(name)
         assert "\n" not in str(error.value)
 
@@ -137,7 +138,7 @@ def test_the_net_of_a_name_without_a_record_is_told_like_the_record(small, monke
     monkeypatch.setattr(environment, "NOTEBOOKS", small)
     with pytest.raises(CourseError, match="not recorded yet"):
         load_model(NAME)
-    with pytest.raises(CourseError, match="unknown record 'bugdet'; there is: budget"):
+    with pytest.raises(CourseError, match="unknown record 'bugdet'; choose one of: budget"):
         load_model("bugdet")
 
 
@@ -198,7 +199,7 @@ def test_the_files_of_two_saves_are_made_anew_from_what_was_trained(small):
     path = small / "results" / "first.npz"
     experiments.run("first", [0, 1])
     path.write_bytes(path.read_bytes() + b"of another save")
-    with pytest.raises(CourseError, match="not of one piece with its npz.*--fresh$"):
+    with pytest.raises(CourseError, match="does not match its npz.*--fresh$"):
         experiments.run("first", [0])
     assert experiments.run("first", [0], fresh=True).record["runs"] == first.record["runs"]
 

@@ -20,11 +20,12 @@ from helpers import data, environment, experiments
 from helpers.__main__ import main
 from helpers.environment import ROOT, CourseError
 from helpers.experiments import jobs
+from helpers.experiments.assembling import assemble
 from helpers.experiments.catalogue import find
-from helpers.experiments.folders import checkpoint_in, data_digest, is_alive, remove_leftovers
+from helpers.experiments.folders import checkpoint_in, data_digest
 from helpers.experiments.mnist_basics import FIRST
-from helpers.experiments.recording import assemble
 from helpers.experiments.runs import load_for, train, train_net
+from helpers.leftovers import is_running, remove_leftovers
 
 NAME, SEEDS = "budget", [0, 1]
 LINE = re.compile(r"(\w+), seed (\d): epoch +(\d)/2 ")
@@ -278,8 +279,8 @@ def test_what_dead_processes_left_is_removed_and_what_is_being_written_stays(tmp
 
 @UNIX
 def test_a_process_is_alive_or_not():
-    assert is_alive(os.getpid()) and is_alive(1)
-    assert not is_alive(pid_of_an_ended_process())
+    assert is_running(os.getpid()) and is_running(1)
+    assert not is_running(pid_of_an_ended_process())
 
 
 # Processors.
@@ -439,10 +440,10 @@ def test_memory_that_runs_out_later_leaves_the_finished_epochs(small, tmp_path):
         finished.append(row)
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    recipe = find("first")
+    recipe, splits = find("first"), (images.train, images.test)
     with pytest.raises(CourseError, match="those of 64 do"):
-        train(recipe, 0, images.train, images.test, checkpoint, False, runs_out)
-    _, history = train(recipe, 0, images.train, images.test, checkpoint, False)
+        train(recipe, 0, *splits, checkpoint=checkpoint, show=False, on_epoch=runs_out)
+    _, history = train(recipe, 0, *splits, checkpoint=checkpoint, show=False)
     assert len(finished) == 1 and history.epochs[0] == finished[0] and len(history.epochs) == 2
 
 

@@ -160,7 +160,7 @@ def test_as_a_process_the_command_returns_status_and_text():
     )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert (
-        done.stderr.startswith("error: unknown session '99'; there is: ")
+        done.stderr.startswith("error: unknown session '99'; choose one of: ")
         and "01_first_network" in done.stderr
     )
 

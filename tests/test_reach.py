@@ -167,7 +167,7 @@ def test_relative_imports_count_from_the_folder_that_they_stand_in():
 
 def test_a_part_of_a_recipe_counts_whatever_part_it_is(package):
     digests = set()
-    for field in ("model", "optimizer", "schedule", "averaging", "step", "views"):
+    for field in ("model", "optimizer", "schedule", "average_part", "step", "views"):
         recipe = replace(Recipe("one", "models.two.net", 1), **{field: "models.one.part"})
         before = code_digest(recipe, package)
         (package / "models" / "one.py").write_text(f"from helpers.models import two  # {field}")

@@ -89,18 +89,30 @@ def test_an_optimizer_steps_as_torchs_own(options, oracle):
 @pytest.mark.parametrize(
     "field, value, words",
     [
-        ("optimizer", "lion", "unknown optimizer 'lion'; there is: sgd, adamw"),
-        ("optimizer", "optimizers.lion.build", "unknown optimizer .*; there is: sgd, adamw"),
-        ("schedule", "cosine", "unknown schedule 'cosine'; there is: one_cycle, step, constant"),
+        ("optimizer", "lion", "unknown optimizer 'lion'; choose one of: sgd, adamw"),
+        (
+            "optimizer",
+            "optimizers.lion.build",
+            "unknown optimizer 'optimizers.lion.build': no module helpers.optimizers.lion exists; "
+            "give sgd or adamw or a path such as models.small.first_net$",
+        ),
+        (
+            "schedule",
+            "cosine",
+            "unknown schedule 'cosine'; choose one of: one_cycle, step, constant",
+        ),
         ("model", "compact_net", "unknown model 'compact_net'.* models.small.first_net"),
-        ("model", "models.small.compact_ne", "; there is: models.small.compact_net"),
-        ("model", "models.smal.compact_net", "unknown model .*models.small.first_net"),
+        ("model", "models.small.compact_ne", "; choose one of: models.small.compact_net"),
+        ("model", "models.wide.net", "no module helpers.models.wide exists; give a path such as"),
+        ("model", "models.smal.compact_net", "no module helpers.models.smal exists"),
+        ("model", ".net", "unknown model '.net'"),
+        ("model", "models..net", "unknown model 'models..net'"),
         ("model", "models.small.", "unknown model 'models.small.'"),
         ("model", "models.small.nn", "unknown model 'models.small.nn'"),
         ("model", "", "unknown model ''"),
-        ("averaging", "averages.flat", "unknown averaging 'averages.flat'"),
+        ("average_part", "averages.flat", "unknown average_part .* no module helpers.averages"),
         ("step", "training.training_ste", "unknown step .*training.training_step"),
-        ("views", "views.flip", "unknown views 'views.flip'"),
+        ("views", "views.flip", "unknown views 'views.flip': no module helpers.views exists"),
     ],
 )
 def test_a_name_that_is_not_there_is_told_in_one_line_with_those_that_are(field, value, words):
@@ -183,7 +195,7 @@ def test_a_training_uses_the_parts_that_a_recipe_names(parts):
         batch_size=8,
         optimizer=f"{parts}.build",
         schedule=f"{parts}.two",
-        averaging=f"{parts}.mean",
+        average_part=f"{parts}.mean",
         step=f"{parts}.step",
         views=f"{parts}.Doubled",
         options={"rate": 0.01},
@@ -209,7 +221,7 @@ def test_a_training_uses_the_parts_that_a_recipe_names(parts):
 
 def test_the_net_that_is_used_is_the_average_of_all_steps(parts):
     """The oracle: the mean of the weights after each step, taken by hand."""
-    recipe = replace(TINY, epochs=1, peak_epoch=0.5, batch_size=8, averaging=f"{parts}.mean")
+    recipe = replace(TINY, epochs=1, peak_epoch=0.5, batch_size=8, average_part=f"{parts}.mean")
     split = load("mnist", validation=0).train.subset(range(24))
     averaged, _ = train_net(recipe, 0, split, split, show=False)
 
@@ -249,7 +261,7 @@ def test_recipes_pair_where_they_train_the_same_net_and_differ_in_what_they_meas
     same = [
         replace(TINY, name="other", title="told otherwise"),
         replace(TINY, average=0.9),
-        replace(TINY, averaging="averages.flat"),
+        replace(TINY, average_part="averages.flat"),
         replace(TINY, views="views.flip"),
         replace(TINY, model_options=nets["mirror"]),
     ]
@@ -280,7 +292,7 @@ def test_hyperparameters_are_as_json_has_them_and_make_the_same_recipe_again():
 @pytest.mark.parametrize("old, path", OLD_NETS.items())
 def test_an_old_record_names_its_net_without_a_path(old, path):
     kept = replace(TINY, model=old).hyperparameters()
-    for newer in ("averaging", "step", "views", "options"):
+    for newer in ("average_part", "step", "views", "options"):
         del kept[newer]
     assert Recipe.restored(kept) == replace(TINY, model=path)
     assert Recipe.completed(kept) == replace(TINY, model=path).hyperparameters()

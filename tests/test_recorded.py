@@ -11,6 +11,7 @@ from helpers.experiments import load_model, load_result
 from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.experiments.cifar10 import IN_HOURS
 from helpers.experiments.recipe import Recipe
+from helpers.experiments.record_file import check_finite
 from helpers.experiments.records import is_recorded
 from helpers.experiments.search import kept_trials
 from helpers.interpret import predict
@@ -69,7 +70,7 @@ def test_every_record_is_whole_and_of_its_recipe(name):
         assert [row["epoch"] for row in history.epochs] == list(range(1, recipe.epochs + 1))
     assert len(result.accuracies) == len(result.record["runs"])
     assert ("logits" in result.arrays) == recipe.headline
-    result.check_finite()
+    check_finite(result.record, result.arrays)
 
 
 @pytest.mark.parametrize("path", sorted((RESULTS / "search").glob("*.json")), ids=lambda p: p.stem)

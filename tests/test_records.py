@@ -207,7 +207,7 @@ def test_a_save_that_is_cut_off_anywhere_leaves_the_old_record_or_the_new_or_is_
         new.save()
         raise Killed  # after both
     if renames == 1:
-        words = "first.json is not of one piece with its npz.*first --fresh$"
+        words = "first.json does not match its npz.*first --fresh$"
         with pytest.raises(CourseError, match=words) as error:
             load_result("first")
         assert "\n" not in str(error.value)
@@ -222,7 +222,7 @@ def test_the_files_of_two_saves_are_refused_whichever_is_the_older(folder, kept)
     old = (folder / kept).read_bytes()
     result(accuracies=(99, 97), logits=numpy.ones((2, 3, 10), dtype="float16")).save()
     (folder / kept).write_bytes(old)
-    with pytest.raises(CourseError, match="not of one piece with its npz"):
+    with pytest.raises(CourseError, match="does not match its npz"):
         load_result("first")
 
 
@@ -267,14 +267,16 @@ def test_a_record_with_such_a_number_is_damaged(folder, word):
         (".json", lambda old: b"\xff" + old, "damaged"),
         (".json", lambda old: b"[]", "damaged"),
         (".json", lambda old: b"{}", "damaged"),
+        (".json", lambda old: old.replace(b'"recipe":', b'"recept":'), "damaged"),
+        (".json", lambda old: old.replace(b'"model":', b'"modell":'), "damaged"),
         (".npz", lambda old: old[:-20], "damaged"),
         (".npz", lambda old: b"", "damaged"),
         (".npz", lambda old: old[:60] + bytes(8) + old[68:], "damaged"),
-        (".npz", lambda old: old + b" ", "not of one piece with its npz"),
+        (".npz", lambda old: old + b" ", "does not match its npz"),
         (
             ".json",
             lambda old: old.replace(b'"seed": 0', b'"seed": 0}, {"seed": 9'),
-            "not of one piece with its npz",
+            "does not match its npz",
         ),
         (
             ".json",
@@ -307,7 +309,7 @@ def test_a_missing_record_names_its_command_and_an_unknown_one_the_near_names(fo
     words = "^first.json is not recorded yet: python -m helpers experiment first$"
     with pytest.raises(CourseError, match=words):
         load_result("first")
-    with pytest.raises(CourseError, match="unknown record 'frist'; there is: first"):
+    with pytest.raises(CourseError, match="unknown record 'frist'; choose one of: first"):
         load_result("frist")
     result().save()
     (folder / "first.npz").unlink()
@@ -317,7 +319,7 @@ def test_a_missing_record_names_its_command_and_an_unknown_one_the_near_names(fo
 
 def test_a_record_that_is_older_than_a_field_has_its_default(folder):
     saved = result(accuracies=(99, 98))
-    for newer in ("nesterov", "step_size", "gamma", "averaging", "step", "views", "options"):
+    for newer in ("nesterov", "step_size", "gamma", "average_part", "step", "views", "options"):
         del saved.record["recipe"][newer]
     saved.record["recipe"]["model"] = "first_net"
     saved.save()
@@ -368,7 +370,7 @@ def test_a_record_that_cannot_be_told_whole_gets_no_digest_and_neither_does_anot
     for broken in (text[:-30], text.replace('"seed": 0', '"seed": 0}, {"seed": 9'), ""):
         (folder / "first.json").write_text(broken)
         before = contents(folder)
-        with pytest.raises(CourseError, match=r"first\.json is damaged, or not of one piece"):
+        with pytest.raises(CourseError, match=r"first\.json is damaged, or does not match"):
             add_digests(folder)
         assert contents(folder) == before
     (folder / "first.json").write_text(json.dumps(json.loads(text)))

@@ -54,7 +54,7 @@ def test_a_trial_is_measured_on_the_validation_images(tiny):
     trial = search("tiny", [0])[0]
     images = load_for(FIRST, searching=True)
     recipe = SEARCHES["tiny"][0]
-    last = train_net(recipe, 0, images.train, images.validation, show=False)[1].last
+    last = train_net(recipe, 0, images.train, images.validation, show=False).history.last
     assert trial == {
         "recipe": recipe.hyperparameters(),
         "seed": 0,

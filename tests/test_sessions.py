@@ -98,7 +98,7 @@ def test_a_cell_that_fails_is_one_line_and_the_notebook_stays_as_it_was(
 @pytest.mark.parametrize("number", ["9", "tiny", "", "8_tiny"])
 def test_an_unknown_session_names_those_that_are_there(session, capsys, number):
     session("1")
-    assert f"unknown session {number!r}; there is: 08_tiny" in error_of(capsys, "run", number)
+    assert f"unknown session {number!r}; choose one of: 08_tiny" in error_of(capsys, "run", number)
 
 
 @pytest.mark.parametrize("switch", ["COURSE_DATA", "COURSE_RUNS"])

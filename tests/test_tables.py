@@ -115,7 +115,7 @@ def test_a_ladder_also_tells_claims_and_documents(folder, monkeypatch):
 
 
 def test_an_unknown_row_is_one_line_and_so_is_one_without_a_record(folder):
-    with pytest.raises(CourseError, match="unknown experiment 'frist'; there is: first"):
+    with pytest.raises(CourseError, match="unknown experiment 'frist'; choose one of: first"):
         tables.comparison(["frist"])
     with pytest.raises(CourseError, match="not recorded yet"):
         tables.comparison(["first"])

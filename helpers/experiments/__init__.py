@@ -1,9 +1,7 @@
 """Experiments: a named recipe over several seeds, recorded; and what a notebook shows of it."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,12 +9,13 @@ from torch import nn
 from helpers import environment
 from helpers.data import ImageData
 from helpers.environment import CourseError, unknown
+from helpers.experiments import record_file
+from helpers.experiments.assembling import assemble
 from helpers.experiments.catalogue import EXPERIMENTS, find, for_practice
 from helpers.experiments.folders import checkpoint_in, data_digest, run_folder
 from helpers.experiments.jobs import checked_seeds, checked_workers, plan, run_jobs
 from helpers.experiments.recipe import Recipe
-from helpers.experiments.recording import assemble
-from helpers.experiments.records import Result, digest_of, evidence_root, results_root
+from helpers.experiments.records import Result, evidence_root, results_root
 from helpers.experiments.runs import load_for, train_net
 
 WEIGHTS = "weights/"  # what the names of recorded weights begin with
@@ -34,7 +33,7 @@ def run(name: str, seeds: Sequence[int], jobs: int | None = None, fresh: bool = 
     seeds = checked_seeds(seeds)
     jobs = checked_workers(jobs)
 
-    # A record that is there already says what is left to do.
+    # Seeds of an older record stay in the new one.
     folder = results_root()
     if (folder / f"{name}.json").exists() and not fresh:
         recorded = load_result(name, folder, recipe)
@@ -48,7 +47,7 @@ def run(name: str, seeds: Sequence[int], jobs: int | None = None, fresh: bool = 
     run_jobs(todo, workers)
     trained = {job.seed: job.train(data) for job in todo}
 
-    # What is returned is what was written.
+    # The files are read again, so that a caller gets what a later reader will get.
     assemble(recipe, data, trained).save()
     return load_result(name, folder, recipe)
 
@@ -93,11 +92,12 @@ def load_model(name: str) -> nn.Module:
             weights[key.removeprefix(WEIGHTS)] = torch.from_numpy(array)
     if not weights:
         raise CourseError(
-            f"the record {name} holds no weights, which only small headline nets keep: train "
-            "EXPERIMENTS[...] with helpers.experiments.runs.train, or load another record's net"
+            f"the record {name} holds no weights, which only small headline nets keep: "
+            f"train EXPERIMENTS[{name!r}] with helpers.experiments.runs.train, or load the net of "
+            "another record"
         )
 
-    # A new net of the same recipe takes them over.
+    # A new net of the same recipe has places of the same names.
     net = result.recipe.build_model()
     net.load_state_dict(weights)
     return result.recipe.measured(net).eval()
@@ -110,7 +110,7 @@ def load_result(name: str, folder: Path | None = None, recipe: Recipe | None = N
     where there is no record, a damaged one, one whose two files were saved at different times, or
     one of another recipe.
     """
-    # Where it is, whose it should be, and the command that makes it.
+    # The name alone leads to the recipe, and to the command that makes the record.
     path = (folder or evidence_root()) / f"{name}.json"
     recipe = recipe or EXPERIMENTS.get(name)
     command = f"python -m helpers experiment {name}"
@@ -119,42 +119,12 @@ def load_result(name: str, folder: Path | None = None, recipe: Recipe | None = N
             raise unknown("record", name, EXPERIMENTS)
         raise CourseError(f"{path.name} is not recorded yet: {command}")
 
-    try:
-        record, arrays = read_record(path)
-        digest = record.get("arrays")
-        whole = len(record["runs"]) == len(arrays["predictions"])
-        kept = Recipe.completed(record["recipe"])
-    except Exception:  # a damaged archive can raise anything
-        raise CourseError(f"the record {path.name} is damaged: {command} --fresh") from None
-
-    # The digest says that both files were written by one save, and the recipe what was trained.
-    if digest is None:
-        raise CourseError(
-            f"the record {path.name} has no digest of its npz: python -m helpers digests"
-        )
-    if not whole or digest != digest_of(path.with_suffix(".npz")):
-        raise CourseError(
-            f"the record {path.name} is not of one piece with its npz, as where a save was cut "
-            f"off: {command} --fresh"
-        )
-    if recipe is not None and kept != recipe.hyperparameters():
+    # A record that is sound can still be of a recipe that has changed since.
+    record, arrays = record_file.read(path)
+    result = Result(record, arrays)
+    if recipe is not None and result.hyperparameters != recipe.hyperparameters():
         raise CourseError(
             f"the record {path.name} is of another recipe than helpers/experiments has: "
             f"{command} --fresh"
         )
-    return Result(record, arrays)
-
-
-def read_record(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the JSON of a record holds, and the arrays of the NPZ beside it."""
-    import numpy
-
-    record = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
-    with numpy.load(path.with_suffix(".npz")) as stored:
-        arrays = dict(stored)
-    return record, arrays
-
-
-def refuse(constant: str) -> None:
-    """Called for ``NaN`` and ``Infinity``, which are no JSON. Raises ``ValueError``."""
-    raise ValueError(f"{constant} is not a finite number")
+    return result

@@ -18,9 +18,10 @@ from tqdm import tqdm
 
 from helpers.data import ImageData
 from helpers.environment import CourseError, pick_device, whole_number
-from helpers.experiments.folders import checkpoint_in, remove_leftovers, run_folder
+from helpers.experiments.folders import checkpoint_in, run_folder
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.runs import OnEpoch, Trained, load_for, train_net
+from helpers.leftovers import remove_leftovers
 from helpers.training.output import epoch_line, progress
 
 LARGEST_SEED = 2**32 - 1  # NumPy takes no larger one
@@ -45,7 +46,9 @@ class Job:
         torch.set_num_threads(self.threads)
         checkpoint = checkpoint_in(self.folder, self.seed)
         remove_leftovers(self.folder, checkpoint.name)
-        measured_on = data.validation if self.searching else data.test
+        measured_on = data.test
+        if self.searching:
+            measured_on = data.validation
         return train_net(
             self.recipe,
             self.seed,
@@ -85,11 +88,11 @@ def plan(
 def share_processors(jobs: int, workers: int | None) -> tuple[int, int]:
     """How many processes work at a time, and with how many threads each.
 
-    Unless ``workers`` are asked for: on a GPU one, on a CPU one a job, as far as there are
+    Unless ``workers`` are asked for: on a GPU one, on a CPU one per job, as far as there are
     processors.
     """
     processors = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):  # those that this process may use, where a system tells
+    if hasattr(os, "sched_getaffinity"):  # those that this process may use, on systems that say so
         processors = len(os.sched_getaffinity(0))
 
     # Several processes on one GPU would wait for each other.
@@ -188,7 +191,7 @@ def end_all(processes: Sequence[BaseProcess]) -> None:
 
 
 def run_jobs(jobs: Sequence[Job], workers: int) -> None:
-    """Work off ``jobs``, so many at a time, with a bar and a line an epoch.
+    """Work off ``jobs``, so many at a time, with a bar and a line per epoch.
 
     Finished epochs are not done again. Raises ``CourseError`` with the first problem of a worker,
     and ends the others.
@@ -214,7 +217,9 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> None:
 
             # Take a message from each of those that have one.
             ready = wait(list(active))
-            for reader in [each for each in active if each in ready]:
+            for reader in list(active):
+                if reader not in ready:
+                    continue
                 job, process = active[reader]
                 row = next_row(reader, job)
                 if row is None:

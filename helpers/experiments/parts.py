@@ -5,23 +5,32 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
-from helpers.environment import unknown
+from helpers.environment import CourseError, unknown
 
 
 def find_part(kind: str, path: str, words: Sequence[str] = ()) -> Callable[..., Any]:
     """The function or class at a path inside ``helpers``: folders, file and name, between dots.
 
     ``kind`` says what it is in an error, and ``words`` are the short names that a recipe could have
-    given instead of a path. Raises ``CourseError`` where there is no such module, or nothing of
-    that name in it; its line has the near names.
+    given instead of a path. Raises ``CourseError`` where there is no such module, which its line
+    names, or nothing of that name in it; then its line has the near names.
     """
+    accepted = [*words, "a path such as models.small.first_net"]
+
+    # A word that is neither known nor a path, such as a slip in "sgd".
+    module_name, dot, name = path.rpartition(".")
+    if not dot:
+        raise unknown(kind, path, accepted)
+
     # All before the last dot is the module.
-    module_name, _, name = path.rpartition(".")
     module = find_module(module_name)
     if module is None:
-        raise unknown(kind, path, words or ["a path such as models.small.first_net"])
+        raise CourseError(
+            f"unknown {kind} {path!r}: no module helpers.{module_name} exists; "
+            f"give {' or '.join(accepted)}"
+        )
 
-    # What the module defines, or has imported, under the name behind the last dot.
+    # It may also be a name that the module has imported.
     part = getattr(module, name, None)
     if not callable(part):
         raise unknown(kind, path, [*words, *paths_in(module)])
@@ -30,12 +39,10 @@ def find_part(kind: str, path: str, words: Sequence[str] = ()) -> Callable[..., 
 
 def find_module(name: str) -> ModuleType | None:
     """The module ``helpers.NAME``, imported; None where there is none."""
-    if not name:
-        return None
     try:
         return importlib.import_module(f"helpers.{name}")
     except ModuleNotFoundError as problem:
-        # A library that the module itself wants is another matter: that error is to be seen.
+        # Where the module exists and a library that it imports is missing, that is the error.
         if not f"helpers.{name}".startswith(str(problem.name)):
             raise
         return None
@@ -45,7 +52,7 @@ def paths_in(module: ModuleType) -> list[str]:
     """The paths of all public functions and classes that a module of the package defines."""
     inside = module.__name__.removeprefix("helpers.")
     paths = []
-    # Imported names are somewhere else's, and those with an underscore are for the module alone.
+    # Imported names belong to another module, those with an underscore to this one alone.
     for name, value in vars(module).items():
         defined_here = getattr(value, "__module__", "") == module.__name__
         if callable(value) and defined_here and not name.startswith("_"):

@@ -62,7 +62,9 @@ def file_of(name: str, package: Path = PACKAGE) -> Path | None:
             if length > 0 and file.is_file():
                 return file
     init = package / "__init__.py"
-    return init if init.is_file() else None
+    if init.is_file():
+        return init
+    return None
 
 
 @functools.cache

@@ -19,10 +19,10 @@ from helpers.training.schedule import one_cycle
 
 Steps = tuple[tuple[str, dict[str, Any]], ...]
 
-# The fields that say how a result is told: a training does not depend on them.
-UNJUDGED = ("title", "claim", "baseline", "headline", "document")
+# The fields that say how a result is shown and judged: a training does not depend on them.
+NOT_TRAINED = ("title", "claim", "baseline", "headline", "document")
 
-# Records older than the paths name their nets so.
+# Records from before recipes had paths name their nets in this way.
 OLD_NETS = {
     "first_net": "models.small.first_net",
     "budget_net": "models.small.budget_net",
@@ -51,7 +51,7 @@ class Claim:
     last_epochs: int = 1
 
     def __str__(self) -> str:
-        # One epoch is told in the singular.
+        # "each of the last 1 epochs" would be no English.
         where = "the last epoch"
         if self.last_epochs > 1:
             where = f"each of the last {self.last_epochs} epochs"
@@ -70,14 +70,11 @@ class Recipe:
     """
 
     name: str
-
-    # The net: its path, and the arguments that it is made with.
-    model: str
+    model: str  # the path of the net
     epochs: int
-    model_options: dict[str, Any] = field(default_factory=dict)
+    model_options: dict[str, Any] = field(default_factory=dict)  # arguments of the net
 
-    # The data: "mnist" or "cifar10".
-    data: str = "mnist"
+    data: str = "mnist"  # or "cifar10"
     batch_size: int = 128
 
     # "sgd", "adamw", or the path of a function (model, recipe) that returns an optimizer.
@@ -107,15 +104,16 @@ class Recipe:
     mixed: bool = False
     compile: bool = False
 
-    # Three more paths: of a function (model, recipe) that returns what training.fit takes as its
-    # average; of a training step, as training.training_step; and of a function that makes the net
-    # that is measured of the trained one. Empty: the usual.
-    averaging: str = ""
+    # Three more paths. average_part: a function (model, recipe) that returns what training.fit
+    # takes as its average; empty: that of the number above. step: a function that takes one
+    # training step; empty: training.training_step. views: a function that wraps the trained net for
+    # measuring; empty: none.
+    average_part: str = ""
     step: str = ""
     views: str = ""
-    options: dict[str, Any] = field(default_factory=dict)  # what such parts want to know
+    options: dict[str, Any] = field(default_factory=dict)  # settings of the recipe's own parts
 
-    # From here on: how the result is told.
+    # From here on: how the result is shown and judged.
     title: str = ""
     claim: Claim | None = None
     baseline: str = ""  # the name of the recipe that it is compared with
@@ -126,9 +124,9 @@ class Recipe:
 
     def hyperparameters(self) -> dict[str, Any]:
         """What a record keeps of the recipe, as JSON has it (lists for tuples)."""
-        # Text and back makes of it what a reader of the record gets.
+        # To text and back: JSON turns tuples into lists, and equal recipes are to compare as equal.
         fields = asdict(self)
-        for name in UNJUDGED:
+        for name in NOT_TRAINED:
             del fields[name]
         return json.loads(json.dumps(fields))
 
@@ -140,7 +138,7 @@ class Recipe:
         """
         # What the record says comes last, so that it wins over a default.
         model = OLD_NETS.get(kept["model"], kept["model"])
-        defaults = cls("", "", 0).hyperparameters()
+        defaults = cls(name="", model="", epochs=0).hyperparameters()
         return defaults | kept | {"model": model}
 
     @classmethod
@@ -155,7 +153,7 @@ class Recipe:
 
     def shortened(self, epochs: int) -> Recipe:
         """The same recipe over fewer epochs, its peak moved in proportion."""
-        # Fewer, never more.
+        # A recipe that is shorter already stays as it is.
         epochs = min(epochs, self.epochs)
         return replace(self, epochs=epochs, peak_epoch=self.peak_epoch * epochs / self.epochs)
 
@@ -166,9 +164,9 @@ class Recipe:
     def trained_part(self) -> dict[str, Any]:
         """The hyperparameters without the name, and without what is done to measure alone."""
         fields = self.hyperparameters()
-        for name in ("name", "average", "averaging", "views"):
+        for name in ("name", "average", "average_part", "views"):
             del fields[name]
-        # A mirror image beside the image, too, is looked at in evaluation mode alone.
+        # A net with this option looks at mirror images in evaluation mode alone.
         fields["model_options"].pop("mirror", None)
         return fields
 
@@ -176,8 +174,9 @@ class Recipe:
 
     def part_paths(self) -> list[str]:
         """The paths of the recipe's own parts inside ``helpers``, the net's first."""
-        # A dot tells a path from a word such as "sgd".
-        fields = (self.model, self.optimizer, self.schedule, self.averaging, self.step, self.views)
+        # A path has a dot, and a word such as "sgd" has none.
+        fields = [self.model, self.optimizer, self.schedule]
+        fields += [self.average_part, self.step, self.views]
         return [path for path in fields if "." in path]
 
     def build_model(self) -> nn.Module:
@@ -245,9 +244,9 @@ class Recipe:
         return schedule(optimizer, self, steps_per_epoch)
 
     def build_average(self, model: nn.Module) -> Any:
-        """The running average of the weights, which is measured in their place; None for none."""
-        if self.averaging:
-            return find_part("averaging", self.averaging)(model, self)
+        """The running average of the weights, measured in their place; None without one."""
+        if self.average_part:
+            return find_part("average_part", self.average_part)(model, self)
         if self.average:
             return moving_average(model, self.average)
         return None
@@ -263,7 +262,7 @@ class Recipe:
         return training.training_step
 
     def build_views(self) -> Callable[[nn.Module], nn.Module] | None:
-        """The function that makes the measured net of the trained one; None where both are one."""
+        """The function that wraps the trained net for measuring; None where there is none."""
         if self.views:
             return find_part("views", self.views)
         return None
@@ -283,9 +282,9 @@ class Recipe:
 def variant(parent: Recipe, name: str, title: str, **changes: Any) -> Recipe:
     """A recipe that differs from its parent in ``changes``, and is compared with it.
 
-    It inherits every hyperparameter. What is told of the parent's result (its claim, the document's
-    figure, being a headline) it does not inherit, and its ``baseline`` is the parent unless another
-    is among the changes.
+    It inherits every hyperparameter. It does not inherit what belongs to the parent's result: its
+    claim, the document's figure, being a headline. Its ``baseline`` is the parent unless another is
+    among the changes.
     """
     # The parent's title, claim and figures would be wrong of this one.
     own = {"claim": None, "document": "", "headline": False, "baseline": parent.name}

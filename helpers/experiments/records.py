@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +10,11 @@ from typing import Any
 
 from helpers import environment
 from helpers.data import ImageData
-from helpers.environment import CourseError, replacing, runs_root, smoke
-from helpers.experiments.folders import remove_leftovers
+from helpers.environment import CourseError, runs_root, smoke
+from helpers.experiments import record_file
 from helpers.experiments.recipe import Claim, Recipe
 from helpers.interpret import Predictions
-from helpers.intervals import wilson
+from helpers.intervals import mean_sd, wilson
 from helpers.training import History
 
 
@@ -59,6 +56,11 @@ class Result:
         return Recipe.restored(self.record["recipe"])
 
     @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """What the record kept of its recipe, as a record of today would have it."""
+        return Recipe.completed(self.record["recipe"])
+
+    @property
     def histories(self) -> list[History]:
         """The epochs of every seed."""
         return [History(run["epochs"]) for run in self.record["runs"]]
@@ -74,11 +76,12 @@ class Result:
     @property
     def accuracy(self) -> str:
         """Mean and sample standard deviation over n seeds: ``99.50 ± 0.03 % (n = 5)``."""
-        # A single value has no deviation.
         values = list(self.accuracies.values())
-        text = f"{statistics.fmean(values):.2f}"
+        mean, deviation = mean_sd(values)
+        text = f"{mean:.2f}"
+        # A single value has no deviation.
         if len(values) > 1:
-            text += f" ± {statistics.stdev(values):.2f}"
+            text += f" ± {deviation:.2f}"
         return f"{text} % (n = {len(values)})"
 
     @property
@@ -113,7 +116,7 @@ class Result:
         if machine["threads"] == 1:
             threads = "1 thread"
 
-        # Seven characters name a commit, and the + is told with them.
+        # Seven characters are enough to name a commit; a + behind it is kept.
         commits = []
         for commit in self.commits:
             short = commit[:7]
@@ -150,71 +153,12 @@ class Result:
         return judge(claim, parameters, self.histories, source)
 
     def save(self) -> None:
-        """Write arrays and JSON whole under temporary names, then rename both.
+        """Write the two files of the record (``record_file.write``).
 
-        The JSON holds the digest of the NPZ: a reader who meets the files of two saves, because
-        this one was killed between the two renames, sees that they do not belong together.
         Raises ``CourseError`` where a number is not finite; then nothing is written.
         """
-        import numpy
-
-        # A net that diverged in its last step has no number worth keeping.
-        self.check_finite()
-
-        # Arrays first: their digest goes into the JSON.
         path = results_root() / f"{self.record['name']}.json"
-        with replacing(path) as text, replacing(path.with_suffix(".npz")) as packed:
-            with open(packed, "wb") as file:
-                numpy.savez_compressed(file, **self.arrays)
-            record = with_digest(self.record, digest_of(packed))
-            written = json.dumps(record, indent=1, allow_nan=False)
-            text.write_text(written + "\n", encoding="utf-8")
-
-        # What earlier processes left when they were killed in the lines above.
-        remove_leftovers(path.parent, path.name)
-        remove_leftovers(path.parent, path.with_suffix(".npz").name)
-
-    def check_finite(self) -> None:
-        """Raise ``CourseError`` for a number that is not finite: it is no result."""
-        import numpy
-
-        # Every figure of every epoch, whose place the error tells.
-        name = self.record["name"]
-        for run in self.record["runs"]:
-            for row in run["epochs"]:
-                for key, value in row.items():
-                    if not math.isfinite(value):
-                        raise CourseError(
-                            f"{name}, seed {run['seed']}, epoch {row['epoch']}: {key} is {value}, "
-                            "and a record holds finite numbers only: take a lower learning rate"
-                        )
-
-        # Logits and weights: 16 bits hold no number above 65,504.
-        for key, array in self.arrays.items():
-            if not numpy.isfinite(array).all():
-                raise CourseError(
-                    f"{name}: {key} holds numbers that are not finite, and a record holds finite "
-                    "numbers only: take a lower learning rate"
-                )
-
-
-# The digest that ties the two files of a record together.
-
-
-def digest_of(file: Path) -> str:
-    """SHA-256 of the bytes of a file."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def with_digest(record: dict[str, Any], digest: str) -> dict[str, Any]:
-    """The record with ``arrays``, the digest of its NPZ, before its runs."""
-    # The runs are long: what is said of the record as a whole stands before them.
-    fields = dict(record)
-    runs = fields.pop("runs")
-    return fields | {"arrays": digest, "runs": runs}
-
-
-# Claims.
+        record_file.write(path, self.record, self.arrays)
 
 
 @dataclass(frozen=True)
@@ -230,6 +174,11 @@ class Verdict:
     reasons: tuple[str, ...]
     judged: bool = True
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the share of runs that meet the claim, in percent."""
+        return wilson(self.passed, self.n)
+
     def __str__(self) -> str:
         if not self.judged:
             return f"NOT JUDGED (practice data): {self.claim}"
@@ -237,7 +186,7 @@ class Verdict:
         word = "FAILS"
         if self.passed == self.n:
             word = "HOLDS"
-        low, high = wilson(self.passed, self.n)
+        low, high = self.interval
         interval = f"Wilson 95 %: {low:.0f} to {high:.0f} %"
         counts = f"  {self.passed} of {self.n} runs ({interval})"
         return "\n".join([f"{word}: {self.claim}", counts, *self.reasons])
@@ -276,7 +225,7 @@ def objections(claim: Claim, parameters: int, history: History) -> list[str]:
 
 def lowest_accuracy(history: History, last_epochs: int) -> float:
     """The lowest test accuracy of the last epochs; nan where there is none, or one is nan."""
-    # Every comparison with nan is false, so it is asked for by name.
+    # Every comparison with nan is false, so nan is looked for on its own.
     lowest = math.nan
     for row in history.epochs[-last_epochs:]:
         accuracy = row["test_accuracy"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -14,25 +15,25 @@ from helpers.experiments.recipe import Recipe
 VALIDATION = 5_000  # training images that a search measures on
 MEASURED = 1_000  # images a batch where a net is measured: a logit's last digits depend on it
 OnEpoch = Callable[[dict[str, float]], None]
-Trained = tuple[nn.Module, training.History]
+
+
+class Trained(NamedTuple):
+    """What a training leaves: a net, and the rows of its epochs."""
+
+    net: nn.Module
+    history: training.History
 
 
 def train(
-    recipe: Recipe,
-    seed: int,
-    train_split: ImageSplit,
-    test_split: ImageSplit,
-    checkpoint: Path | None = None,
-    show: bool = True,
-    on_epoch: OnEpoch | None = None,
+    recipe: Recipe, seed: int, train_split: ImageSplit, test_split: ImageSplit, **options: Any
 ) -> Trained:
     """Train ``recipe`` once, in this process: the net to use, and its history.
 
-    The net is what was measured: the averaged one, and its views, where the recipe asks for them.
-    Raises ``CourseError`` as ``train_net``, whose arguments these are.
+    The arguments and errors are those of ``train_net``. The net is what was measured: the averaged
+    one, and its views, where the recipe asks for them.
     """
-    net, history = train_net(recipe, seed, train_split, test_split, checkpoint, show, on_epoch)
-    return recipe.measured(net), history
+    net, history = train_net(recipe, seed, train_split, test_split, **options)
+    return Trained(recipe.measured(net), history)
 
 
 def train_net(
@@ -49,7 +50,7 @@ def train_net(
     - ``seed``: fixes the first weights, the order of the batches, augmentation and dropout;
     - ``train_split``, ``test_split``: the images to train with, and those to measure on;
     - ``checkpoint``: the file to go on from, and to write after every epoch;
-    - ``show``: print a bar, and a line an epoch;
+    - ``show``: print a bar, and a line per epoch;
     - ``on_epoch``: called with the row of every finished epoch.
 
     Raises ``CourseError`` as ``training.fit``, and where a batch does not fit into the memory of a
@@ -95,15 +96,17 @@ def train_net(
         raise too_large(recipe, train_split, device)
     # The average is what was measured.
     if average is not None:
-        return average.module, history
-    return model, history
+        return Trained(average.module, history)
+    return Trained(model, history)
 
 
 def too_large(recipe: Recipe, split: ImageSplit, device: torch.device) -> CourseError:
     """The error of a batch that does not fit into a device's memory, with the size that does."""
     # Tried out here, because no formula knows what a device and its libraries take.
     size = largest_batch(recipe, split, device)
-    advice = f"those of {size} do" if size > 0 else "and no smaller ones do"
+    advice = "and no smaller ones do"
+    if size > 0:
+        advice = f"those of {size} do"
     return CourseError(
         f"{recipe.name}: batches of {recipe.batch_size} do not fit into the free memory of the "
         f"{device.type} device, {advice}: end what else uses it, or take that batch_size; "
@@ -139,7 +142,7 @@ def load_for(recipe: Recipe, searching: bool) -> ImageData:
     A search never has the test images in its hands. Raises ``CourseError`` without real data,
     because a record is evidence. (The fast profile records elsewhere.)
     """
-    # What is chosen on the test images is not measured by them any more.
+    # Test images that were used to choose a recipe cannot measure it any more.
     if searching:
         data = load(recipe.data, validation=VALIDATION, test=False)
     else:

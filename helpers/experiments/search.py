@@ -9,11 +9,11 @@ from typing import Any
 
 from helpers import environment
 from helpers.environment import CourseError, replacing, smoke
+from helpers.experiments.assembling import DIGITS, current_commit
 from helpers.experiments.catalogue import SEARCHES
 from helpers.experiments.folders import data_digest
 from helpers.experiments.jobs import Job, checked_seeds, checked_workers, plan, run_jobs
 from helpers.experiments.recipe import Recipe
-from helpers.experiments.recording import DIGITS, current_commit
 from helpers.experiments.records import evidence_root, results_root
 from helpers.experiments.runs import Trained, load_for
 from helpers.markdown import Table
@@ -56,8 +56,8 @@ def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[Tri
 
 def trial_of(job: Job, trained: Trained) -> Trial:
     """What the record of a search keeps of one training."""
-    # What history calls the test was the validation split here.
-    last = trained[1].last
+    # The history calls it test, but in a search it was measured on the validation split.
+    last = trained.history.last
     if not math.isfinite(last["test_loss"]):
         raise CourseError(
             f"{job.recipe.name}, seed {job.seed}: the validation loss is {last['test_loss']}, and "
@@ -73,7 +73,7 @@ def trial_of(job: Job, trained: Trained) -> Trial:
 
 def save_trials(name: str, trials: Sequence[Trial]) -> None:
     """Write the record of a search."""
-    # All trials stand in one file, whichever command added them.
+    # Earlier trials are among them: the file holds all, whichever command added them.
     kept = {
         "name": name,
         "environment": environment.machine(),
@@ -125,12 +125,12 @@ def kept_trials(name: str, folder: Path | None = None) -> list[Trial]:
 
 def ranking(trials: Sequence[Trial]) -> Table:
     """Candidates by mean validation loss, lowest first, with mean accuracy and number of seeds."""
-    # The trials of a candidate are those of its seeds.
+    # All seeds of a candidate belong together.
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
         groups.setdefault(json.dumps(trial["recipe"]), []).append(trial)
 
-    # One line a candidate, sorted by its mean loss.
+    # A candidate's mean loss comes first, because the rows are sorted by it.
     means = []
     for group in groups.values():
         loss = statistics.fmean(trial["validation_loss"] for trial in group)

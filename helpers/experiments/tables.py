@@ -1,4 +1,4 @@
-"""Tables made from the records: one change a row, and README's list of every recipe."""
+"""Tables made from the records: one change per row, and README's list of every recipe."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from helpers.experiments import load_result
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.records import Result, Verdict, is_recorded
-from helpers.intervals import Interval, mean_difference, paired_difference, wilson
+from helpers.intervals import Interval, mean_difference, paired_difference
 from helpers.markdown import Table
 from helpers.models import count_parameters
 
@@ -30,7 +30,7 @@ def difference(result: Result, baseline: Result) -> Interval:
 
 
 def comparison(names: Sequence[str]) -> Table:
-    """One change a row: parameters, last epoch, and the difference to the row that it changes.
+    """One change per row: parameters, last epoch, and the difference to the row that it changes.
 
     Where all recipes have a claim, a column says how many seeds meet it; where one of them has a
     figure of a document, another gives that. Below the table stands how the differences were
@@ -69,7 +69,7 @@ def comparison(names: Sequence[str]) -> Table:
             row.append(NONE)
 
         if with_claims:
-            row.append(met(recipe, result))
+            row.append(claim_cell(recipe, result))
         if with_documents:
             row.append(recipe.document or NONE)
         rows.append(row)
@@ -85,7 +85,7 @@ def known_recipe(name: str) -> Recipe:
 
 def told(interval: Interval) -> str:
     """An interval in words, ``+0.14 (+0.03 to +0.26)``, and whether it leaves the sign open."""
-    # The sign is given always: a difference can go either way.
+    # A plus is written as well, because a difference can go either way.
     text = f"{interval.estimate:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})"
     if not interval.decided:
         text += ", undecided"
@@ -115,7 +115,7 @@ def origin(rows: Sequence[str]) -> list[str]:
     return [f"Recorded from files that no commit holds (its + says so): row {', '.join(rows)}."]
 
 
-def met(recipe: Recipe, result: Result) -> str:
+def claim_cell(recipe: Recipe, result: Result) -> str:
     """How many of a record's seeds meet the recipe's claim; a dash where it has none."""
     if recipe.claim is None:
         return NONE
@@ -124,7 +124,7 @@ def met(recipe: Recipe, result: Result) -> str:
 
 def share(verdict: Verdict) -> str:
     """How many of the seeds meet a claim, with the Wilson interval of that share."""
-    low, high = wilson(verdict.passed, verdict.n)
+    low, high = verdict.interval
     return f"{verdict.passed} of {verdict.n} ({low:.0f}–{high:.0f} %)"
 
 

@@ -5,8 +5,7 @@ import re
 from pathlib import Path
 
 from helpers.environment import CourseError, replacing
-from helpers.experiments import read_record
-from helpers.experiments.records import digest_of, with_digest
+from helpers.experiments.record_file import digest_of, read_unchecked, with_digest
 
 # The line that the experiment command writes before the runs, with what ends the line before it.
 BEFORE_RUNS = re.compile(rb'(\r?\n )"runs": \[')
@@ -16,19 +15,19 @@ def add_digests(folder: Path) -> list[Path]:
     """Write into every record of a folder the digest of its NPZ where it has none; what changed.
 
     Nothing else of a file changes, not by a byte. Raises ``CourseError`` for a record that cannot
-    be read, or that is not of one piece with its NPZ; then no file is changed.
+    be read, or does not match its NPZ; then no file is changed.
     """
-    # All are looked at before the first is written.
+    # A record that is damaged is found before anything has been changed.
     changed = {}
     for path in sorted(folder.glob("*.json")):
         try:
-            record, arrays = read_record(path)
+            record, arrays = read_unchecked(path)
             whole = len(record["runs"]) == len(arrays["predictions"])
             has_one = "arrays" in record
         except Exception:  # a damaged archive can raise anything
             whole = has_one = False
         if not whole:
-            raise CourseError(f"{path} is damaged, or not of one piece with its npz: make it anew")
+            raise CourseError(f"{path} is damaged, or does not match its npz: make it anew")
         if not has_one:
             changed[path] = text_with_digest(path)
 
