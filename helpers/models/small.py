@@ -239,16 +239,14 @@ class PointwiseNet(nn.Module):
         x = self.average_pool(x)
         x = self.block(x, 5, relu=True)  # 1×1 to 32 channels
         x = self.block(x, 6, relu=True)  # 1×1 to 16 channels
-        x = self.convs[7](x)  # 1×1 to the ten logits
-        return x.flatten(1)
+        return self.convs[7](x).flatten(1)  # 1×1 to the ten logits
 
     def block(self, x: torch.Tensor, number: int, relu: bool = False) -> torch.Tensor:
         """Convolution ``number``, a ReLU if asked for, its normalisation, and dropout."""
         x = self.convs[number](x)
         if relu:
             x = F.relu(x)
-        x = self.norms[number](x)
-        return self.dropout(x)
+        return self.dropout(self.norms[number](x))
 
 
 class SharedNet(nn.Module):

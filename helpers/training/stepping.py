@@ -1,4 +1,4 @@
-"""What steps beside the optimizer: one or several schedules, and the count of epochs."""
+"""What moves on beside the optimizer: the schedules, and the number of the epoch."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
