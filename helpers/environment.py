@@ -148,7 +148,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A reader sees the old file or the new one, never half of it, also when the process is killed
     or when two write at once. After a failure the temporary file is removed; only a killed
-    process leaves one, named ``.NAME.*.tmp``.
+    process leaves one, named ``.NAME.PROCESS.RANDOM.tmp``: ``helpers.leftovers`` removes it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
