@@ -1,6 +1,6 @@
 """The commands of the course: ``python -m helpers --help``.
 
-Each function up to ``parser`` is a command, and its docstring is what the help says of it.
+The functions before ``print_written`` are the commands; their docstrings are the text of the help.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def digests(options: Options) -> None:
 
     # Records are committed files, and so git shows and undoes what this changes.
     environment.need_notebooks()
-    tell_written(add_digests(environment.NOTEBOOKS / "results"))
+    print_written(add_digests(environment.NOTEBOOKS / "results"))
 
 
 def results(options: Options) -> None:
@@ -62,17 +62,17 @@ def results(options: Options) -> None:
     environment.need_notebooks()
     written = readme.write_results()
     written += pictures.draw(load("mnist", validation=0))
-    tell_written(written)
+    print_written(written)
 
 
 def data(options: Options) -> None:
     """Fetch the data sets where they are missing, and check them."""
-    # All are fetched before it is told which could not be.
+    # One that is missing must not keep the others from being fetched.
     missing = []
     for name, known in KNOWN.items():
         found = load(name, validation=0)
         train, test = len(found.train), len(found.test)
-        # A notebook goes on with practice data; who asks for the data wants the real ones.
+        # A notebook goes on with practice data, but this command was asked for the real ones.
         if found.source == "practice":
             missing.append(known.title)
         else:
@@ -97,10 +97,10 @@ def publish(options: Options) -> None:
     from helpers.upkeep import publish as publishing  # brings nbformat
 
     environment.need_notebooks()
-    tell_written(publishing.publish(options.address))
+    print_written(publishing.publish(options.address))
 
 
-def tell_written(paths: list) -> None:
+def print_written(paths: list) -> None:
     """Print the names of the files that were written."""
     if not paths:
         print("nothing to change")
@@ -108,11 +108,8 @@ def tell_written(paths: list) -> None:
         print(f"rewritten: {path.name}")
 
 
-# The command line.
-
-
 class Parser(argparse.ArgumentParser):
-    """Tells what is wrong with a command line in one line, as every other error is told."""
+    """Reports a wrong command line in one line, like every other error."""
 
     def error(self, message: str) -> NoReturn:
         raise CourseError(f"{message} (see {self.prog} --help)")
@@ -131,7 +128,7 @@ def parser() -> Parser:
     top = Parser(prog="python -m helpers", description="Run the course's sessions and experiments.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    # Sessions.
+    # A session is given by its number.
     command = add_command(commands, run)
     command.add_argument("session", help="for example: 01")
     command.add_argument(
@@ -139,7 +136,7 @@ def parser() -> Parser:
     )
     command.add_argument("--save", action="store_true", help="keep the outputs in the notebook too")
 
-    # Trainings.
+    # Commands that train share the options of ``add_amounts``.
     command = add_command(commands, experiment)
     command.add_argument("name", help=f"for example: budget; groups: {', '.join(GROUPS)}")
     add_amounts(command)
@@ -148,7 +145,7 @@ def parser() -> Parser:
     command.add_argument("name", help="of a search, for example: budget")
     add_amounts(command)
 
-    # Upkeep.
+    # Upkeep: of these, only the last one has an argument.
     add_command(commands, results)
     add_command(commands, digests)
     add_command(commands, data)
@@ -160,7 +157,7 @@ def parser() -> Parser:
 
 def add_command(commands: argparse._SubParsersAction, handle: Callable) -> argparse.ArgumentParser:
     """A subcommand that is carried out by ``handle``, and has its name and its docstring."""
-    # The list of all commands and the page of this one say the same.
+    # The same text stands in the list of all commands and on the page of this one.
     text = handle.__doc__
     command = commands.add_parser(handle.__name__, help=text, description=text)
     command.set_defaults(handle=handle)
@@ -176,7 +173,7 @@ def add_amounts(command: argparse.ArgumentParser) -> None:
         "--jobs",
         type=count,
         metavar="J",
-        help="processes at a time (default: one a core, one on a GPU)",
+        help="processes at a time (default: one per core, one on a GPU)",
     )
 
 
@@ -198,11 +195,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        # What was trained so far is kept by these two alone.
-        told = "stopped"
+        # Only these two keep what was trained so far.
+        message = "stopped"
         if handle in (experiment, search):
-            told += "; the same command goes on from the last finished epoch"
-        print(told, file=sys.stderr)
+            message += "; the same command goes on from the last finished epoch"
+        print(message, file=sys.stderr)
         return 130
     return 0
 
@@ -210,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def print_anywhere() -> None:
     """Let a console that has no sign for a character show a replacement, not end the command."""
     for stream in (sys.stdout, sys.stderr):
-        # What stands in for a stream, in a notebook for example, takes every character.
+        # Streams without this method, such as those of a notebook, take every character.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
 

@@ -6,6 +6,7 @@ Nothing here trains. A measure is always over all images of a split, never over 
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -50,7 +51,7 @@ class Predictions:
         else:
             self.predicted = self._recorded_logits().argmax(1)
 
-        # The sums over the split
+        # Of an empty split there is no share, and the count alone would divide by zero.
         count = len(split)
         self.correct = self.predicted == self.labels
         self.mistakes = count - int(self.correct.sum())
@@ -139,7 +140,7 @@ def misclassified(predictions: Predictions, count: int | None = None) -> torch.T
     only classes were recorded.
     """
     check_count("misclassified", count)
-    # The surest mistakes have the highest loss, and teach most.
+    # The net was most certain of the mistakes with the highest loss: they teach most.
     wrong = (~predictions.correct).nonzero().flatten()
     order = predictions.losses[wrong].argsort(descending=True, stable=True)
     return wrong[order][:count]
@@ -217,11 +218,6 @@ def most_confused(predictions: Predictions, count: int | None = 5) -> list[tuple
         times = int(matrix[true, predicted])
         confusions.append((names[true], names[predicted], times))
 
-    # Sorting keeps the order of equal counts, which is that of the classes.
-    confusions.sort(key=how_often, reverse=True)
+    # Sorted by the third entry; equal counts stay in the order of their classes.
+    confusions.sort(key=itemgetter(2), reverse=True)
     return confusions[:count]
-
-
-def how_often(confusion: tuple[str, str, int]) -> int:
-    """How many times a confusion was met."""
-    return confusion[2]

@@ -134,7 +134,7 @@ def paired_difference(
     mine = finite_numbers("paired_difference", [values[seed] for seed in seeds])
     other = finite_numbers("paired_difference", [baseline[seed] for seed in seeds])
 
-    # What the two trainings of a seed have in common goes away in their difference.
+    # What the two trainings of a seed have in common cancels out in their difference.
     differences = []
     for one, two in zip(mine, other, strict=True):
         differences.append(one - two)

@@ -17,7 +17,7 @@ class Table:
     ``print`` gives aligned text. Columns of numbers are lined up on their right side.
 
     head: the title of each column.
-    rows: cells of any type, told by ``str``; in Markdown they may hold Markdown, such as code.
+    rows: cells of any type, shown as ``str`` writes them; they may hold Markdown, such as code.
     note: a line below the table, such as what a difference is taken against.
 
     Raises ``ValueError`` for a row that is longer or shorter than the head.
@@ -30,7 +30,7 @@ class Table:
         self.rows = []
         self.note = note
         for row in rows:
-            # A text would be taken apart into its letters.
+            # A text has a length as well: its letters would become the cells.
             if isinstance(row, str) or len(row) != len(self.head):
                 raise ValueError(f"a row has {len(self.head)} cells, one for each title: {row!r}")
             self.rows.append(as_text(row))
@@ -58,8 +58,8 @@ class Table:
     __repr__ = __str__
 
     def markdown(self) -> str:
-        """The table as GitHub reads it: a line a row, cells between bars, the note below."""
-        # The line below the head says on which side a column is lined up.
+        """The table as GitHub reads it: a line per row, cells between bars, the note below."""
+        # In Markdown, the line below the head says on which side a column is lined up.
         rules = []
         for side in self.sides():
             rules.append(RULES[side])

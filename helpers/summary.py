@@ -49,7 +49,7 @@ def summarize(model: nn.Module, input_shape: Sequence[int]) -> Summary:
 
 def checked_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
     """The shape of one image as whole numbers, NumPy's included."""
-    # What is no sequence of numbers at all leaves no sizes.
+    # Something that is no sequence leaves ``given`` empty, and raises the same error below.
     given: list[Any] = []
     sizes = []
     with contextlib.suppress(TypeError):
@@ -60,9 +60,9 @@ def checked_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
                 sizes.append(number)
 
     if len(sizes) == 0 or len(sizes) < len(given):
-        told = " ".join(str(input_shape).split())
+        shown = " ".join(str(input_shape).split())
         raise CourseError(
-            f"the net does not accept input of shape {told}: give the sizes of one image without "
+            f"the net does not accept input of shape {shown}: give the sizes of one image without "
             "the batch, such as (1, 28, 28)"
         )
     return tuple(sizes)
@@ -128,7 +128,7 @@ def correction(table: str, net: nn.Module) -> str:
         exact += parameter.numel()
     trainable = count_parameters(net)
 
-    # Nothing is added to a table that is right.
+    # torchsummary can be right in one of its counts alone.
     total_is_right = printed_count("Total params", table) == exact
     if total_is_right and printed_count("Trainable params", table) == trainable:
         return ""

@@ -12,19 +12,20 @@ from helpers.upkeep import publish
 
 NAME = "Ada-L/vision.course"
 ADDRESS = f"https://github.com/{NAME}"
-MARKERS = "<!-- colab -->\n<!-- /colab -->"
 
 
 @pytest.fixture
 def course(tmp_path):
     """A course of two executed notebooks, not yet published, as its authors leave it."""
+    both = publish.colab_block(["01_first", "02_second"])
     (tmp_path / "notebooks").mkdir()
     for stem in ("01_first", "02_second"):
         output = new_output(
             "display_data", {"text/plain": "größer als 1e-07 → α", "image/png": "iVBORw0KGgo="}
         )
+        badge = publish.colab_block([stem])
         cells = [
-            new_markdown_cell(f"# {stem}: “é”\n\n{MARKERS}\n\nThe question.", id="title"),
+            new_markdown_cell(f"# {stem}: “é”\n\n{badge}\n\nThe question.", id="title"),
             new_code_cell(
                 publish.setup_cell(), id="setup", metadata={"tags": ["setup"]}, execution_count=1
             ),
@@ -34,15 +35,12 @@ def course(tmp_path):
             ),
         ]
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-        nbformat.write(
-            new_notebook(cells=cells, metadata=kernel), tmp_path / "notebooks" / f"{stem}.ipynb"
-        )
-    (tmp_path / "README.md").write_text(
-        f"# Course\r\n\r\n{MARKERS}\r\n\r\nText – as it was.\r\n", newline=""
-    )
+        notebook = nbformat.writes(new_notebook(cells=cells, metadata=kernel)) + "\n"
+        (tmp_path / "notebooks" / f"{stem}.ipynb").write_text(notebook)
+    readme = f"# Course\n\n{both}\n\nText – as it was.\n".replace("\n", "\r\n")
+    (tmp_path / "README.md").write_text(readme, newline="")
     project = re.sub(r"Repository = .*\n", "", (ROOT / "pyproject.toml").read_text())
     (tmp_path / "pyproject.toml").write_text(project)
-    publish.publish(root=tmp_path)
     return tmp_path
 
 
@@ -117,7 +115,7 @@ def test_line_ends_stay_as_they_are(course):
     assert publish.publish(NAME, course) == [] and publish.published(course) == ADDRESS
 
 
-def test_an_address_is_taken_out_and_put_in_whatever_the_line_ends(course):
+def test_an_address_is_put_in_whatever_the_line_ends(course):
     with_windows_line_ends(course)
     publish.publish(NAME, course)
     assert "\n" not in contents(course)["pyproject.toml"].replace("\r\n", "")
@@ -127,10 +125,7 @@ def test_an_address_is_taken_out_and_put_in_whatever_the_line_ends(course):
 def test_publishing_twice_changes_nothing_and_another_address_replaces_the_first(course):
     publish.publish(NAME, course)
     once = contents(course)
-    assert (
-        publish.publish(NAME, course) == publish.publish(root=course) == []
-        and contents(course) == once
-    )
+    assert publish.publish(NAME, course) == [] and contents(course) == once
     publish.publish("someone/else", course)
     assert publish.published(course) == "https://github.com/someone/else"
     assert not any("Ada-L" in text for text in contents(course).values())
@@ -138,7 +133,7 @@ def test_publishing_twice_changes_nothing_and_another_address_replaces_the_first
 
 
 def test_before_publishing_the_text_says_how_to_open_it_and_links_to_no_repository(course):
-    assert publish.published(course) == "" and publish.publish(root=course) == []
+    assert publish.published(course) == ""
     title, setup, *_ = nbformat.read(course / "notebooks" / "01_first.ipynb", as_version=4).cells
     for text in (contents(course)["README.md"], title.source):
         assert "Upload notebook" in text and "github" not in text.lower()
@@ -198,7 +193,7 @@ def test_a_changed_setup_cell_or_badge_is_mended(course, old, new):
     publish.publish(NAME, course)
     before = contents(course)
     edited(course, "notebooks/02_second.ipynb", old, new)
-    assert [path.name for path in publish.publish(root=course)] == ["02_second.ipynb"]
+    assert [path.name for path in publish.publish(NAME, course)] == ["02_second.ipynb"]
     assert contents(course) == before
 
 

@@ -38,7 +38,7 @@ def assemble(recipe: Recipe, data: ImageData, trained: dict[int, Trained]) -> Re
 
 
 def run_of(seed: int, history: History) -> dict[str, Any]:
-    """What a record keeps of one training: its seed, its seconds, and a row an epoch."""
+    """What a record keeps of one training: its seed, its seconds, and a row per epoch."""
     # Six digits are more than any two processors agree on.
     epochs = []
     for row in history.epochs:

@@ -16,7 +16,7 @@ from helpers.experiments.recipe import Recipe
 def run_folder(
     recipe: Recipe, data: str, threads: int, searching: bool = False, package: Path = PACKAGE
 ) -> Path:
-    """The folder of a recipe's checkpoints, one file a seed; ``package`` is where the code lies.
+    """The folder of a recipe's checkpoints, one file per seed; ``package`` is where the code lies.
 
     Its name holds a digest of the recipe, the data (``data_digest``), the number of threads, the
     device, torch's version, and the content of every file that the training reaches. A change of

@@ -60,9 +60,6 @@ class Job:
         )
 
 
-# What to do, and with how many processors.
-
-
 def plan(
     recipes: Sequence[Recipe],
     seeds: Sequence[int],
@@ -127,9 +124,6 @@ def checked_workers(workers: int | None) -> int | None:
     return number
 
 
-# The workers.
-
-
 def work(job: Job, messages: Connection) -> None:
     """The body of a worker process, which ends when its parent does.
 
@@ -137,7 +131,7 @@ def work(job: Job, messages: Connection) -> None:
     """
     # Ctrl-C reaches the parent too, which ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The bar's own lock is a semaphore, of which a worker that is ended leaves a warning.
+    # tqdm's own lock is a semaphore, of which Python would warn when this worker is ended.
     tqdm.set_lock(threading.RLock())
     threading.Thread(target=end_with_parent, daemon=True).start()
 
@@ -212,10 +206,11 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> None:
                 active[reader] = job, worker
                 with no_interrupts():
                     worker.start()
-                # The worker holds the only other end: when it ends, however, so does the pipe.
+                # Now the worker alone holds the writing end: once it is dead, reading raises an
+                # error instead of waiting for ever.
                 writer.close()
 
-            # Take a message from each of those that have one.
+            # Each worker that has finished an epoch has sent its row.
             ready = wait(list(active))
             for reader in list(active):
                 if reader not in ready:
@@ -223,7 +218,7 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> None:
                 job, process = active[reader]
                 row = next_row(reader, job)
                 if row is None:
-                    # All its epochs are done.
+                    # The last message has come: all epochs of this worker are done.
                     del active[reader]
                     process.join()
                 else:

@@ -33,7 +33,7 @@ def code_digest(recipe: Recipe, package: Path = PACKAGE) -> str:
 
 def reached_files(start: Iterable[str], package: Path = PACKAGE) -> list[Path]:
     """The files of these dotted names, and of all that they import, directly or through others."""
-    # What is found waits until its own imports have been followed, too.
+    # A name waits here until its file, and what that file imports, has been looked up.
     found: set[Path] = set()
     waiting = list(start)
     while waiting:

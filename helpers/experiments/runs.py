@@ -13,7 +13,7 @@ from helpers.environment import CourseError, smoke
 from helpers.experiments.recipe import Recipe
 
 VALIDATION = 5_000  # training images that a search measures on
-MEASURED = 1_000  # images a batch where a net is measured: a logit's last digits depend on it
+MEASURED = 1_000  # images per batch where a net is measured: a logit's last digits depend on it
 OnEpoch = Callable[[dict[str, float]], None]
 
 
@@ -63,7 +63,7 @@ def train_net(
     if recipe.compile:
         model.compile()
 
-    # All that training and measuring need.
+    # The order of the batches has its own generator, so it does not depend on the net.
     transform = recipe.build_augment()
     batches = Batches(train_split, recipe.batch_size, transform, True, device, generator)
     test_batches = Batches(test_split, MEASURED, device=device)
@@ -116,7 +116,7 @@ def too_large(recipe: Recipe, split: ImageSplit, device: torch.device) -> Course
 
 def largest_batch(recipe: Recipe, split: ImageSplit, device: torch.device) -> int:
     """The largest half, quarter … of a recipe's batch that fits into the memory; 0 if none does."""
-    # Powers of two, because batches are chosen so.
+    # Only halves are tried, because batch sizes usually are powers of two.
     for halvings in range(1, recipe.batch_size.bit_length()):
         size = recipe.batch_size >> halvings
         if batch_fits(recipe, split.subset(slice(size)), device):

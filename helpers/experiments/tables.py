@@ -161,7 +161,6 @@ def _recorded_row(recipe: Recipe) -> Sequence[str]:
     """A recipe with its record."""
     result = load_result(recipe.name)
 
-    # The claim, and how many seeds meet it.
     claim = _claimed(recipe)
     if recipe.claim is not None:
         claim += f": {share(result.judge(recipe.claim))}"

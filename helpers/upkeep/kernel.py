@@ -67,7 +67,7 @@ def execute(notebook: Any, name: str, folder: Path, variables: Mapping[str, str]
         try:
             client.execute(cleanup_kc=True, env=dict(variables))
         except BaseException:
-            # What a kernel that was ended leaves in nbclient tells a reader nothing.
+            # nbclient's own error only says that the kernel is gone.
             if client.stopped:
                 raise KeyboardInterrupt from None
             raise
@@ -83,7 +83,7 @@ def new_kernel() -> AsyncKernelManager:
     spec = kernel.kernel_spec
     assert spec is not None
     spec.argv[0] = sys.executable
-    # Since jupyter_client 8.10, whose kernels warn of plain text.
+    # jupyter_client 8.10 and newer warn of connections that are not encrypted.
     if kernel.has_trait("transport_encryption"):
         kernel.transport_encryption = "auto"
     return kernel

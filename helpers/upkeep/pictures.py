@@ -15,7 +15,7 @@ from helpers.plots.images import show_misclassified, show_predictions
 from helpers.plots.nets import plot_residual_net
 from helpers.plots.seeds import plot_accuracy, separate_labels
 
-DPI = 80  # pixels an inch
+DPI = 80  # pixels per inch
 
 # The net whose curves, predictions and mistakes README shows.
 SHOWN = "ladder-fewer"
@@ -100,7 +100,7 @@ def save(axes: Axes | np.ndarray, path: Path) -> Path:
     The same figure gives the same bytes, as long as matplotlib stays the same: its version is
     left out of the file.
     """
-    # Panels of one figure lead to the same one.
+    # All panels belong to one figure, so the first of them is enough.
     figure = np.ravel(np.asarray(axes, dtype=object))[0].figure
 
     # A reader never meets half a file.

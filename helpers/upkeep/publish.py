@@ -53,7 +53,7 @@ def _find_setup(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 def colab_block(names: list[str], repository: str = "") -> str:
     """The Markdown between the markers, for notebooks named by their stems.
 
-    It holds a badge a notebook, or before publishing the way that needs none.
+    It holds a badge per notebook, or before publishing the way that needs none.
     """
     place = f"{COLAB}github/{repository.removeprefix(GITHUB)}/blob/main/notebooks/"
     picture = f"![Open in Colab]({COLAB}assets/colab-badge.svg)"
@@ -76,22 +76,18 @@ def published(root: Path = ROOT) -> str:
     return found[1]
 
 
-def publish(address: str | None = None, root: Path = ROOT) -> list[Path]:
+def publish(address: str, root: Path = ROOT) -> list[Path]:
     """Set the public address in ``pyproject.toml``, in setup cells and in badges.
 
-    ``address`` is OWNER/NAME on GitHub; without one, cells and badges are brought up to date at
-    the address that is published already. Returns the files that changed. Raises ``CourseError``,
+    ``address`` is OWNER/NAME on GitHub. Returns the files that changed. Raises ``CourseError``,
     before anything is written, for another kind of address, and for a file that is damaged or has
     no place for it.
     """
-    if address is None:
-        repository = published(root)
-    elif ADDRESS.fullmatch(address):
-        repository = GITHUB + address
-    else:
+    if not ADDRESS.fullmatch(address):
         raise CourseError(
             f"cannot publish at {address!r}: give OWNER/NAME, as in {GITHUB}OWNER/NAME"
         )
+    repository = GITHUB + address
 
     # All new texts are made before the first is written.
     notebooks = sorted((root / "notebooks").glob("*.ipynb"))
@@ -134,9 +130,7 @@ def _with_address(path: Path, text: str, repository: str, root: Path) -> str:
 def _in_project(text: str, repository: str) -> str:
     """``pyproject.toml`` with the address among its URLs."""
     [line_end] = URLS.findall(text)  # one place, or a ValueError
-    entry = "[project.urls]" + line_end
-    if repository:
-        entry += f'Repository = "{repository}"' + line_end
+    entry = f'[project.urls]{line_end}Repository = "{repository}"{line_end}'
     return URLS.sub(entry, text)
 
 

@@ -12,12 +12,12 @@ FIGURE = re.compile(r"(<!-- result ([\w-]+) -->).*?(<!-- /result -->)")
 
 
 def outdated(root: Path = ROOT) -> dict[Path, str]:
-    """README and notebooks that tell other figures than the records, each with the right text.
+    """README and notebooks with other figures than the records, each with the right text.
 
     A figure stands between two markers. Raises ``CourseError`` where a record is missing, or README
     or the markers of its table.
     """
-    # The texts as they are now.
+    # The texts as they are now, README first.
     readme = root / "README.md"
     old = {readme: ""}
     for path in (readme, *sorted((root / "notebooks").glob("*.ipynb"))):
