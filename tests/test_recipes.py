@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from torch import nn
 import helpers
 from helpers.data import Batches, load
 from helpers.environment import ROOT, CourseError, seed_everything
-from helpers.experiments import load_result
+from helpers.experiments import load_result, mnist_basics
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS, SEARCHES, for_practice
 from helpers.experiments.recipe import OLD_NETS, Claim, Recipe, variant
 from helpers.experiments.records import is_recorded
@@ -217,6 +218,33 @@ def test_a_training_uses_the_parts_that_a_recipe_names(parts):
         assert torch.equal(mine, other)
     loss = nn.CrossEntropyLoss()(predict(measured, split).logits, split.labels)
     assert loss.item() == pytest.approx(history.last["test_loss"], rel=1e-5)
+
+
+def test_the_optimizer_that_the_map_shows_trains_a_recipe(tmp_path, monkeypatch):
+    text = (ROOT / "helpers" / "README.md").read_text(encoding="utf-8")
+    part, recipe = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert "`optimizers/rmsprop.py`" in text
+    (tmp_path / "optimizers").mkdir()
+    (tmp_path / "optimizers" / "rmsprop.py").write_text(part)
+    monkeypatch.setattr(helpers, "__path__", [*helpers.__path__, str(tmp_path)])
+    names = vars(mnist_basics).copy()
+    exec(recipe, names)
+
+    # The oracle: torch's own RMSprop, step by step.
+    made = replace(names["SHORT_RMSPROP"], epochs=1, peak_epoch=0.5, schedule="constant")
+    split = load("mnist", validation=0).train.subset(range(256))
+    net, _ = train_net(made, 0, split, split, show=False)
+    generator = seed_everything(0)
+    model = made.build_model()
+    oracle = torch.optim.RMSprop(model.parameters(), lr=0.001, alpha=0.9)
+    for images, labels in Batches(split, 128, shuffle=True, generator=generator):
+        oracle.zero_grad()
+        made.loss(model(images), labels).backward()
+        oracle.step()
+    for mine, other in zip(net.parameters(), model.parameters()):
+        torch.testing.assert_close(mine, other)
+    for name in ("helpers.optimizers", "helpers.optimizers.rmsprop"):
+        sys.modules.pop(name, None)
 
 
 def test_the_net_that_is_used_is_the_average_of_all_steps(parts):
