@@ -54,7 +54,7 @@ def test_seeds_are_paired_where_the_same_training_is_measured_twice():
 )
 def test_a_difference_says_whether_its_sign_is_known(low, high, text):
     interval = Interval(0.14, low, high)
-    assert tables.told(interval) == text and interval.decided == ("undecided" not in text)
+    assert tables.interval_text(interval) == text and interval.decided == ("undecided" not in text)
 
 
 # Tables.

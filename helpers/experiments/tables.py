@@ -63,7 +63,7 @@ def comparison(names: Sequence[str]) -> Table:
         if recipe.baseline in names:
             baseline = load_result(recipe.baseline)
             against = names.index(recipe.baseline) + 1
-            row.append(f"{told(difference(result, baseline))} against row {against}")
+            row.append(f"{interval_text(difference(result, baseline))} against row {against}")
             paired.add(result.recipe.trains_as(baseline.recipe))
         else:
             row.append(NONE)
@@ -83,7 +83,7 @@ def known_recipe(name: str) -> Recipe:
     return EXPERIMENTS[name]
 
 
-def told(interval: Interval) -> str:
+def interval_text(interval: Interval) -> str:
     """An interval in words, ``+0.14 (+0.03 to +0.26)``, and whether it leaves the sign open."""
     # A plus is written as well, because a difference can go either way.
     text = f"{interval.estimate:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})"
