@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from small_experiments import checkpoints, small_profile
+from torch import nn
 
 from helpers import data
 from helpers.__main__ import main
@@ -14,7 +15,7 @@ from helpers.experiments import runs
 from helpers.experiments.catalogue import SEARCHES, find
 from helpers.experiments.jobs import Job
 from helpers.experiments.mnist_basics import FIRST
-from helpers.experiments.runs import load_for, train_net
+from helpers.experiments.runs import Trained, load_for, train_net
 from helpers.experiments.search import ranking, search, trial_of
 from helpers.training import History
 
@@ -98,7 +99,7 @@ def test_a_loss_that_is_not_finite_is_no_trial(tmp_path):
     job = Job(find("first"), 3, tmp_path, 1, True)
     history = History([{"test_loss": math.nan, "test_accuracy": 10.0}])
     with pytest.raises(CourseError, match="first, seed 3: the validation loss is nan"):
-        trial_of(job, (None, history))
+        trial_of(job, Trained(nn.Identity(), history))
 
 
 def test_a_damaged_record_of_a_search_is_named(tiny, small, capsys):

@@ -104,13 +104,11 @@ class Recipe:
     mixed: bool = False
     compile: bool = False
 
-    # Three more paths. average_part: a function (model, recipe) that returns what training.fit
-    # takes as its average; empty: that of the number above. step: a function that takes one
-    # training step; empty: training.training_step. views: a function that wraps the trained net for
-    # measuring; empty: none.
-    average_part: str = ""
-    step: str = ""
-    views: str = ""
+    # Three more paths of functions. The first is called as (model, recipe), and returns what
+    # training.fit takes as its average.
+    average_part: str = ""  # empty: the moving average that ``average`` asks for
+    step: str = ""  # takes one training step; empty: training.training_step
+    views: str = ""  # wraps the trained net for measuring; empty: none
     options: dict[str, Any] = field(default_factory=dict)  # settings of the recipe's own parts
 
     # From here on: how the result is shown and judged.
