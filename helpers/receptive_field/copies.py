@@ -96,14 +96,24 @@ def deep_copy(
             if replacement is not None:
                 stand_ins[id(tensor)] = replacement
         # deepcopy takes what its memo holds for copied already.
-        net = copy.deepcopy(model, stand_ins).eval()
+        net = copy.deepcopy(uncompiled(model), stand_ins).eval()
     except Exception as problem:  # a module can hold anything
         raise CourseError(
             f"the net cannot be copied ({first_line(problem)}): build it anew"
         ) from problem
-    for module in net.modules():
+    for module in list(net.modules()):
         remove_hooks(module)
+        # Layers can be compiled one by one, and one layer can have several names.
+        for name, child in module._modules.items():
+            if child is not None:
+                module._modules[name] = uncompiled(child)
     return net
+
+
+def uncompiled(module: nn.Module) -> nn.Module:
+    """The module that ``torch.compile`` has wrapped, or the module itself."""
+    # Compiled code cannot be followed call by call.
+    return getattr(module, "_orig_mod", module)
 
 
 def remove_hooks(module: nn.Module) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from helpers.receptive_field.calls import Call
 from helpers.receptive_field.spans import FLAT, IMAGE, LINE, Axis, Span, View, hull
 
-CONCATENATIONS = frozenset("cat concat concatenate".split())
+CONCATENATIONS = frozenset("cat concat concatenate hstack".split())
 # The dimensions behind those of the batch and of channels, by layout.
 POSITIONS = {IMAGE: 2, LINE: 1, FLAT: 0}
 
@@ -69,7 +69,10 @@ def check_sizes(call: Call, gates: list[View], paths: list[View]) -> None:
 
 def joins_channels(call: Call, view: View) -> bool:
     """Whether a concatenation lays channels behind each other, or flattened numbers."""
-    return view.flat or call.argument("dim", 0) % len(call.shape) == 1
+    # ``hstack`` always means the second dimension, which is that of channels.
+    if view.flat or call.name == "hstack":
+        return True
+    return call.argument("dim", 0) % len(call.shape) == 1
 
 
 def check_stacked(call: Call) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -12,7 +13,7 @@ from helpers.models import device_of
 from helpers.receptive_field.copies import copy_of
 from helpers.receptive_field.softmax import SoftmaxInputs
 from helpers.receptive_field.spans import Pair
-from helpers.receptive_field.tracing import image_shape, run_net, trace
+from helpers.receptive_field.tracing import image_shape, one_line, run_net, trace, whole_numbers
 
 Box = tuple[int, int, int, int]  # first row, first column, last row, last column
 
@@ -55,7 +56,7 @@ def effective_receptive_field(
     images: torch.Tensor | None = None,
     *,
     layer: str = "",
-    position: tuple[int, int] | None = None,
+    position: Sequence[int] | np.ndarray | torch.Tensor | None = None,
     samples: int = 32,
     threshold: float = 0.0455,
     seed: int = 0,
@@ -72,15 +73,17 @@ def effective_receptive_field(
         layer: the name of a module whose output is measured; the net's own unless given.
         position: row and column of the output; the middle unless given. Of [N, K] all counts.
         samples: how many images of normal noise are drawn where no ``images`` are given.
-        threshold: of the largest gradient, what counts as seen. The paper's is two standard
-            deviations of a Gaussian: Luo, Li, Urtasun and Zemel, 2016.
+        threshold: of the largest gradient, what counts as seen: from 0 to less than 1. The paper's
+            is two standard deviations of a Gaussian: Luo, Li, Urtasun and Zemel, 2016.
         seed: of the noise.
 
     Raises ``CourseError`` for an unknown layer, an output that is no tensor [N, C, H, W] or [N, K]
-    or that sums to a constant, and a position or images that do not fit.
+    or that sums to a constant, a gradient that is not finite, and a position, a threshold or images
+    that do not fit.
     """
     # What is measured, and on which images.
     shape = image_shape(input_shape)
+    check_threshold(threshold)
     net = copy_of(model).float().requires_grad_(False)
     outputs = keep_outputs(net, layer)
     images = chosen_images(images, shape, samples, seed)
@@ -102,6 +105,7 @@ def effective_receptive_field(
             if number == 0:
                 check_sum_moves(channels, image, layer)
             gradient = torch.autograd.grad(channels.sum(), image)[0]
+        check_finite(channels, gradient, layer)
         # Positive and negative gradients would cancel: their sizes are added, over channels too.
         total += gradient.abs().sum((0, 1)).cpu()
 
@@ -112,6 +116,20 @@ def effective_receptive_field(
         box=box_by_table(model, shape, layer, place),
         threshold=threshold,
     )
+
+
+def check_threshold(threshold: float) -> None:
+    """Refuse what is no share of the largest gradient."""
+    # A comparison with nan is never true.
+    try:
+        fits = 0 <= float(threshold) < 1
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise CourseError(
+            f"threshold={one_line(threshold)}: give a share of the largest gradient, "
+            "from 0 to less than 1"
+        )
 
 
 def keep_outputs(net: nn.Module, layer: str) -> list[Any]:
@@ -179,7 +197,9 @@ def check_output(output: Any, layer: str) -> None:
 
 
 def chosen_position(
-    output: torch.Tensor, layer: str, position: tuple[int, int] | None
+    output: torch.Tensor,
+    layer: str,
+    position: Sequence[int] | np.ndarray | torch.Tensor | None,
 ) -> tuple[int, int] | None:
     """The position given, where the output has it, or the middle one; None for [N, K]."""
     if output.dim() == 2:
@@ -189,13 +209,13 @@ def chosen_position(
     if position is None:
         return rows // 2, columns // 2
     # A place of the output: negative ones do not count from behind.
-    if isinstance(position, tuple) and len(position) == 2:
-        row = whole_number(position[0], least=0)
-        column = whole_number(position[1], least=0)
-        if row is not None and column is not None and row < rows and column < columns:
+    place = whole_numbers(position, least=0)
+    if place is not None and len(place) == 2:
+        row, column = place
+        if row < rows and column < columns:
             return row, column
     raise CourseError(
-        f"position {position} is outside the {rows}×{columns} positions (row, column) of "
+        f"position {one_line(position)} is outside the {rows}×{columns} positions (row, column) of "
         f"{layer or 'the net'}"
     )
 
@@ -219,6 +239,16 @@ def check_sum_moves(channels: torch.Tensor, image: torch.Tensor, layer: str) -> 
         raise CourseError(
             f"what {layer or 'the net'} gives sums to a constant, as behind a softmax or a layer "
             "normalisation: name the layer before it"
+        )
+
+
+def check_finite(channels: torch.Tensor, gradient: torch.Tensor, layer: str) -> None:
+    """Refuse a gradient that says nothing, as that of a net whose training diverged."""
+    # A logit of minus infinity is a mask, and no fault of the net.
+    if channels.isnan().any() or not gradient.isfinite().all():
+        raise CourseError(
+            f"what {layer or 'the net'} gives, or its gradient, is not finite: "
+            "the weights or the images hold NaN or too large numbers"
         )
 
 

@@ -16,19 +16,23 @@ from helpers.receptive_field.windows import convolve, pool, pool_adaptively, red
 # One position to one position.
 POINTWISE = frozenset(
     "relu relu6 leaky_relu prelu elu celu selu gelu silu mish sigmoid tanh hardtanh hardswish "
-    "hardsigmoid softplus threshold rrelu dropout dropout2d feature_dropout alpha_dropout "
+    "hardsigmoid softplus threshold rrelu dropout dropout1d dropout2d feature_dropout alpha_dropout "
     "feature_alpha_dropout local_response_norm clone contiguous to float half bfloat16 double "
-    "detach requires_grad neg abs exp log sqrt rsqrt square pow clamp clamp_min sin cos sign "
+    "detach requires_grad neg abs exp log sqrt rsqrt square pow clamp clamp_min clip sin cos sign "
     "identity type cpu cuda logsigmoid log_sigmoid softsign hardshrink softshrink tanhshrink "
     "channel_shuffle".split()
 )
 # Two tensors to one; with a constant they are pointwise.
 JOINS = frozenset(
     "add radd iadd sub rsub isub mul rmul imul div truediv itruediv rtruediv true_divide maximum "
-    "minimum cat concat concatenate stack".split()
+    "minimum cat concat concatenate hstack stack".split()
 )
+# Joins as well, whose results say where something holds, or are chosen by that.
+COMPARISONS = frozenset("gt ge lt le eq ne where masked_fill".split())
 RESHAPES = frozenset("flatten view reshape squeeze unsqueeze view_as reshape_as unflatten".split())
 REDUCTIONS = frozenset("mean sum amax amin max min".split())
+# Reductions as well, which are of no use before a softmax.
+STATISTICS = frozenset("std var logsumexp".split())
 SOFTMAXES = frozenset("softmax log_softmax softmin special_softmax special_log_softmax".split())
 ALONG_CHANNELS = SOFTMAXES | {"glu", "split", "chunk"}
 # Layers that look at statistics, kept ones or those of the image.
@@ -113,9 +117,9 @@ def mixing_note(view: View) -> str:
 # Which handler knows a function, by the function's name without underscores at its ends.
 HANDLERS: dict[str, Callable[[Call], View]] = {
     **dict.fromkeys(POINTWISE, keep_positions),
-    **dict.fromkeys(JOINS, join),
+    **dict.fromkeys(JOINS | COMPARISONS, join),
     **dict.fromkeys(RESHAPES, reshape),
-    **dict.fromkeys(REDUCTIONS, reduce),
+    **dict.fromkeys(REDUCTIONS | STATISTICS, reduce),
     **dict.fromkeys(ALONG_CHANNELS, along_channels),
     **dict.fromkeys(NORMS, normalize),
     **dict.fromkeys(POOLINGS, pool),

@@ -91,6 +91,13 @@ class ReceptiveFieldTable(tuple[Row, ...]):
     Prints as text, and shows itself as an HTML table in Jupyter.
     """
 
+    def __getitem__(self, index: Any) -> Any:
+        """A row; of a slice a table, which shows itself as the whole one does."""
+        chosen = super().__getitem__(index)
+        if isinstance(index, slice):
+            return ReceptiveFieldTable(chosen)
+        return chosen
+
     def _table(self) -> Table:
         """All fields of the rows; notes only where there is one."""
         names = [field.name for field in fields(Row)]

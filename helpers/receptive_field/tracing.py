@@ -117,21 +117,35 @@ class Tracer(TorchFunctionMode):
 
 def image_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
     """The shape (channels, height, width) as a tuple of ints; ``CourseError`` for any other."""
-    # Lists, tuples, torch.Size and arrays, of Python's or NumPy's integers.
-    try:
-        values = tuple(input_shape)
-    except TypeError:
-        values = ()
-    sizes = []
-    for value in values:
-        size = whole_number(value, least=1)
-        if size is not None:
-            sizes.append(size)
-    if len(values) != 3 or len(sizes) != 3:
+    sizes = whole_numbers(input_shape, least=1)
+    if sizes is None or len(sizes) != 3:
         raise CourseError(
-            f"input_shape is (channels, height, width), such as (1, 28, 28), not {input_shape}"
+            "input_shape is (channels, height, width), such as (1, 28, 28), "
+            f"not {one_line(input_shape)}"
         )
-    return tuple(sizes)
+    return sizes
+
+
+def whole_numbers(values: Any, least: int) -> tuple[int, ...] | None:
+    """The ints of a sequence, an array or a tensor; None where not all are whole numbers."""
+    # What cannot be walked through is no sequence, such as a single number.
+    try:
+        values = tuple(values)
+    except TypeError:
+        return None
+    numbers = []
+    for value in values:
+        number = whole_number(value, least)
+        if number is None:
+            return None
+        numbers.append(number)
+    return tuple(numbers)
+
+
+def one_line(value: Any) -> str:
+    """A value as an error shows it: arrays and tensors would take several lines."""
+    words = " ".join(str(value).split())
+    return words[:100]
 
 
 def trace(

@@ -7,7 +7,7 @@ import torch
 
 from helpers.receptive_field.calls import Call, Window, dims_from_end, pair
 from helpers.receptive_field.joins import join
-from helpers.receptive_field.spans import FLAT, IMAGE, LINE, Pair, View
+from helpers.receptive_field.spans import FLAT, IMAGE, LINE, Axis, Pair, View
 
 
 def convolve(call: Call) -> View:
@@ -110,7 +110,7 @@ def pool_adaptively(call: Call) -> View:
 
 
 def reduce(call: Call) -> View:
-    """A mean, sum or maximum: over the whole image, over channels, or of two tensors."""
+    """A mean, sum or maximum: over rows, columns, both or channels, or of two tensors."""
     # torch.max(a, b) is the larger of two tensors.
     if len(call.views) > 1:
         return join(call)
@@ -122,33 +122,45 @@ def reduce(call: Call) -> View:
     # The larger of a tensor and a constant one is pointwise.
     if isinstance(dims, torch.Tensor):
         return view
-    reduced = dims_from_end(dims, call.argument("input").dim())
-    # Over channels it is pointwise, over all positions a window, over some of them neither.
-    positions = {-1, -2}
-    if view.layout == LINE:
-        positions = {-1}
+    rank = call.argument("input").dim()
+    reduced = dims_from_end(dims, rank)
+    # Without dims the reduction takes all; ``x.std(False)`` has none but the divisor's kind.
+    if dims is None or isinstance(dims, bool):
+        reduced = set(range(-rank, 0))
 
-    # Without dims the reduction takes all of them.
-    if reduced and not reduced & positions:
+    # Over channels alone it is pointwise; over rows, columns or both it is a window.
+    rows_and_columns = (-2 in reduced, -1 in reduced)
+    if view.layout == LINE:
+        rows_and_columns = (-1 in reduced, -1 in reduced)
+    if not any(rows_and_columns):
         return view
-    if not positions <= reduced:
-        raise call.refuse(f"{call.name} over {dims}")
-    # Kept dimensions of size one are an image of one position.
+    # Kept dimensions of size one are an image still; else a line is left, or nothing of both.
     layout = FLAT
     if call.argument("keepdim", call.argument("keepdims", False)):
         layout = view.layout
-    return pool_all(call, layout)
+    elif not all(rows_and_columns):
+        layout = LINE
+    return pool_whole(call, rows_and_columns, layout)
 
 
-def pool_all(call: Call, layout: str) -> View:
-    """Record a window over all positions."""
+def pool_whole(call: Call, rows_and_columns: tuple[bool, bool], layout: str) -> View:
+    """Record a window over all rows, over all columns, or over both."""
     view = call.view
-    axes = []
-    # Uneven positions have no window in common, and see together what they see.
-    for axis in view.axes:
-        if axis.even:
-            axes.append(axis.window(1, 0, axis.size, axis.size))
-        else:
-            axes.append(axis.collapsed())
-    window = Window(kernel_size=view.sizes, stride=view.sizes)
+    axes, sizes = [], []
+    for axis, pooled in zip(view.axes, rows_and_columns):
+        size = 1
+        if pooled:
+            size = axis.size
+            axis = whole_axis(axis)
+        axes.append(axis)
+        sizes.append(size)
+    window = Window(kernel_size=pair(sizes), stride=pair(sizes))
     return call.record(view, axes, layout, window=window)
+
+
+def whole_axis(axis: Axis) -> Axis:
+    """An axis behind a window over all its positions."""
+    # Uneven positions have no window in common, and see together what they see.
+    if axis.even:
+        return axis.window(1, 0, axis.size, axis.size)
+    return axis.collapsed()
