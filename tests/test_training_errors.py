@@ -10,7 +10,12 @@ import torch
 import torch.nn.functional as F
 from small_runs import batches_of, same_state, sgd, small_net, split_of
 from torch import nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import (
+    ChainedScheduler,
+    ReduceLROnPlateau,
+    SequentialLR,
+    StepLR,
+)
 
 from helpers.data import Batches
 from helpers.environment import CourseError
@@ -244,6 +249,64 @@ def test_a_plateau_cannot_step_after_every_batch():
         given = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
         one_line(lambda given=given: fit_with(**given), "ReduceLROnPlateau.*step_every='epoch'")
     assert same_state(model, small_net())
+
+
+def test_a_schedule_that_is_given_the_test_loss_cannot_wait_for_it_to_rise():
+    model = small_net()
+    optimizer = sgd(model)
+    given = {"model": model, "optimizer": optimizer, "step_every": "epoch"}
+    rising = ReduceLROnPlateau(optimizer, mode="max")
+    for scheduler in (rising, [StepLR(optimizer, 1), rising]):
+        one_line(lambda s=scheduler: fit_with(scheduler=s, **given), "gets the test loss.*'min'")
+    assert same_state(model, small_net())
+    fit_with(scheduler=ReduceLROnPlateau(optimizer, mode="min"), **given)
+
+
+def sequential(optimizer):
+    return SequentialLR(optimizer, [StepLR(optimizer, 1), StepLR(optimizer, 1)], [1])
+
+
+@pytest.mark.parametrize("step_every", ["batch", "epoch"])
+@pytest.mark.parametrize("make", [lambda o: StepLR(o, 1), sequential])
+def test_a_schedule_of_another_optimizer(make, step_every):
+    model = small_net()
+    before, optimizer = sgd(model), sgd(model)
+    mixed = [StepLR(optimizer, 1), make(before)]
+    chained = ChainedScheduler([make(before)])
+    chained.optimizer = optimizer  # which hides the one inside
+    for scheduler in (make(before), mixed, chained):
+        given = {"optimizer": optimizer, "scheduler": scheduler, "step_every": step_every}
+        one_line(lambda given=given: fit_with(model=model, **given), "made for another optimizer")
+    assert same_state(model, small_net())
+    for scheduler in (make(optimizer), ChainedScheduler([make(optimizer)])):
+        fit_with(model=model, optimizer=optimizer, scheduler=scheduler, step_every=step_every)
+    one_line(
+        lambda: train_one_epoch(model, batches_of(20, 10), optimizer, scheduler=StepLR(before, 1)),
+        "made for another optimizer",
+    )
+
+
+def test_a_schedule_of_the_optimizer_inside_a_wrapper_moves_its_rate():
+    class Wrapper(torch.optim.Optimizer):
+        def __init__(self, inner):
+            super().__init__(inner.param_groups, {})
+            self.inner, self.param_groups = inner, inner.param_groups
+
+        def step(self, closure=None):
+            return self.inner.step()
+
+    model = small_net()
+    inner = sgd(model, 0.08)
+    schedule = StepLR(inner, 1, 0.5)
+    history = fit_with(
+        model=model, optimizer=Wrapper(inner), scheduler=schedule, step_every="epoch", epochs=2
+    )
+    assert [row["learning_rate"] for row in history.epochs] == [0.08, 0.04]
+
+
+@pytest.mark.parametrize("scheduler", [5, "cosine", StepLR, [StepLR], len])
+def test_what_is_no_schedule(scheduler):
+    one_line(lambda: fit_with(scheduler=scheduler), "is no schedule: give one that was made")
 
 
 # Numbers that are not finite

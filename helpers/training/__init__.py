@@ -120,7 +120,7 @@ def train_one_epoch(
     Raises ``CourseError`` for an empty loader, for batches that are no pairs, a net that returns
     no logits, and with step and rate where the loss is no finite number.
     """
-    schedulers = schedulers_of(scheduler, "batch")
+    schedulers = schedulers_of(scheduler, "batch", optimizer)
     device = device_of(model)
     metrics = RunningAverage()
     watch = LossWatch(label)
@@ -214,7 +214,7 @@ def fit(
     """
     # Check the arguments first.
     check_run(model, optimizer, epochs, step_every)
-    schedulers = schedulers_of(scheduler, step_every)
+    schedulers = schedulers_of(scheduler, step_every, optimizer)
 
     scaler = None
     if mixed:

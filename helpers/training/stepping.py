@@ -1,8 +1,10 @@
 """What moves on beside the optimizer: the schedules, and the number of the epoch."""
 
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from helpers.environment import CourseError
@@ -10,23 +12,69 @@ from helpers.environment import CourseError
 Schedule = LRScheduler | Sequence[LRScheduler] | None
 
 
-def schedulers_of(scheduler: Schedule, step_every: str) -> list[Any]:
-    """The schedules as a list. Raises ``CourseError`` for one that cannot step every batch."""
+def schedulers_of(scheduler: Schedule, step_every: str, optimizer: Optimizer) -> list[Any]:
+    """The schedules as a list.
+
+    Raises ``CourseError`` for what is no schedule, one of another optimizer, one that cannot step
+    so often, and one that takes the loss for something that should rise.
+    """
     if scheduler is None:
         return []
     # A single schedule is a list of one.
     schedulers = [scheduler]
     if isinstance(scheduler, Sequence):
         schedulers = list(scheduler)
+    for each in schedulers:
+        check_schedule(each, step_every, optimizer)
+    return schedulers
+
+
+def check_schedule(scheduler: Any, step_every: str, optimizer: Optimizer) -> None:
+    """Raise ``CourseError`` for a schedule that would not move this optimizer's rates rightly."""
+    # A class, a number, or a function of the step is no schedule yet.
+    kind = type(scheduler).__name__
+    if isinstance(scheduler, type) or not hasattr(scheduler, "step"):
+        raise CourseError(
+            f"scheduler={scheduler!r} is no schedule: give one that was made for the optimizer, "
+            "such as StepLR(optimizer, 1), or a list of them"
+        )
+
+    # In a notebook, the cell of the optimizer may have run again, and that of the schedule not.
+    if not belongs_to(scheduler, optimizer):
+        raise CourseError(
+            f"the schedule {kind} was made for another optimizer, and would not move the rate of "
+            "this one: make it anew, from this optimizer"
+        )
+
+    # A schedule of several hands its steps on to them.
+    for part in getattr(scheduler, "_schedulers", ()):
+        check_schedule(part, step_every, optimizer)
 
     # Most schedules count their steps; this one watches the test loss.
-    for each in schedulers:
-        if step_every == "batch" and isinstance(each, ReduceLROnPlateau):
-            raise CourseError(
-                "ReduceLROnPlateau goes by the test loss, which is measured once per epoch: "
-                "give fit step_every='epoch'"
-            )
-    return schedulers
+    if not isinstance(scheduler, ReduceLROnPlateau):
+        return
+    if step_every == "batch":
+        raise CourseError(
+            "ReduceLROnPlateau goes by the test loss, which is measured once per epoch: "
+            "give fit step_every='epoch'"
+        )
+    if scheduler.mode == "max":
+        raise CourseError(
+            "ReduceLROnPlateau(mode='max') waits for a value that rises, but it gets the test "
+            "loss: give mode='min'"
+        )
+
+
+def belongs_to(scheduler: Any, optimizer: Optimizer) -> bool:
+    """Whether a schedule moves this optimizer; one that holds no optimizer is trusted."""
+    owner = getattr(scheduler, "optimizer", optimizer)
+    if owner is optimizer:
+        return True
+    # An optimizer that is wrapped in another one shares its groups with it.
+    groups = getattr(owner, "param_groups", [])
+    if len(groups) != len(optimizer.param_groups):
+        return False
+    return all(map(operator.is_, groups, optimizer.param_groups))
 
 
 def step_schedulers(schedulers: Iterable[Any], test_loss: float) -> None:
