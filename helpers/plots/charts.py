@@ -17,6 +17,8 @@ from helpers.plots.style import (
     label_axes,
     new_axes,
     next_color,
+    number_array,
+    one_axes,
     require,
     whole_ticks,
 )
@@ -158,24 +160,21 @@ def plot_by_depth(
 ) -> Axes:
     """A curve for every name, on a logarithmic scale: one value above 0 for each layer.
 
-    The first layer stands first. Raises ``CourseError`` without a name, and without a value above
-    0.
+    The first layer stands first. Raises ``CourseError`` without a name, for a value that is not
+    finite or below 0, and without a value above 0.
     """
     require(values, Mapping, "plot_by_depth")
     if not values:
         raise CourseError(
             "there is no net to plot: give a name and one value for each of its layers"
         )
-    # On a logarithmic scale there is no zero.
+    curves = {}
     for name, sizes in values.items():
-        if not (np.ravel(sizes) > 0).any():
-            raise CourseError(f"{name}: no value above 0, which a logarithmic scale needs")
-    if ax is None:
-        ax = new_axes(9, 3.8)[0]
+        curves[name] = heights_by_layer(name, sizes)
+    ax = one_axes(ax, 9, 3.8)
 
     # A curve for each net, and layers counted from one.
-    for name, sizes in values.items():
-        heights = np.ravel(sizes)
+    for name, heights in curves.items():
         layers = range(1, len(heights) + 1)
         color = next_color(ax)
         ax.plot(layers, heights, "o-", color=color, linewidth=2.5, markersize=5, label=name)
@@ -183,3 +182,19 @@ def plot_by_depth(
     whole_ticks(ax.xaxis)
     ax.legend(fontsize=SMALL)
     return label_axes(ax, f"{ylabel.capitalize()} by depth", "layer", ylabel)
+
+
+def heights_by_layer(name: str, sizes: Sequence[float]) -> np.ndarray:
+    """What a net's curve shows, [layers]; ``CourseError`` for what a logarithm does not have."""
+    heights = np.ravel(number_array(sizes, f"the values of {name}"))
+    wrong = ~np.isfinite(heights) | (heights < 0)
+    if wrong.any():
+        layer = int(wrong.argmax())
+        raise CourseError(
+            f"{name}: the value of layer {layer + 1} is {heights[layer]:g}, "
+            "which a logarithmic scale does not have: give finite ones above 0"
+        )
+    # A layer of zeros is a hole in the curve; a curve needs something beside it.
+    if not (heights > 0).any():
+        raise CourseError(f"{name}: no value above 0, which a logarithmic scale needs")
+    return heights

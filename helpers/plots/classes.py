@@ -12,7 +12,7 @@ from helpers.plots.style import (
     SMALL,
     label_axes,
     label_classes,
-    new_axes,
+    one_axes,
     require,
     with_note,
 )
@@ -29,8 +29,7 @@ def plot_per_class(predictions: Predictions, ax: Axes | None = None) -> Axes:
     require(predictions, Predictions, "plot_per_class")
     if not len(predictions):
         raise CourseError("there is no image to judge: give predictions of one image at least")
-    if ax is None:
-        ax = new_axes(9, 4)[0]
+    ax = one_axes(ax, 9, 4)
 
     # A class without images keeps its place, without a bar.
     rows = per_class_accuracy(predictions)
@@ -71,8 +70,7 @@ def plot_confusion(predictions: Predictions, ax: Axes | None = None) -> Axes:
     The diagonal is grey, so that the mistakes alone set the colours. A count of zero is left out.
     """
     require(predictions, Predictions, "plot_confusion")
-    if ax is None:
-        ax = new_axes(7.5, 6.5)[0]
+    ax = one_axes(ax, 7.5, 6.5)
     matrix = confusion_matrix(predictions).numpy()
     names = predictions.split.classes
 

@@ -18,6 +18,7 @@ from helpers.plots.style import (
     given_axes,
     new_axes,
     require,
+    require_channels,
     with_note,
 )
 from helpers.receptive_field.measured import EffectiveReceptiveField
@@ -89,9 +90,11 @@ def plot_field_growth(
     """What a layer's middle position sees of an image of ``split``, as a square drawn to scale.
 
     One Axes for each layer whose field exceeds all before it, 12 of them at most, evenly chosen.
-    Raises ``CourseError`` for a table without rows, an index beyond the split, and too few Axes.
+    Raises ``CourseError`` for a table without rows, an index beyond the split, images of other than
+    1 or 3 channels, and too few Axes.
     """
     require(split, ImageSplit, "plot_field_growth")
+    require_channels(split.images.shape[1])
     place = whole_number(index)
     if place is None or not -len(split) <= place < len(split):
         raise CourseError(f"index={index!r} of {len(split)} images: give one of them, from 0 on")

@@ -9,7 +9,16 @@ from helpers.data import ImageSplit
 from helpers.data.checks import as_places
 from helpers.environment import CourseError
 from helpers.interpret import Predictions, misclassified
-from helpers.plots.style import FONT, RED, SMALL, new_axes, require, require_count, with_note
+from helpers.plots.style import (
+    FONT,
+    RED,
+    SMALL,
+    new_axes,
+    require,
+    require_channels,
+    require_count,
+    with_note,
+)
 
 # One image, several, or a True or False for every image.
 Indices = int | slice | Iterable[int] | np.ndarray | torch.Tensor
@@ -141,9 +150,7 @@ def draw_grid(
     Without an image one empty Axes is left, to carry the heading.
     """
     columns = require_count(columns, "columns", least=1)
-    channels = split.images.shape[1]
-    if channels not in (1, 3):
-        raise CourseError(f"images of {channels} channels cannot be shown: give 1 (grey) or 3")
+    require_channels(split.images.shape[1])
 
     # The figure is as high as its images and the lines of their titles.
     lines = 1

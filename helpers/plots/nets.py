@@ -12,7 +12,7 @@ from torch import nn
 from helpers.environment import CourseError
 from helpers.models import count_parameters
 from helpers.models.residual import BasicBlock, ResidualNet
-from helpers.plots.style import BLUE, SMALL, label_axes, new_axes, require
+from helpers.plots.style import BLUE, SMALL, label_axes, new_axes, one_axes, require
 
 Shape = tuple[int, int, int]  # channels, rows, columns
 
@@ -40,9 +40,8 @@ def plot_parameters(model: nn.Module, ax: Axes | None = None) -> Axes:
         labels.append(layer_label(name, model.get_submodule(name)))
         shares.append(f"{count:,} ({100 * count / total:.1f} %)")
 
-    if ax is None:
-        # As high as its bars need.
-        ax = new_axes(9, 1.2 + 0.3 * len(counts))[0]
+    # As high as its bars need.
+    ax = one_axes(ax, 9, 1.2 + 0.3 * len(counts))
     bars = ax.barh(labels, list(counts.values()), color=BLUE)
     ax.bar_label(bars, shares, fontsize=SMALL, padding=4)
 

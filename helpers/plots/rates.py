@@ -17,8 +17,9 @@ from helpers.plots.style import (
     RED,
     SMALL,
     label_axes,
-    new_axes,
     next_color,
+    number_array,
+    one_axes,
     require,
     require_count,
     with_note,
@@ -45,8 +46,7 @@ def plot_schedule(
     if steps_per_epoch is not None:
         unit = "epoch"
         steps = require_count(steps_per_epoch, "steps_per_epoch", least=1)
-    if ax is None:
-        ax = new_axes(9, 3.4)[0]
+    ax = one_axes(ax, 9, 3.4)
 
     # A rate holds until the next step: a stair, not a slope.
     edges = np.arange(len(rates) + 1) / steps
@@ -66,11 +66,7 @@ def plot_schedule(
 def finite_rates(lrs: Sequence[float]) -> np.ndarray:
     """Learning rates as floats, [steps]; ``CourseError`` unless each step has a finite one."""
     # Anything else ends in an error of matplotlib's, or in an empty picture.
-    try:
-        rates = np.asarray(lrs, dtype=float)
-    except (TypeError, ValueError):
-        given = type(lrs).__name__
-        raise CourseError(f"learning rates are numbers, one for each step, not {given}") from None
+    rates = number_array(lrs, "learning rates")
     if rates.ndim != 1 or not len(rates):
         raise CourseError("there is no learning rate to plot: give one for each step")
     if not np.isfinite(rates).all():
@@ -81,7 +77,7 @@ def finite_rates(lrs: Sequence[float]) -> np.ndarray:
 
 def plot_lr_range_test(
     test: LRRangeTest,
-    rules: Sequence[str] = ("valley", "steep", "minimum", "slide"),
+    rules: str | Sequence[str] = ("valley", "steep", "minimum", "slide"),
     ax: Axes | None = None,
 ) -> Axes:
     """Smoothed loss by learning rate, raw losses behind it, and a dot for every suggestion.
@@ -90,13 +86,15 @@ def plot_lr_range_test(
     that diverges leaves the picture. A rule that finds no rate has no dot. Raises ``CourseError``
     for an unknown rule.
     """
-    # A misspelt rule is an error before anything is drawn.
     require(test, LRRangeTest, "plot_lr_range_test")
+    # The name of one rule is a list of one.
+    if isinstance(rules, str):
+        rules = [rules]
+    # A misspelt rule is an error before anything is drawn.
     for rule in rules:
         if rule not in RULES:
             raise unknown("rule", rule, RULES)
-    if ax is None:
-        ax = new_axes(9, 4.2)[0]
+    ax = one_axes(ax, 9, 4.2)
 
     # What was measured lies behind, in grey; what is read is the smoothed curve.
     ax.plot(test.lrs, test.losses, color=GREY, linewidth=0.8, label="loss of each batch")

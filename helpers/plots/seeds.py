@@ -1,5 +1,6 @@
 """Accuracies over seeds: a mean with its deviation for every net, beside what others state."""
 
+import operator
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,13 +11,22 @@ from matplotlib.transforms import Bbox
 
 from helpers.environment import CourseError
 from helpers.intervals import mean_sd
-from helpers.plots.style import BLUE, GREY, RED, SMALL, label_axes, new_axes
+from helpers.plots.style import (
+    BLUE,
+    GREY,
+    RED,
+    SMALL,
+    label_axes,
+    number_array,
+    one_axes,
+    require,
+)
 
 MARKERS = "Dsv^"  # of single results: diamonds, squares, triangles
 
 
 def plot_accuracy(
-    points: Mapping[str, tuple[float, Sequence[float]]],
+    points: Mapping[str, tuple[float, Sequence[float] | Mapping[int, float]]],
     xlabel: str,
     target: float | None = None,
     others: Mapping[str, Sequence[tuple[float, float]]] | None = None,
@@ -24,34 +34,33 @@ def plot_accuracy(
 ) -> Axes:
     """Accuracy in percent against a number of each net, mean ± standard deviation over seeds.
 
-    points: name to (number, one accuracy for each seed); one seed has no deviation
+    points: name to (number, one accuracy for each seed, or a dictionary of them by seed); one seed
+        has no deviation
     xlabel: what the number is
     target: an accuracy drawn as a line
     others: label to (number, accuracy) pairs of results that are no means over seeds, hollow
     ax: where to draw; a new figure unless given
 
-    Raises ``CourseError`` for a net without an accuracy, or with one that is not finite.
+    Raises ``CourseError`` where there is no net, for a net without an accuracy, and for a number
+    that is not finite.
     """
+    means, singles = checked_results(points, others or {}, target)
     # A legend below the axes needs some height.
-    others = others or {}
-    if ax is None:
-        height = 4.6
-        if others:
-            height = 5.5
-        ax = new_axes(9, height)[0]
+    height = 4.6
+    if singles:
+        height = 5.5
+    ax = one_axes(ax, 9, height)
 
     # From left to right, names stand above and below in turn, so that neighbours do not touch.
-    ordered = sorted(points, key=lambda name: points[name][0])
-    for number, name in enumerate(ordered):
-        place, values = points[name]
-        draw_mean(ax, name, place, values, above=number % 2 == 0)
+    for number, (place, name, accuracies) in enumerate(means):
+        draw_mean(ax, name, place, accuracies, above=number % 2 == 0)
 
     # What others state is marked otherwise: no mean, no deviation.
-    for number, (label, pairs) in enumerate(others.items()):
+    for number, (label, pairs) in enumerate(singles.items()):
         draw_single_results(ax, label, pairs, MARKERS[number % len(MARKERS)])
     if target is not None:
         ax.axhline(target, color=GREY, linestyle="--", label=f"{target} %")
-    if others or target is not None:
+    if singles or target is not None:
         ax.legend(fontsize=SMALL, loc="upper center", bbox_to_anchor=(0.5, -0.17))
 
     # Room for the names at the edges.
@@ -60,14 +69,65 @@ def plot_accuracy(
     return label_axes(ax, title, xlabel, "test accuracy (%)")
 
 
-def draw_mean(ax: Axes, name: str, place: float, values: Sequence[float], above: bool) -> None:
-    """A dot with its deviation, and its name with the number of seeds above or below it."""
-    accuracies = np.ravel(values).astype(float).tolist()
-    if not accuracies or not np.isfinite(accuracies).all():
+def checked_results(
+    points: Mapping, others: Mapping, target: float | None
+) -> tuple[list[tuple[float, str, list[float]]], dict[str, np.ndarray]]:
+    """All that ``plot_accuracy`` draws: nets from left to right, and pairs [n, 2] by label.
+
+    A net is (number, name, accuracies). Raises ``CourseError`` for what cannot be drawn.
+    """
+    require(points, Mapping, "plot_accuracy")
+    require(others, Mapping, "plot_accuracy")
+    if not points and not others:
+        raise CourseError("there is no net to plot: give a name, its number and its accuracies")
+    if target is not None:
+        require_finite(number_array(target, "targets"), "the target")
+
+    means = []
+    for name, point in points.items():
+        place, accuracies = number_and_accuracies(name, point)
+        means.append((place, name, accuracies))
+    # In the order of their numbers alone: those that share one stay as they were given.
+    means.sort(key=operator.itemgetter(0))
+
+    singles = {}
+    for label, pairs in others.items():
+        results = number_array(pairs, f"the results of {label}")
+        if results.ndim != 2 or results.shape[1] != 2:
+            raise CourseError(f"{label}: give pairs (number, accuracy), one for each result")
+        require_finite(results, label)
+        singles[label] = results
+    return means, singles
+
+
+def number_and_accuracies(name: str, point: Sequence) -> tuple[float, list[float]]:
+    """The number of a net and its accuracies over seeds; ``CourseError`` for anything else."""
+    wrong = f"{name}: give (number, accuracies), with one accuracy for each seed"
+    # Two accuracies alone look like a pair, too; but the second of a pair is a sequence.
+    if not isinstance(point, tuple | list) or len(point) != 2:
+        raise CourseError(wrong)
+    place = number_array(point[0], f"the numbers of {name}")
+    values = number_array(point[1], f"the accuracies of {name}")
+    if place.ndim != 0 or values.ndim != 1:
+        raise CourseError(wrong)
+    require_finite(place, f"the number of {name}")
+
+    accuracies = values.tolist()
+    if not accuracies or not np.isfinite(values).all():
         raise CourseError(
             f"{name} has the accuracies {accuracies}: give a finite one for each seed"
         )
+    return float(place), accuracies
 
+
+def require_finite(values: np.ndarray, name: str) -> None:
+    """Raise a ``CourseError`` where a number is not finite, which matplotlib would leave out."""
+    if not np.isfinite(values).all():
+        raise CourseError(f"{name} has a number that is not finite: give finite ones")
+
+
+def draw_mean(ax: Axes, name: str, place: float, accuracies: list[float], above: bool) -> None:
+    """A dot with its deviation, and its name with the number of seeds above or below it."""
     # With one seed the deviation is 0: a dot without a line.
     mean, deviation = mean_sd(accuracies)
     ax.errorbar(
@@ -99,15 +159,13 @@ def draw_mean(ax: Axes, name: str, place: float, values: Sequence[float], above:
 def draw_single_results(
     ax: Axes,
     label: str,
-    pairs: Sequence[tuple[float, float]],
+    pairs: np.ndarray,
     marker: str,
 ) -> None:
-    """Hollow marks for results of one run, which no deviation belongs to."""
-    places = [place for place, _ in pairs]
-    accuracies = [accuracy for _, accuracy in pairs]
+    """Hollow marks for results of one run, [n, 2], which no deviation belongs to."""
     ax.plot(
-        places,
-        accuracies,
+        pairs[:, 0],
+        pairs[:, 1],
         marker,
         color=RED,
         markersize=8,

@@ -1,11 +1,12 @@
 """Colours, sizes, axes and labels that all figures share."""
 
 import warnings
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -55,9 +56,26 @@ def new_axes(width: float, height: float, rows: int = 1, columns: int = 1) -> np
     return figure.subplots(rows, columns, squeeze=False).ravel()
 
 
+def one_axes(ax: Axes | Sequence[Axes] | np.ndarray | None, width: float, height: float) -> Axes:
+    """The Axes that the caller gave, also as an array of one, or that of a new figure.
+
+    Raises ``CourseError`` for several Axes, and for what is none.
+    """
+    if ax is None:
+        return new_axes(width, height)[0]
+    flat = given_axes(ax, 1)
+    if len(flat) > 1:
+        raise CourseError(f"one Axes is needed, not {len(flat)}: give one of them, as axes[0]")
+    return flat[0]
+
+
 def given_axes(axes: Axes | Sequence[Axes] | np.ndarray, count: int) -> np.ndarray:
     """All Axes that the caller gave, in one row; ``CourseError`` for fewer than ``count``."""
     flat = np.ravel(np.asarray(axes, dtype=object))
+    for each in flat:
+        if not isinstance(each, Axes):
+            given = type(each).__name__
+            raise CourseError(f"Axes are needed to draw in, not {given}: new_axes makes them")
     if len(flat) < count:
         raise CourseError(f"{count} panels need {count} Axes, not {len(flat)}: new_axes makes them")
     return flat
@@ -118,6 +136,38 @@ def require(value: object, kind: type, function: str) -> None:
     if not isinstance(value, kind):
         given = type(value).__name__
         raise CourseError(f"{function} draws {kind.__name__}, not {given}: give it one")
+
+
+def require_channels(channels: int) -> None:
+    """Raise a ``CourseError`` where images of so many channels cannot be shown."""
+    # Matplotlib would take four channels for red, green, blue and how opaque a pixel is.
+    if channels not in (1, 3):
+        raise CourseError(f"images of {channels} channels cannot be shown: give 1 (grey) or 3")
+
+
+def number_array(values: Any, name: str) -> np.ndarray:
+    """Numbers as an array of floats, of the shape in which they are given.
+
+    ``values`` is a number, a sequence, an array, a tensor (also one that requires grad), or a
+    dictionary, whose values are taken. Raises ``CourseError``, which says ``name``, for the rest.
+    """
+    if isinstance(values, Mapping):
+        values = values.values()
+    # A loss or a weight remembers how it was calculated, which no drawing needs.
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu().double()
+    elif isinstance(values, Iterable) and not isinstance(values, np.ndarray | str):
+        plain = []
+        for value in values:
+            if isinstance(value, torch.Tensor):
+                value = value.detach().cpu().double()
+            plain.append(value)
+        values = plain
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        given = type(values).__name__
+        raise CourseError(f"{name} are numbers, not {given}: give a sequence of them") from None
 
 
 def require_count(value: object, name: str, least: int = 0) -> int:
