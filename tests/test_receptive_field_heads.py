@@ -67,6 +67,8 @@ class DrawHead(Draw):
             lambda _, x: x.view(x.shape[0], x.shape[1], -1).mean(2),
             lambda _, x: x.view(x.size(0), x.size(1), -1).sum(dim=2, keepdim=True).squeeze(2),
             lambda _, x: x.mean((2, 3), keepdim=True).squeeze(-1).squeeze(-1),
+            lambda _, x: x.mean(-1).mean(-1),
+            lambda _, x: x.sum(2, keepdim=True).mean(3).flatten(1),
             lambda _, x: F.avg_pool2d(x, x.shape[2:]).flatten(1),
             lambda _, x: F.adaptive_avg_pool2d(x, count).mean((-2, -1)),
             lambda _, x: torch.stack([x, x]).sum(0).unflatten(1, (1, -1)).flatten(3).mean(3)[:, 0],
@@ -399,7 +401,7 @@ def test_a_flattened_image_made_one_position_again_sees_all_that_was_mixed() -> 
         ("stack over rows", lambda _, x: torch.stack([x] * 16, -1)),
         ("stack over rows", lambda _, x: torch.stack([x.flatten(2)] * 2, 3)),
         ("cat of sizes", lambda _, x: torch.cat([x.flatten(2), x.flatten(2)], 2)),
-        ("mean over 3", lambda _, x: x.mean(3)),
+        ("linear layer", lambda _, x: F.linear(x.mean(3), torch.ones(4, 16))),
         (
             "linear with a second argument",
             lambda _, x: F.linear(x.mean((2, 3)), x.flatten(1)[:, :2]),

@@ -16,10 +16,10 @@ from helpers.receptive_field.windows import convolve, pool, pool_adaptively, red
 # One position to one position.
 POINTWISE = frozenset(
     "relu relu6 leaky_relu prelu elu celu selu gelu silu mish sigmoid tanh hardtanh hardswish "
-    "hardsigmoid softplus threshold rrelu dropout dropout1d dropout2d feature_dropout alpha_dropout "
-    "feature_alpha_dropout local_response_norm clone contiguous to float half bfloat16 double "
-    "detach requires_grad neg abs exp log sqrt rsqrt square pow clamp clamp_min clip sin cos sign "
-    "identity type cpu cuda logsigmoid log_sigmoid softsign hardshrink softshrink tanhshrink "
+    "hardsigmoid softplus threshold rrelu dropout dropout1d dropout2d feature_dropout "
+    "alpha_dropout feature_alpha_dropout local_response_norm clone contiguous to float half "
+    "bfloat16 double detach requires_grad neg abs exp log sqrt rsqrt square pow clamp clamp_min "
+    "clip sin cos sign identity type cpu cuda logsigmoid log_sigmoid softsign hardshrink softshrink tanhshrink "
     "channel_shuffle".split()
 )
 # Two tensors to one; with a constant they are pointwise.
