@@ -71,3 +71,11 @@ def test_several_orders_are_a_band_and_only_suggestions_that_exist_are_marked() 
     assert len(plot_lr_range_test(made(0, steps=1)).lines) == 2
     with pytest.raises(CourseError, match="unknown rule 'vally'"):
         plot_lr_range_test(made(0), ("vally",))
+
+
+def test_the_name_of_one_rule_is_one_rule() -> None:
+    one, several = (plot_lr_range_test(made(0), rules) for rules in ("valley", ["valley"]))
+    assert [line.get_label() for line in one.lines] == [line.get_label() for line in several.lines]
+    assert len(one.lines) == 3
+    with pytest.raises(CourseError, match="unknown rule 'vally'"):
+        plot_lr_range_test(made(0), "vally")

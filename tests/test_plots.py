@@ -299,6 +299,33 @@ def test_plot_accuracy_of_one_seed_has_no_deviation_and_no_warning() -> None:
     assert two.tolist() == pytest.approx([98.5 - 0.5**0.5, 98.5 + 0.5**0.5])
 
 
+def test_plot_accuracy_takes_accuracies_by_seed_as_a_result_has_them() -> None:
+    values = {0: 99.0, 1: 99.5, 2: 99.4}
+    for given in (values, values.values(), np.array([*values.values()]), [*values.values()]):
+        ax = plot_accuracy({"a": (9274, given)}, "parameters")
+        place, mean = ax.containers[0].lines[0].get_xydata()[0]
+        assert (place, mean) == (9274, pytest.approx(statistics.fmean(values.values())))
+        assert ax.texts[0].get_text() == "a\nn = 3"
+
+
+def test_what_requires_grad_is_drawn_without_its_history() -> None:
+    numbers = torch.tensor([0.5, 2.0, 1.0], requires_grad=True)
+    for given in (numbers, numbers * 1, list(numbers * 1), tuple(numbers.bfloat16())):
+        ax = plot_schedule(given)
+        assert ax.patches[0].get_data().values.tolist() == [0.5, 2, 1]
+        ax = plot_by_depth({"net": given}, "size of the gradient")
+        assert ax.lines[0].get_ydata().tolist() == [0.5, 2, 1]
+        ax = plot_accuracy({"net": (numbers[0], given)}, "x")
+        ((place, mean),) = ax.containers[0].lines[0].get_xydata()
+        assert (place, mean) == (0.5, pytest.approx(3.5 / 3))
+    assert numbers.requires_grad
+
+
+def test_a_layer_of_zeros_does_not_hide_the_others() -> None:
+    ax = plot_by_depth({"dead": [1.0, 0.0, 2.0]}, "size")
+    assert ax.lines[0].get_xydata().tolist() == [[1, 1], [2, 0], [3, 2]]
+
+
 def test_plot_accuracy_has_a_mark_for_every_group_of_others() -> None:
     others = {str(number): [(number, 99.0)] for number in range(5)}
     ax = plot_accuracy({}, "x", others=others)

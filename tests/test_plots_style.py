@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from plot_inputs import make_predictions, make_rows, make_split
 from torch import nn
 
+from helpers import plots
 from helpers.data import ImageSplit
 from helpers.environment import CourseError
 from helpers.interpret import Predictions
@@ -251,6 +252,33 @@ def test_given_axes_are_used_and_no_figure_is_made(notebook: None) -> None:
     ):
         given = Figure().subplots()
         assert plot(given) is given and plt.get_fignums() == []
+        # An array of one Axes is that one; of several, which of them is meant is not known.
+        given = Figure().subplots(1, 1, squeeze=False)
+        assert plot(given) is given[0, 0]
+
+
+@pytest.mark.parametrize(
+    ("ax", "message"),
+    [
+        (Figure().subplots(1, 2), r"one Axes is needed, not 2: give one of them, as axes\[0\]"),
+        (Figure(), "Axes are needed to draw in, not Figure"),
+        ([], "1 panels need 1 Axes, not 0"),
+        ("left", "not str"),
+    ],
+)
+def test_what_is_not_one_axes_is_an_error_of_one_line(ax: object, message: str) -> None:
+    for plot in (
+        lambda: plot_schedule([1.0], ax=ax),
+        lambda: plot_by_depth({"a": [1.0]}, "size", ax=ax),
+        lambda: plot_lr_range_test(range_test(FALL), ax=ax),
+        lambda: plot_per_class(PREDICTIONS, ax=ax),
+        lambda: plot_confusion(PREDICTIONS, ax=ax),
+        lambda: plot_accuracy({"a": (1, [99.0])}, "x", ax=ax),
+        lambda: plot_parameters(first_net(), ax=ax),
+    ):
+        with pytest.raises(CourseError, match=message) as caught:
+            plot()
+        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -303,6 +331,24 @@ RUN = History(make_rows(2))
         (lambda: plot_schedule([0.1], 2.5), "steps_per_epoch=2.5"),
         (lambda: plot_by_depth([1.0], "size"), "not list"),
         (lambda: plot_by_depth({"a": [0.0, 0.0]}, "size"), "a: no value above 0"),
+        (lambda: plot_by_depth({"a": [1.0, math.nan]}, "size"), "a: the value of layer 2 is nan"),
+        (lambda: plot_by_depth({"a": [math.inf, 1.0]}, "size"), "a: the value of layer 1 is inf"),
+        (lambda: plot_by_depth({"a": [1.0, -2.0]}, "size"), "a: the value of layer 2 is -2"),
+        (lambda: plot_by_depth({"a": ["b"]}, "size"), "the values of a are numbers, not list"),
+        (lambda: plot_accuracy({}, "x"), "no net to plot"),
+        (lambda: plot_accuracy({}, "x", target=99.0), "no net to plot"),
+        (lambda: plot_accuracy([(1, [99.0])], "x"), "Mapping, not list"),
+        (lambda: plot_accuracy({"a": [99.0, 98.0]}, "x"), r"a: give \(number, accuracies\)"),
+        (lambda: plot_accuracy({"a": [99.0, 98.0, 97.0]}, "x"), r"a: give \(number, accuracies"),
+        (lambda: plot_accuracy({"a": 99.0}, "x"), r"a: give \(number, accuracies\)"),
+        (lambda: plot_accuracy({"a": ([1], [99.0])}, "x"), r"a: give \(number, accuracies\)"),
+        (lambda: plot_accuracy({"a": (1, {"b": {}})}, "x"), "accuracies of a are numbers"),
+        (lambda: plot_accuracy({"a": (1, {})}, "x"), r"a has the accuracies \[\]"),
+        (lambda: plot_accuracy({"a": (math.nan, [99.0])}, "x"), "the number of a has a number"),
+        (lambda: plot_accuracy({"a": (1, [99.0])}, "x", math.nan), "the target has a number"),
+        (lambda: plot_accuracy({}, "x", others={"b": [(1, math.inf)]}), "b has a number"),
+        (lambda: plot_accuracy({}, "x", others={"b": [99.0]}), "b: give pairs"),
+        (lambda: plot_accuracy({}, "x", others={"b": [(1, 2), (3,)]}), "results of b are numbers"),
         (lambda: plot_accuracy({"a": (1, [])}, "x"), r"a has the accuracies \[\]"),
         (lambda: plot_accuracy({"a": (1, [math.nan])}, "x"), r"accuracies \[nan\]"),
         (lambda: plot_lr_range_test(SPLIT), "LRRangeTest, not ImageSplit"),
@@ -310,6 +356,8 @@ RUN = History(make_rows(2))
         (lambda: plot_parameters(nn.ReLU()), "ReLU has no parameters"),
         (lambda: plot_parameters(SPLIT), "Module, not ImageSplit"),
         (lambda: plot_receptive_field(TABLE), "give the split"),
+        (lambda: plot_receptive_field(TABLE, make_split(channels=2)), "images of 2 channels"),
+        (lambda: plot_receptive_field(TABLE, make_split(channels=4)), "images of 4 channels"),
         (lambda: plot_receptive_field(TABLE, SPLIT, 40), "index=40 of 40 images"),
         (lambda: plot_receptive_field(TABLE, SPLIT, 1.5), "index=1.5"),
         (lambda: plot_field_growth(TABLE, PREDICTIONS), "ImageSplit, not Predictions"),
@@ -353,3 +401,11 @@ def test_the_modules_of_the_plots_know_no_training() -> None:
 def test_the_package_of_the_plots_holds_words_alone() -> None:
     source = (Path(charts.__file__).parent / "__init__.py").read_text(encoding="utf-8")
     assert len(ast.parse(source).body) == 1 and ast.get_docstring(ast.parse(source))
+
+
+def test_the_package_says_how_a_figure_is_saved_and_it_is_no_empty_page(tmp_path: Path) -> None:
+    words = " ".join(plots.__doc__.split())
+    assert "axes[0].figure.savefig(path)" in words and "plt.savefig" in words
+    axes = show_images(make_split(), count=2)
+    axes[0].figure.savefig(tmp_path / "page.png")
+    assert len(np.unique(plt.imread(tmp_path / "page.png"))) > 50

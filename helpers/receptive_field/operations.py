@@ -19,8 +19,8 @@ POINTWISE = frozenset(
     "hardsigmoid softplus threshold rrelu dropout dropout1d dropout2d feature_dropout "
     "alpha_dropout feature_alpha_dropout local_response_norm clone contiguous to float half "
     "bfloat16 double detach requires_grad neg abs exp log sqrt rsqrt square pow clamp clamp_min "
-    "clip sin cos sign identity type cpu cuda logsigmoid log_sigmoid softsign hardshrink softshrink tanhshrink "
-    "channel_shuffle".split()
+    "clip sin cos sign identity type cpu cuda logsigmoid log_sigmoid softsign hardshrink "
+    "softshrink tanhshrink channel_shuffle".split()
 )
 # Two tensors to one; with a constant they are pointwise.
 JOINS = frozenset(
