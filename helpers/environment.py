@@ -5,10 +5,12 @@ Every other module may import this one, and it imports none of them.
 
 import contextlib
 import difflib
+import math
 import operator
 import os
 import platform
 import random
+import re
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -36,12 +38,7 @@ SWITCHES = ("COURSE_DATA", "COURSE_SMOKE", "COURSE_TRAIN", "COURSE_REPO", "COURS
 # Where a data set may lie in the data folder, in the order in which it is looked for.
 DATA_PLACES = {
     "mnist": ("MNIST/raw", "mnist", "mnist-train.zip"),
-    "cifar10": (
-        "cifar-10-batches-py",
-        "cifar10",
-        "cifar10-train.zip",
-        "cifar-10-python.tar.gz",
-    ),
+    "cifar10": ("cifar-10-batches-py", "cifar10", "cifar10-train.zip", "cifar-10-python.tar.gz"),
 }
 
 
@@ -180,9 +177,25 @@ def whole_number(value: object, least: int | None = None) -> int | None:
     return number
 
 
+def real_number(value: object) -> float | None:
+    """``value`` as a float where it is a finite number, NumPy's and torch's included; else None."""
+    # A text can be read as a number, but is none.
+    if isinstance(value, str | bytes):
+        return None
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return None
+    if math.isfinite(number):
+        return number
+    return None
+
+
 def short_reason(problem: BaseException) -> str:
     """What an error says, in one line of at most 160 characters; its type where it says nothing."""
-    words = " ".join(str(problem).split())
+    # Some of torch's errors are coloured, by codes that a file or a page would show.
+    uncoloured = re.sub(r"\x1b\[[0-9;]*m", "", str(problem))
+    words = " ".join(uncoloured.split())
     if not words:
         return type(problem).__name__
     return words[:160]

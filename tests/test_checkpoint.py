@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import resource
 
@@ -254,6 +255,65 @@ def test_a_run_goes_on_under_any_schedule_also_with_numpys_numbers(tmp_path, kin
     resumed, resumed_rows = stopped_and_resumed(3, tmp_path / "run.checkpoint", make)
     assert resumed_rows == rows and same_state(resumed, model)
     assert len({row["learning_rate"] for row in rows}) > 1
+
+
+class Waves:
+    """A schedule's function with an array of its own, which torch keeps with the schedule."""
+
+    def __init__(self):
+        self.factors = np.geomspace(1, 0.1, 13)[::-1]
+
+    def __call__(self, step):
+        return self.factors[step % 13]
+
+
+RATES = [np.float32(0.05), np.float16(0.05), np.array(0.05), np.array(0.05, dtype=np.float32)]
+RATES += [torch.tensor(0.05), 0.05]
+NUMPY_SCHEDULES = {
+    "none": lambda o: [],
+    "an array": lambda o: schedules.LambdaLR(o, Waves()),
+    "Lambda": lambda o: schedules.LambdaLR(o, lambda step: np.float32(0.9) ** step),
+    "Multiplicative": lambda o: schedules.MultiplicativeLR(o, lambda step: np.float32(0.9)),
+    "Cosine": lambda o: schedules.CosineAnnealingLR(o, 5, np.float32(0.01)),
+}
+
+
+@pytest.mark.parametrize("rate", RATES, ids=repr)
+@pytest.mark.parametrize("kind", NUMPY_SCHEDULES)
+def test_numpys_numbers_of_any_type_round_as_in_a_run_that_was_never_stopped(tmp_path, kind, rate):
+    def make():
+        model = small_net()
+        optimizer = torch.optim.AdamW(
+            model.parameters(), copy.deepcopy(rate), weight_decay=np.float32(0.1)
+        )
+        return {"model": model, "optimizer": optimizer, "schedule": NUMPY_SCHEDULES[kind]}
+
+    model, rows = simple_run(3, **make())
+    resumed, resumed_rows = stopped_and_resumed(3, tmp_path / "run.checkpoint", make)
+    assert resumed_rows == rows and same_state(resumed, model)
+
+
+@pytest.mark.parametrize("again", ["anew", "the same"])
+def test_a_rate_that_is_a_tensor_goes_on_where_a_plateau_moved_it(tmp_path, again):
+    def make(rate=0.1):
+        model = small_net()
+        optimizer = torch.optim.SGD(model.parameters(), torch.tensor(rate), foreach=False)
+        return {
+            "model": model,
+            "optimizer": optimizer,
+            "schedule": lambda o: schedules.ReduceLROnPlateau(o, patience=0, threshold=0.9),
+            "step_every": "epoch",
+        }
+
+    path = tmp_path / "run.checkpoint"
+    _, rows = simple_run(4, **make())
+    first = make()
+    simple_run(3, path, **first)
+    resumed = {"anew": make, "the same": lambda: first}[again]()
+    assert simple_run(4, path, **resumed)[1] == rows
+    assert rows[-1]["learning_rate"] < 0.1
+    with pytest.raises(CourseError, match=r"begun with a learning rate of .*0\.1.*0\.3.* is given"):
+        simple_run(5, path, **make(0.3))
 
 
 def test_a_plateau_goes_on(tmp_path):
@@ -523,6 +583,48 @@ def test_a_state_that_could_not_be_read_again_is_told_at_once(tmp_path):
             2, tmp_path / "run.checkpoint", model=model, optimizer=Odd(model.parameters(), 0.1)
         )
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "odd, words",
+    [
+        (Stopped, r"optimizer\['param_groups'\]\[0\]\['odd'\] is a type"),
+        ([1, {"deep": Stopped}], r"\['odd'\]\[1\]\['deep'\] is a type"),
+        (lambda: 1, r"\['odd'\] is a function"),
+        (np.array(["words"]), r"\['odd'\] is a ndarray"),
+    ],
+)
+def test_what_cannot_be_kept_is_named_before_the_first_epoch(tmp_path, odd, words):
+    model = small_net()
+    optimizer = sgd(model)
+    optimizer.param_groups[0]["odd"] = odd
+    with pytest.raises(CourseError, match=f"cannot be kept .*{words}.*: train it") as problem:
+        simple_run(2, tmp_path / "run.checkpoint", model=model, optimizer=optimizer)
+    assert "\n" not in str(problem.value) and "\x1b" not in str(problem.value)
+    assert same_state(model, small_net())
+    simple_run(1, model=model, optimizer=optimizer)
+
+
+def test_what_comes_into_the_state_while_training_is_named_after_the_first_epoch(tmp_path):
+    class Odd(torch.optim.SGD):
+        def step(self, closure=None):
+            self.state[self.param_groups[0]["params"][0]]["odd"] = Stopped
+            return super().step(closure)
+
+    model = small_net()
+    with pytest.raises(CourseError, match=r"optimizer\['state'\]\[0\]\['odd'\] is a type"):
+        simple_run(
+            2, tmp_path / "run.checkpoint", model=model, optimizer=Odd(model.parameters(), 0.1)
+        )
+
+
+def test_a_tilde_is_the_readers_own_folder_and_a_number_no_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    rows = simple_run(1, "~/run.checkpoint")[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["run.checkpoint"]
+    assert simple_run(1, "~/run.checkpoint")[1] == rows
+    with pytest.raises(CourseError, match="checkpoint=5 is no file: give its path"):
+        simple_run(1, 5)
 
 
 # A full disk, and a diverged run

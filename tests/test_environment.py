@@ -1,5 +1,6 @@
 """Seeds, switches, files that are written whole or not at all, and what the report says."""
 
+import math
 import os
 import random
 import signal
@@ -14,7 +15,7 @@ import torch
 
 from helpers import environment
 from helpers.data.known import KNOWN
-from helpers.environment import ROOT, CourseError, replacing, short_reason, unknown
+from helpers.environment import ROOT, CourseError, real_number, replacing, short_reason, unknown
 
 
 def test_a_seed_fixes_every_generator_and_another_changes_them():
@@ -118,6 +119,23 @@ def test_a_reason_is_one_short_line_and_never_empty():
     assert short_reason(ValueError("  two\n\tlines \n")) == "two lines"
     assert short_reason(EOFError()) == "EOFError" and short_reason(OSError(" \n")) == "OSError"
     assert short_reason(RuntimeError("x" * 200)) == "x" * 160
+    assert short_reason(RuntimeError("\x1b[1mbold\x1b[0m, \x1b[31;1mred\x1b[m")) == "bold, red"
+
+
+@pytest.mark.parametrize(
+    "value", [3, 0.5, numpy.float32(0.5), numpy.int64(3), torch.tensor(0.5), numpy.array(0.5), True]
+)
+def test_a_real_number_is_a_float(value):
+    assert real_number(value) == float(value) and type(real_number(value)) is float
+
+
+NO_NUMBERS = ["0.5", b"1", None, math.nan, math.inf, [1], (1, 2), 1j, 10**400, float]
+NO_NUMBERS += [numpy.array([1, 2]), torch.ones(2), torch.tensor(math.nan)]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=str)
+def test_what_is_no_real_number(value):
+    assert real_number(value) is None
 
 
 @pytest.mark.parametrize(

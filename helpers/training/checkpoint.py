@@ -10,7 +10,15 @@ from torch import nn
 from torch.optim import Optimizer
 
 from helpers.environment import CourseError
-from helpers.training.checkpoint_file import check_readable, plain, read, write
+from helpers.training.checkpoint_file import (
+    check_kept,
+    file_path,
+    packed,
+    plain,
+    read,
+    unpacked,
+    write,
+)
 from helpers.training.randomness import random_states, set_random_states
 
 Epochs = list[dict[str, float]]
@@ -64,34 +72,38 @@ class State:
             }
         )
 
-    def save(self, path: Path, epochs: Epochs) -> None:
-        """Write the state to ``path``, under a temporary name first, which is then renamed.
-
-        Raises ``CourseError`` where it cannot be written; the file that was there stays.
-        """
-        # The state of every part, in plain numbers and tensors.
+    def parts(self) -> dict[str, Any]:
+        """The state of every part, in plain numbers and tensors."""
         state: dict[str, Any] = {
             "model": self.model.state_dict(),
-            "optimizer": plain(self.optimizer.state_dict()),
-            "schedules": [plain(each.state_dict()) for each in self.schedulers],
-            "random": random_states(self.generators),
-            "begun_with": self.begun_with,
-            "epochs": plain(epochs),
+            "optimizer": packed(self.optimizer.state_dict()),
+            "schedules": [packed(each.state_dict()) for each in self.schedulers],
         }
         if self.average is not None:
             state["average"] = self.average.state_dict()
         if self.scaler is not None:
             state["scaler"] = self.scaler.state_dict()
+        return state
+
+    def save(self, path: Path, epochs: Epochs) -> None:
+        """Write the state to ``path``, under a temporary name first, which is then renamed.
+
+        Raises ``CourseError`` where it cannot be written; the file that was there stays.
+        """
+        state = self.parts()
+        state["random"] = random_states(self.generators)
+        state["begun_with"] = self.begun_with
+        state["epochs"] = plain(epochs)
+
+        # Find out at the end of the first epoch, not when a stopped run is to go on.
+        if not self.known_to_be_readable:
+            check_kept(state)
+            self.known_to_be_readable = True
 
         # In memory first: then a failed write to the disk raises an error that names its cause.
         file = io.BytesIO()
         torch.save(state, file)
-
-        # Find out at the end of the first epoch, not when a stopped run is to go on.
-        if not self.known_to_be_readable:
-            check_readable(file.getvalue())
-            self.known_to_be_readable = True
-        write(Path(path), file.getvalue())
+        write(file_path(path), file.getvalue())
 
     def load(self, path: Path, epochs: int) -> Epochs:
         """Restore the state from ``path``, and return the finished epochs; none without a file.
@@ -99,8 +111,10 @@ class State:
         Raises ``CourseError`` for a file that is damaged, no checkpoint, another run's, or of more
         than ``epochs`` epochs.
         """
-        path = Path(path)
-        if not path.exists():  # a first start
+        path = file_path(path)
+        if not path.exists():
+            # A first start: an epoch that cannot be kept would be trained in vain.
+            check_kept(self.parts())
             return []
         state = read(path)
 
@@ -142,7 +156,7 @@ class State:
             return f"parameters in the optimizer's groups {sizes} there, {now} now"
 
         # The hyperparameters, of which the checkpoint also knows how far a schedule moved them.
-        moved = state["optimizer"]["param_groups"]
+        moved = plain(unpacked(state["optimizer"]["param_groups"]))
         for first, last, group in zip(begun["groups"], moved, given["groups"]):
             wrong = difference_of_hyperparameters(first, last, group)
             if wrong:
@@ -153,9 +167,9 @@ class State:
         """Load every part from the state of a checkpoint that fits."""
         # In this order: a schedule takes its rates from the optimizer.
         load_weights(self.model, state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(unpacked(state["optimizer"]))
         for scheduler, kept in zip(self.schedulers, state["schedules"]):
-            scheduler.load_state_dict(kept)
+            scheduler.load_state_dict(unpacked(kept))
         if self.average is not None:
             load_weights(self.average, state["average"])
 
@@ -221,11 +235,16 @@ def difference_of_hyperparameters(first: dict, last: dict, given: dict) -> str:
 
         # The same as at the start, or as the checkpoint has it; some schedules move momentum too.
         began, kept = first.get(name), last.get(name)
-        moved = name != "lr" and began != kept
-        if moved or value in (began, kept):
+        moved = name != "lr" and not equal(began, kept)
+        if moved or equal(value, began) or equal(value, kept):
             continue
         what = name
         if name in ("lr", "initial_lr"):
             what = "a learning rate of"
         return f"it was begun with {what} {began}, and {value} is given now"
     return ""
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two hyperparameters are the same; a tensor may hold several numbers."""
+    return bool(torch.as_tensor(one == other).all())

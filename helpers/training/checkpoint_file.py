@@ -3,11 +3,14 @@
 import errno
 import io
 import zipfile
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from helpers.environment import CourseError, replacing, short_reason
 
@@ -15,6 +18,12 @@ from helpers.environment import CourseError, replacing, short_reason
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What every checkpoint of fit holds.
 PARTS = {"model", "optimizer", "schedules", "random", "begun_with", "epochs"}
+
+# Containers and numbers that torch is known to load again; what else it loads is tried out.
+TABLES = (dict, OrderedDict, Counter)
+NUMBERS = (bool, int, float, str, bytes, type(None), torch.Tensor, nn.Parameter)
+# Under this name lies a number or an array of NumPy's, as a tensor.
+NUMPY = "NumPy's"
 
 
 def write(path: Path, content: bytes) -> None:
@@ -83,34 +92,104 @@ def find_damage(content: bytes) -> str:
     return f"the checksum of {part} is wrong"
 
 
-def check_readable(content: bytes) -> None:
-    """Raise ``CourseError`` for a state that could be saved, but never be loaded again."""
+def check_kept(state: dict[str, Any]) -> None:
+    """Raise ``CourseError`` for a packed state that could never be loaded again, and say why."""
+    for part, value in state.items():
+        found = unkept(value, part)
+        if found:
+            raise CourseError(
+                "this run cannot be kept in a checkpoint, because its state holds more than "
+                f"numbers and tensors ({found}): train it without one"
+            )
+
+
+def unkept(value: Any, name: str) -> str:
+    """The first thing in a value that torch would not load again, with its type; or nothing.
+
+    ``name`` is what the value itself is called.
+    """
+    # Containers, item by item: their names lead to the thing.
+    items: Iterable[tuple[Any, Any]] = ()
+    if type(value) in TABLES:
+        items = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)
+    elif type(value) not in NUMBERS:
+        return loading_problem(value, name)
+    for key, item in items:
+        found = unkept(item, f"{name}[{key!r}]")
+        if found:
+            return found
+    return ""
+
+
+def loading_problem(value: Any, name: str) -> str:
+    """The name and the type of a value that torch does not load again; nothing where it does."""
+    file = io.BytesIO()
     try:
-        torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as problem:  # an object of any kind may hide in an optimizer's state
+        torch.save(value, file)
+        torch.load(io.BytesIO(file.getvalue()), weights_only=True)
+    except Exception:  # an object can raise anything while it is saved
+        return f"{name} is a {type(value).__name__}"
+    return ""
+
+
+def file_path(checkpoint: Any) -> Path:
+    """The path of a checkpoint; ``~`` is the reader's own folder."""
+    try:
+        return Path(checkpoint).expanduser()
+    except TypeError:
         raise CourseError(
-            "this run cannot be kept in a checkpoint, because its state holds more than numbers "
-            f"and tensors ({short_reason(problem)}): train it without one"
-        ) from problem
+            f"checkpoint={checkpoint!r} is no file: give its path, such as 'runs/first.pt'"
+        ) from None
+
+
+# NumPy's numbers and arrays are objects that torch does not load again.
 
 
 def plain(value: Any) -> Any:
-    """The same value as ``torch.load(weights_only=True)`` reads it.
+    """A copy of a value in Python's own numbers and lists, to be compared with another one."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    # A schedule may change a rate that is a tensor in place.
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    return in_containers(plain, value)
 
-    NumPy's numbers, of a learning rate for example, become Python's.
+
+def packed(value: Any) -> Any:
+    """The same value with NumPy's numbers and arrays as tensors, until ``unpacked``.
+
+    A run then goes on with numbers of the same type, which round as those of the unbroken run.
     """
-    # A rate from numpy.geomspace would be saved as an object that is not loaded again.
-    if isinstance(value, np.generic):
-        return value.item()
+    if isinstance(value, np.generic) or type(value) is np.ndarray:
+        try:
+            tensor = torch.from_numpy(np.array(value, order="C"))
+        except TypeError:  # words, dates and objects
+            return value
+        return {NUMPY: tensor, "number": isinstance(value, np.generic)}
+    return in_containers(packed, value)
 
-    # Containers, item by item; dictionaries keep their type (a schedule may need a Counter).
+
+def unpacked(value: Any) -> Any:
+    """What ``packed`` was given."""
+    if isinstance(value, dict) and NUMPY in value:
+        array = value[NUMPY].numpy()
+        if value["number"]:
+            return array[()]
+        return array
+    return in_containers(unpacked, value)
+
+
+def in_containers(change: Callable[[Any], Any], value: Any) -> Any:
+    """The value with every item of a container changed; dictionaries keep their type."""
     if isinstance(value, dict):
-        kept = type(value)()
+        kept = type(value)()  # a schedule may need a Counter
         for name, item in value.items():
-            kept[plain(name)] = plain(item)
+            kept[plain(name)] = change(item)
         return kept
     if isinstance(value, list):
-        return [plain(item) for item in value]
+        return [change(item) for item in value]
     if isinstance(value, tuple):
-        return tuple(plain(item) for item in value)
+        return tuple(change(item) for item in value)
     return value
