@@ -344,9 +344,18 @@ RUN = History(make_rows(2))
         (lambda: plot_accuracy({"a": ([1], [99.0])}, "x"), r"a: give \(number, accuracies\)"),
         (lambda: plot_accuracy({"a": (1, {"b": {}})}, "x"), "accuracies of a are numbers"),
         (lambda: plot_accuracy({"a": (1, {})}, "x"), r"a has the accuracies \[\]"),
-        (lambda: plot_accuracy({"a": (math.nan, [99.0])}, "x"), "the number of a has a number"),
-        (lambda: plot_accuracy({"a": (1, [99.0])}, "x", math.nan), "the target has a number"),
-        (lambda: plot_accuracy({}, "x", others={"b": [(1, math.inf)]}), "b has a number"),
+        (
+            lambda: plot_accuracy({"a": (math.nan, [99.0])}, "x"),
+            "the number of a: give finite numbers, not nan",
+        ),
+        (
+            lambda: plot_accuracy({"a": (1, [99.0])}, "x", math.nan),
+            "the target: give finite numbers, not nan",
+        ),
+        (
+            lambda: plot_accuracy({}, "x", others={"b": [(1, math.inf)]}),
+            r"the results of b: .* not \[\[1.0, inf\]\]",
+        ),
         (lambda: plot_accuracy({}, "x", others={"b": [99.0]}), "b: give pairs"),
         (lambda: plot_accuracy({}, "x", others={"b": [(1, 2), (3,)]}), "results of b are numbers"),
         (lambda: plot_accuracy({"a": (1, [])}, "x"), r"a has the accuracies \[\]"),

@@ -95,7 +95,7 @@ def checked_results(
         results = number_array(pairs, f"the results of {label}")
         if results.ndim != 2 or results.shape[1] != 2:
             raise CourseError(f"{label}: give pairs (number, accuracy), one for each result")
-        require_finite(results, label)
+        require_finite(results, f"the results of {label}")
         singles[label] = results
     return means, singles
 
@@ -123,7 +123,7 @@ def number_and_accuracies(name: str, point: Sequence) -> tuple[float, list[float
 def require_finite(values: np.ndarray, name: str) -> None:
     """Raise a ``CourseError`` where a number is not finite, which matplotlib would leave out."""
     if not np.isfinite(values).all():
-        raise CourseError(f"{name} has a number that is not finite: give finite ones")
+        raise CourseError(f"{name}: give finite numbers, not {values.tolist()}")
 
 
 def draw_mean(ax: Axes, name: str, place: float, accuracies: list[float], above: bool) -> None:

@@ -191,8 +191,9 @@ def receptive_field_table(model: nn.Module, input_shape: Sequence[int]) -> Recep
     Exact for branches, slicing, flips, padding, pooling and functional calls, on any device, in any
     mode; the net is only read. Pointwise layers have no row. Along each axis a window gives what
     ``recurrence`` says. A gate, which pools the whole image, is named in the row's note and left
-    out. After the image is flattened, rows repeat what the last layer of the image saw; where its
-    positions have no common jump (several scales, uneven windows), they show what all see together.
+    out, and so are means and deviations of the whole image. After the image is flattened, rows
+    repeat what the last layer of the image saw; where its positions have no common jump (several
+    scales, uneven windows), they show what all see together.
     Raises ``CourseError`` for a shape that the net does not accept, a net without a window, and an
     operation that is not understood.
     """
