@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
-from helpers.data import Batches
+from helpers.data import Batches, ImageData
 from helpers.environment import CourseError
 from helpers.lr_finder import lr_range_test
 from helpers.training import evaluate, fit, train_one_epoch
@@ -95,7 +96,7 @@ def test_batches_that_are_no_pairs_of_images_and_class_numbers(way, kind, words)
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(("label", "word"), [(4, "4"), (-1, "-1")])
+@pytest.mark.parametrize(("label", "word"), [(4, "4"), (-1, "-1"), (-100, "-100")])
 def test_a_class_number_that_the_net_does_not_have(way, label, word):
     images, targets = images_and_targets()
     targets[7] = label
@@ -184,11 +185,61 @@ def test_batch_norm_and_a_last_batch_of_one(way):
     evaluate(normalised(), batches_of(21, 10))  # which needs no second image
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("norm", "words"),
+    [
+        (lambda: nn.GroupNorm(4, 4), "^group norm .*a batch of one image has: take a batch size"),
+        (lambda: nn.InstanceNorm2d(4, affine=True), "^instance norm .*: give it larger feature"),
+        (
+            lambda: nn.BatchNorm2d(4, track_running_stats=False),
+            "^batch norm .*a batch of one image has: take .*in training also Batches",
+        ),
+    ],
+)
+def test_another_norm_over_single_numbers(way, norm, words):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 4, 8), norm(), nn.Flatten())
+    one_line(way, words, net, batches_of(21, 10))
+
+
 @pytest.mark.parametrize("way", [trains, fits, measures])
 def test_squeeze_and_a_last_batch_of_one(way):
     one_line(way, rf"squeeze\(\) in the net.*{LAST_OF_ONE}", squeezing(), batches_of(21, 10))
     way(squeezing(), batches_of(20, 10))
     way(squeezing(), Batches(split_of(21), 10, drop_last=True))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "after",
+    [
+        lambda x: x.log_softmax(dim=1),
+        lambda x: x.softmax(1),
+        lambda x: torch.cat([x, x], 1),
+        lambda x: x - x.mean(1, keepdim=True),
+        lambda x: x.flatten(1),
+        lambda x: F.batch_norm(x, None, None, training=True),
+    ],
+)
+def test_squeeze_before_something_else_and_a_last_batch_of_one(way, after):
+    class Squeezing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = squeezing()
+
+        def forward(self, images):
+            return after(self.net(images))
+
+    one_line(
+        way, rf"one image.*squeeze\(\) in the net.*{LAST_OF_ONE}", Squeezing(), batches_of(21, 10)
+    )
+    way(Squeezing(), batches_of(20, 10))
+
+
+def test_an_axis_too_many_in_a_batch_of_many_is_torchs_own_error():
+    with pytest.raises(IndexError, match="Dimension out of range"):
+        trains(Answers(lambda logits: logits.mean(7)), batches_of(20, 10))
 
 
 def test_an_error_of_another_kind_stays_what_it_is():
@@ -200,6 +251,121 @@ def test_an_error_of_another_kind_stays_what_it_is():
         trains(
             Answers(lambda logits: exec("raise IndexError('something else')")), batches_of(20, 10)
         )
+
+
+# Batches, nets, losses and optimizers of another kind
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "change", ["uint8", "float64", "three channels", "rows", "too small", "3 D"]
+)
+def test_images_that_do_not_fit_the_net(way, change):
+    images, targets = images_and_targets()
+    changed = {
+        "uint8": images.to(torch.uint8),
+        "float64": images.double(),
+        "three channels": images.expand(-1, 3, -1, -1),
+        "rows": images.flatten(1),
+        "too small": images[..., :2, :2],
+        "3 D": images[:, 0],
+    }[change]
+    kind, shape = str(changed.dtype).removeprefix("torch."), str(list(changed.shape))
+    words = rf"the net cannot calculate with images {kind} {re.escape(shape)} \(.*: give float32"
+    one_line(way, words, small_net(), [(changed, targets)])
+    linear = nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
+    if change not in ("rows", "3 D"):
+        one_line(way, words, linear, [(changed, targets)])
+
+
+def test_a_net_that_scales_its_images_itself_takes_bytes():
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = small_net()
+
+        def forward(self, images):
+            return self.net(images.float() / 255)
+
+    images, targets = images_and_targets()
+    trains(Scaled(), [(images.mul(20).abs().to(torch.uint8), targets)])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_split_is_no_batches(way):
+    split = split_of(20)
+    words = r"a {} is given: give data.Batches\(split, batch_size\)"
+    one_line(way, words.format("ImageSplit"), small_net(), split)
+    whole = ImageData("digits", "folder", split.classes, (0.3,), (0.2,), split, split, split)
+    one_line(way, words.format("ImageData"), small_net(), whole)
+    one_line(way, words.format("NoneType"), small_net(), None)
+
+
+def test_a_test_split_that_is_no_batches_is_told_before_training():
+    model = small_net()
+    one_line(
+        lambda: fit(model, batches_of(20, 10), split_of(20), 1, sgd(model), show=False),
+        "a ImageSplit is given",
+    )
+    assert same_state(model, small_net())
+
+
+def call_with(way, **options):
+    """Call one of the four with a net, an optimizer and a loss of which some are given."""
+    net = small_net()
+    given = {"model": net, "optimizer": sgd(net), "loss_fn": F.cross_entropy} | options
+    batches = batches_of(20, 10)
+    model, optimizer, loss_fn = given["model"], given["optimizer"], given["loss_fn"]
+    if way is trains:
+        train_one_epoch(model, batches, optimizer, loss_fn)
+    elif way is fits:
+        fit(model, batches, batches, 1, optimizer, loss_fn=loss_fn, show=False)
+    elif way is measures:
+        evaluate(model, batches, loss_fn)
+    else:
+        lr_range_test(model, batches, loss_fn, optimizer, steps=10)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_class_instead_of_a_net_or_a_loss(way):
+    for model in (Answers, small_net, None, "net"):
+        one_line(lambda m=model: call_with(way, model=m), "and no net: give an object")
+    one_line(
+        lambda: call_with(way, loss_fn=nn.CrossEntropyLoss),
+        r"loss_fn is the class CrossEntropyLoss: give an object, CrossEntropyLoss\(\)",
+    )
+    one_line(lambda: call_with(way, loss_fn="cross"), "loss_fn='cross' cannot be called")
+    call_with(way, loss_fn=nn.CrossEntropyLoss())
+
+
+@pytest.mark.parametrize("way", [trains, fits, sweeps])
+def test_what_is_no_optimizer(way):
+    for optimizer in (None, torch.optim.SGD, 0.1):
+        one_line(lambda o=optimizer: call_with(way, optimizer=o), "is no optimizer: give one")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_loss_that_is_not_one_number(way):
+    loss_fn = nn.CrossEntropyLoss(reduction="none")
+    one_line(lambda: call_with(way, loss_fn=loss_fn), r"loss_fn returns .*\(reduction='mean'\)")
+    one_line(
+        lambda: call_with(way, loss_fn=lambda *_: 0.5), "the loss is no tensor|returns a float"
+    )
+
+
+@pytest.mark.parametrize("way", [trains, fits, sweeps])
+def test_a_frozen_net_and_an_optimizer_that_needs_a_closure(way):
+    frozen = small_net().requires_grad_(False)
+    one_line(
+        lambda: call_with(way, model=frozen, optimizer=sgd(frozen)),
+        r"nothing can be trained.*requires_grad_\(True\)",
+    )
+    model = small_net()
+    optimizer = torch.optim.LBFGS(model.parameters())
+    one_line(
+        lambda: call_with(way, model=model, optimizer=optimizer),
+        r"the optimizer needs a closure \(LBFGS.step.*: take SGD or Adam",
+    )
 
 
 # What is given to fit

@@ -17,7 +17,13 @@ from helpers.lr_finder.rules import RULES
 from helpers.lr_finder.snapshot import Snapshot
 from helpers.models import device_of
 from helpers.training import Loss, training_step
-from helpers.training.checks import explained, unmatched_parameters, unpack
+from helpers.training.checks import (
+    check_given,
+    check_optimizer,
+    explained,
+    unmatched_parameters,
+    unpack,
+)
 from helpers.training.output import progress
 from helpers.training.randomness import generators_of
 
@@ -109,6 +115,8 @@ def lr_range_test(
     that is not finite.
     """
     # Check the arguments first.
+    check_given(model, batches, loss_fn)
+    check_optimizer(optimizer)
     check_numbers(steps, orders, smoothing, divergence)
     if not 0 < start_lr < end_lr < math.inf:
         raise CourseError(
@@ -209,24 +217,24 @@ def curve_of(
     diverged = False
 
     model.train()
-    with explained():
-        for rate, batch in zip(rates, repeated(batches, len(rates))):
-            # The rate of this step; every group keeps its ratio to the fastest.
-            for group, ratio in zip(optimizer.param_groups, ratios):
-                group["lr"] = rate * ratio
+    for rate, batch in zip(rates, repeated(batches, len(rates))):
+        # The rate of this step; every group keeps its ratio to the fastest.
+        for group, ratio in zip(optimizer.param_groups, ratios):
+            group["lr"] = rate * ratio
 
-            images, targets = unpack(batch, device)
+        images, targets = unpack(batch, device)
+        with explained(images):
             loss, _ = training_step(model, images, targets, optimizer, loss_fn, scaler=None)
-            losses.append(loss.item())
+        losses.append(loss.item())
 
-            # A moving average, whose start at 0 is divided out.
-            moment = smoothing * moment + (1 - smoothing) * losses[-1]
-            smoothed.append(moment / (1 - smoothing ** len(losses)))
+        # A moving average, whose start at 0 is divided out.
+        moment = smoothing * moment + (1 - smoothing) * losses[-1]
+        smoothed.append(moment / (1 - smoothing ** len(losses)))
 
-            limit = divergence * min(smoothed)
-            if not smoothed[-1] <= limit < math.inf:  # written so that nan ends the test as well
-                diverged = True
-                break
+        limit = divergence * min(smoothed)
+        if not smoothed[-1] <= limit < math.inf:  # written so that nan ends the test as well
+            diverged = True
+            break
 
     # A curve needs a batch for every rate, and a first loss to compare with.
     if len(losses) < len(rates) and not diverged:

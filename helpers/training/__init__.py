@@ -16,14 +16,14 @@ from helpers.models import device_of, evaluating
 from helpers.training.averages import Average
 from helpers.training.checkpoint import State
 from helpers.training.checks import (
-    LossWatch,
+    check_given,
     check_logits,
-    check_measures,
+    check_optimizer,
     check_run,
     explained,
     unpack,
 )
-from helpers.training.metrics import RunningAverage
+from helpers.training.metrics import LossWatch, RunningAverage, check_measures
 from helpers.training.output import epoch_line, progress
 from helpers.training.precision import forward_precision, loss_scaler
 from helpers.training.randomness import generators_of
@@ -120,6 +120,8 @@ def train_one_epoch(
     Raises ``CourseError`` for an empty loader, for batches that are no pairs, a net that returns
     no logits, and with step and rate where the loss is no finite number.
     """
+    check_given(model, batches, loss_fn)
+    check_optimizer(optimizer)
     schedulers = schedulers_of(scheduler, "batch", optimizer)
     device = device_of(model)
     metrics = RunningAverage()
@@ -127,21 +129,21 @@ def train_one_epoch(
 
     # Training mode: dropout is active, and batch norm uses the statistics of the batch.
     model.train()
-    with explained():
-        for batch in progress(batches, label, show):
-            images, targets = unpack(batch, device)
+    for batch in progress(batches, label, show):
+        images, targets = unpack(batch, device)
 
-            # Read the rate before the schedule moves it.
-            rate = float(optimizer.param_groups[0]["lr"])
+        # Read the rate before the schedule moves it.
+        rate = float(optimizer.param_groups[0]["lr"])
+        with explained(images):
             loss, logits = step(model, images, targets, optimizer, loss_fn, scaler)
-            metrics.add(loss, logits, targets)
-            watch.add(loss, rate)
+        metrics.add(loss, logits, targets)
+        watch.add(loss, rate)
 
-            # The schedules and the moving average follow every update.
-            for each in schedulers:
-                each.step()
-            if average is not None:
-                average.update_parameters(model)
+        # The schedules and the moving average follow every update.
+        for each in schedulers:
+            each.step()
+        if average is not None:
+            average.update_parameters(model)
 
     mean_loss, accuracy = metrics.result()
     watch.finish()
@@ -157,16 +159,19 @@ def evaluate(
     Measures in evaluation mode, and leaves every module in the mode it found. Raises
     ``CourseError`` for an empty loader, batches that are no pairs, a net that returns no logits.
     """
+    check_given(model, batches, loss_fn)
     device = device_of(model)
     metrics = RunningAverage()
 
     # Evaluation mode: nothing is dropped, and batch norm uses its running statistics.
-    with evaluating(model), explained():
+    with evaluating(model):
         for batch in batches:
             images, targets = unpack(batch, device)
-            logits = model(images)
-            check_logits(logits, targets)
-            metrics.add(loss_fn(logits, targets), logits, targets)
+            with explained(images):
+                logits = model(images)
+                check_logits(logits, targets)
+                loss = loss_fn(logits, targets)
+            metrics.add(loss, logits, targets)
     return metrics.result()
 
 
@@ -213,6 +218,8 @@ def fit(
     and a checkpoint that is damaged or of another run.
     """
     # Check the arguments first.
+    for batches in (train_batches, test_batches):
+        check_given(model, batches, loss_fn)
     check_run(model, optimizer, epochs, step_every)
     schedulers = schedulers_of(scheduler, step_every, optimizer)
 

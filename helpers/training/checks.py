@@ -3,7 +3,7 @@
 Anything else is an error of one line.
 """
 
-import math
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +12,35 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from helpers.environment import CourseError, whole_number
+from helpers.environment import CourseError, short_reason, whole_number
+
+# The class number that cross_entropy ignores, unless it is told another one.
+IGNORED = -100
+CLASS_NUMBERS = "with n logits per image, targets lie between 0 and n - 1"
+
+# The ways out where a batch of one image cannot be calculated with.
+NOT_ONE = (
+    "take a batch size that leaves no last batch of one image (in training also "
+    "Batches(drop_last=True))"
+)
+SQUEEZED = (
+    "a squeeze() in the net removes the axis of the batch too; write flatten(1) there, or "
+    f"{NOT_ONE}"
+)
+
+# What torch says where images have other channels, another size or type than a layer takes.
+MISFITS = (
+    "Given groups=",
+    "Given input size",
+    "Input type (",
+    "D input (got",
+    "Expected 3D (unbatched) or 4D (batched) input",
+    "Kernel size can't be greater than actual input size",
+    "is invalid for input of size",
+    "mat1 and mat2",
+    "not implemented for 'Byte'",
+    "running_mean should contain",
+)
 
 
 def unpack(batch: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -46,8 +74,14 @@ def unpack(batch: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor
             f"int64 [{count}]"
         )
 
-    # cross_entropy takes int64 alone.
-    return images.to(device), targets.to(device, torch.int64)
+    # cross_entropy takes int64 alone. It would leave out the images of one number without a word;
+    # on a GPU, to look would be to wait.
+    targets = targets.to(torch.int64)
+    if targets.device.type == "cpu" and (targets == IGNORED).any():
+        raise CourseError(
+            f"a class number is out of bounds (Target {IGNORED} is out of bounds): {CLASS_NUMBERS}"
+        )
+    return images.to(device), targets.to(device)
 
 
 def check_logits(logits: Any, targets: torch.Tensor) -> None:
@@ -67,89 +101,135 @@ def check_logits(logits: Any, targets: torch.Tensor) -> None:
     # squeeze() removes every axis of length one, and thereby a batch of one image.
     shape = list(logits.shape)
     if count == 1 and logits.dim() < 2:
-        raise CourseError(
-            f"the model returns {shape} for a batch of one image: a squeeze() in the net removes "
-            "the axis of the batch too; write flatten(1) there, or take a batch size that leaves "
-            "no last batch of one image (in training also Batches(drop_last=True))"
-        )
+        raise CourseError(f"the model returns {shape} for a batch of one image: {SQUEEZED}")
     raise CourseError(
         f"the model returns {shape} for {count} images: the net has to return [{count}, classes]"
     )
 
 
-@contextmanager
-def explained() -> Iterator[None]:
-    """Turn those of torch's errors whose cause lies in a batch into one line that names it."""
-    try:
-        yield
-    # The deviation of a single number is not defined.
-    except ValueError as problem:
-        if "Expected more than 1 value per channel" not in str(problem):
-            raise
+def check_loss(loss: Any) -> None:
+    """Raise ``CourseError`` unless a loss is one number, as a tensor."""
+    if not isinstance(loss, torch.Tensor):
+        kind = type(loss).__name__
+        raise CourseError(f"loss_fn returns a {kind}: it has to return a tensor with one number")
+    if loss.numel() != 1:
+        shape = list(loss.shape)
         raise CourseError(
-            "batch norm cannot be trained on a batch of one image, and the last batch holds one: "
-            "leave it out with Batches(drop_last=True), or take another batch_size"
-        ) from problem
-    # Only the CPU raises this error; a GPU stops at some later operation.
-    except IndexError as problem:
-        words = str(problem).rstrip(".")
-        if not (words.startswith("Target ") and words.endswith(" is out of bounds")):
-            raise
-        raise CourseError(
-            f"a class number is out of bounds ({words}): with n logits per image, targets lie "
-            "between 0 and n - 1"
-        ) from problem
-
-
-class LossWatch:
-    """Ends an epoch in which a loss is not a finite number.
-
-    It looks only every 100 steps, because reading a loss makes the program wait for the GPU.
-    """
-
-    def __init__(self, label: str) -> None:
-        self.label = label
-        self.losses: list[torch.Tensor] = []
-        self.rates: list[float] = []
-
-    def add(self, loss: torch.Tensor, rate: float) -> None:
-        """Take in the loss [] and the learning rate of a step, and look after every 100th."""
-        self.losses.append(loss.detach())
-        self.rates.append(rate)
-        if len(self.losses) % 100 == 0:
-            self.look()
-
-    def finish(self) -> None:
-        """Look at the end of an epoch, which has at least one step."""
-        self.look()
-
-    def look(self) -> None:
-        """Raise ``CourseError`` with step and rate of the first loss that is not finite."""
-        finite = torch.stack(self.losses).isfinite()
-        if finite.all():
-            return
-
-        # Name the first such loss: those after it are only its consequence.
-        first = int(finite.int().argmin())
-        loss = float(self.losses[first])
-        rate = self.rates[first]
-        advice = "take a lower one, and a new model, because the weights of this one are ruined"
-        if first == 0:  # then no step of this epoch can be to blame
-            advice = "images or weights were no finite numbers before it: take a new model"
-        raise CourseError(
-            f"{self.label}, step {first + 1}: the loss is {loss} at a learning rate of "
-            f"{rate:.3g}: {advice}"
+            f"loss_fn returns {shape}, and not one number: let it take the mean over the batch "
+            "(reduction='mean')"
         )
 
 
-def check_measures(train_loss: float, test_loss: float, rate: float, label: str) -> None:
-    """Raise ``CourseError`` unless both losses of an epoch are finite, as a record needs them."""
-    for name, loss in (("training", train_loss), ("test", test_loss)):
-        if not math.isfinite(loss):
-            raise CourseError(
-                f"{label}: the {name} loss is {loss} at a learning rate of {rate:.3g}: take a "
-                "lower one and a new model, and images that are finite numbers"
+@contextmanager
+def explained(images: torch.Tensor) -> Iterator[None]:
+    """Turn those of torch's errors whose cause is known into one line that names it.
+
+    ``images`` [B, ...] are the batch that the net is given.
+    """
+    try:
+        yield
+    except (ValueError, IndexError, RuntimeError, TypeError, AttributeError) as problem:
+        cause = cause_of(problem, images)
+        if not cause:
+            raise
+        raise CourseError(cause) from problem
+
+
+def cause_of(problem: Exception, images: torch.Tensor) -> str:
+    """What is wrong with batch, net, loss or optimizer, in words; empty where it is not known."""
+    words = short_reason(problem).rstrip(".")
+
+    # A batch of one image: nothing to take a deviation of, or one axis too few.
+    if words.startswith("Expected more than 1 "):
+        return cause_in_norm(problem, words)
+    one_axis = "Dimension out of range" in words or "got 1D input" in words
+    if one_axis and len(images) == 1:
+        return f"the net fails on a batch of one image ({words}): {SQUEEZED}"
+
+    # Only the CPU raises this error; a GPU stops at some later operation.
+    if words.startswith("Target ") and words.endswith(" is out of bounds"):
+        return f"a class number is out of bounds ({words}): {CLASS_NUMBERS}"
+
+    # The loss, and the optimizer.
+    if "only for scalar outputs" in words:
+        return "loss_fn returns a number per image: let it take their mean (reduction='mean')"
+    if words.endswith("has no attribute 'backward'"):
+        return f"the loss is no tensor ({words}): loss_fn has to calculate it with torch"
+    if "does not require grad" in words:
+        return (
+            "nothing can be trained, for the loss depends on no parameter with requires_grad: "
+            "unfreeze a part of the net with requires_grad_(True), and leave detach() away"
+        )
+    if words.endswith("required positional argument: 'closure'"):
+        return f"the optimizer needs a closure ({words}): take SGD or Adam, or give fit a step"
+
+    return cause_in_images(words, images)
+
+
+def cause_in_images(words: str, images: torch.Tensor) -> str:
+    """That a layer does not take such images, in words; empty where something else is wrong."""
+    for sign in MISFITS:
+        if sign in words:
+            kind = str(images.dtype).removeprefix("torch.")
+            shape = list(images.shape)
+            return (
+                f"the net cannot calculate with images {kind} {shape} ({words}): give float32 "
+                "images of the channels and the size that it was made for"
             )
+    return ""
+
+
+def cause_in_norm(problem: Exception, words: str) -> str:
+    """Why a normalisation has a single value to normalise, in words."""
+    # The function of torch's that was called last names the kind.
+    norm = "a normalisation"
+    for frame, _ in traceback.walk_tb(problem.__traceback__):
+        name = frame.f_code.co_name
+        if name in ("batch_norm", "group_norm", "instance_norm"):
+            norm = name.replace("_", " ")
+
+    # This one looks at every image by itself.
+    if norm == "instance norm":
+        return f"instance norm has one value per channel ({words}): give it larger feature maps"
+    return (
+        f"{norm} cannot be calculated with one value per channel, which is all that a batch of one "
+        f"image has: {NOT_ONE}"
+    )
+
+
+def check_given(model: Any, batches: Any, loss_fn: Any) -> None:
+    """Raise ``CourseError`` unless these are a net, batches and a loss function by their kind."""
+    if not isinstance(model, nn.Module):
+        name = getattr(model, "__name__", type(model).__name__)
+        raise CourseError(f"the model is {name}, and no net: give an object, such as {name}()")
+
+    # A split has images, but nobody has cut it into batches.
+    iterable = hasattr(batches, "__iter__") or hasattr(batches, "__getitem__")
+    if isinstance(batches, type) or not iterable:
+        kind = type(batches).__name__
+        raise CourseError(
+            f"batches are wanted, and a {kind} is given: give data.Batches(split, batch_size)"
+        )
+
+    # A class would make an object of the logits and the targets, and no loss.
+    if isinstance(loss_fn, type):
+        name = loss_fn.__name__
+        raise CourseError(f"loss_fn is the class {name}: give an object, {name}()")
+    if not callable(loss_fn):
+        raise CourseError(
+            f"loss_fn={loss_fn!r} cannot be called: give a function of (logits, targets), such as "
+            "nn.CrossEntropyLoss()"
+        )
+
+
+def check_optimizer(optimizer: Any) -> None:
+    """Raise ``CourseError`` for what is no optimizer, such as a class."""
+    if not hasattr(optimizer, "param_groups"):
+        name = getattr(optimizer, "__name__", repr(optimizer))
+        raise CourseError(
+            f"optimizer={name} is no optimizer: give one that was made from the net's parameters, "
+            "such as torch.optim.SGD(model.parameters(), lr=0.1)"
+        )
 
 
 def unmatched_parameters(model: nn.Module, optimizer: Optimizer) -> tuple[int, int]:
@@ -174,6 +254,8 @@ def check_run(model: nn.Module, optimizer: Optimizer, epochs: int, step_every: s
         raise CourseError(f"fit: step_every is 'batch' or 'epoch', not {step_every!r}")
     if whole_number(epochs, least=1) is None:
         raise CourseError(f"fit: epochs is a whole number of at least 1, not {epochs!r}")
+
+    check_optimizer(optimizer)
 
     # An optimizer of another net would silently leave this one as it is.
     foreign, lacking = unmatched_parameters(model, optimizer)

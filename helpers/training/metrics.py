@@ -1,8 +1,11 @@
-"""The mean loss and the accuracy of an epoch, sample by sample."""
+"""The mean loss and the accuracy of an epoch, sample by sample, and losses that are no number."""
+
+import math
 
 import torch
 
 from helpers.environment import CourseError
+from helpers.training.checks import check_loss
 
 
 class RunningAverage:
@@ -14,7 +17,11 @@ class RunningAverage:
         self.samples = 0
 
     def add(self, loss: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> None:
-        """Add a batch: its mean loss [], logits [B, classes] and targets [B]."""
+        """Add a batch: its mean loss [], logits [B, classes] and targets [B].
+
+        Raises ``CourseError`` for a loss that is not one number.
+        """
+        check_loss(loss)
         count = len(targets)
         right = logits.detach().argmax(1) == targets
 
@@ -31,3 +38,54 @@ class RunningAverage:
         mean_loss = float(self.loss) / self.samples
         accuracy = 100.0 * int(self.correct) / self.samples
         return mean_loss, accuracy
+
+
+class LossWatch:
+    """Ends an epoch in which a loss is not a finite number.
+
+    It looks only every 100 steps, because reading a loss makes the program wait for the GPU.
+    """
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.losses: list[torch.Tensor] = []
+        self.rates: list[float] = []
+
+    def add(self, loss: torch.Tensor, rate: float) -> None:
+        """Take in the loss [] and the learning rate of a step, and look after every 100th."""
+        self.losses.append(loss.detach())
+        self.rates.append(rate)
+        if len(self.losses) % 100 == 0:
+            self.look()
+
+    def finish(self) -> None:
+        """Look at the end of an epoch, which has at least one step."""
+        self.look()
+
+    def look(self) -> None:
+        """Raise ``CourseError`` with step and rate of the first loss that is not finite."""
+        finite = torch.stack(self.losses).isfinite()
+        if finite.all():
+            return
+
+        # Name the first such loss: those after it are only its consequence.
+        first = int(finite.int().argmin())
+        loss = float(self.losses[first])
+        rate = self.rates[first]
+        advice = "take a lower one, and a new model, because the weights of this one are ruined"
+        if first == 0:  # then no step of this epoch can be to blame
+            advice = "images or weights were no finite numbers before it: take a new model"
+        raise CourseError(
+            f"{self.label}, step {first + 1}: the loss is {loss} at a learning rate of "
+            f"{rate:.3g}: {advice}"
+        )
+
+
+def check_measures(train_loss: float, test_loss: float, rate: float, label: str) -> None:
+    """Raise ``CourseError`` unless both losses of an epoch are finite, as a record needs them."""
+    for name, loss in (("training", train_loss), ("test", test_loss)):
+        if not math.isfinite(loss):
+            raise CourseError(
+                f"{label}: the {name} loss is {loss} at a learning rate of {rate:.3g}: take a "
+                "lower one and a new model, and images that are finite numbers"
+            )
