@@ -7,9 +7,13 @@ import math
 import statistics
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from numbers import Real
+from typing import Any, NamedTuple
 
 from helpers.environment import CourseError, whole_number
+
+# Numbers in a row, or by their seed, as ``result.accuracies`` has them
+Values = Iterable[float] | Mapping[int, float]
 
 
 class Interval(NamedTuple):
@@ -25,10 +29,11 @@ class Interval(NamedTuple):
         return self.low > 0 or self.high < 0
 
 
-def mean_sd(values: Iterable[float]) -> tuple[float, float]:
+def mean_sd(values: Values) -> tuple[float, float]:
     """The mean and the sample standard deviation, √(Σ(x − mean)² / (n − 1)); 0 for a single value.
 
-    Raises ``CourseError`` where there is no value, or one that is not finite.
+    Of a mapping by seed the numbers count, not the seeds. Raises ``CourseError`` where there is no
+    value, or one that is not finite.
     """
     numbers = finite_numbers("mean_sd", values)
     if len(numbers) == 0:
@@ -75,15 +80,14 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
     return low, high
 
 
-def mean_difference(
-    values: Iterable[float], baseline: Iterable[float], confidence: float = 0.95
-) -> Interval:
+def mean_difference(values: Values, baseline: Values, confidence: float = 0.95) -> Interval:
     """How much larger the mean of ``values`` is than that of ``baseline``, for independent seeds.
 
     Student's interval with a pooled deviation: difference ± t · s · √(1/n + 1/m), where s² is the
     mean of the two variances weighted by n − 1 and m − 1, and t has n + m − 2 degrees of freedom.
     It takes both recipes to scatter alike; with equally many seeds it is good even where they do
-    not. Raises ``CourseError`` for fewer than two values on a side, or one that is not finite.
+    not. Of a mapping by seed the numbers count. Raises ``CourseError`` for fewer than two values on
+    a side, or one that is not finite.
     """
     check_confidence("mean_difference", confidence)
     mine = finite_numbers("mean_difference", values)
@@ -116,10 +120,16 @@ def paired_difference(
 
     Both map a seed to its number; a seed that only one of them holds is left out. Student's
     interval of the differences d: mean ± t · s(d) / √n with n − 1 degrees of freedom ("The probable
-    error of a mean", 1908). Raises ``CourseError`` for fewer than two common seeds, or a value that
-    is not finite.
+    error of a mean", 1908). Raises ``CourseError`` for anything but mappings, for fewer than two
+    common seeds, and for a value that is not finite.
     """
     check_confidence("paired_difference", confidence)
+    for given in (values, baseline):
+        if not isinstance(given, Mapping):
+            raise CourseError(
+                "paired_difference: give mappings from seed to number, such as "
+                f"result.accuracies, not {short(given)}"
+            )
 
     # A pair is a seed that both hold, whatever their order.
     seeds = []
@@ -150,15 +160,47 @@ def paired_difference(
     return Interval(mean, float(ends.low), float(ends.high))
 
 
-def finite_numbers(name: str, values: Iterable[float]) -> list[float]:
-    """The values as floats. Raises ``CourseError`` for one that is no finite number."""
-    numbers = []
-    for value in values:
-        number = float(value)
-        if not math.isfinite(number):
-            raise CourseError(f"{name}: {number} is among the values: give finite numbers")
-        numbers.append(number)
-    return numbers
+def finite_numbers(name: str, values: Values) -> list[float]:
+    """The values as floats, of a mapping without its keys.
+
+    Raises ``CourseError`` for one that is no finite number, and for what is no row of values.
+    """
+    if isinstance(values, Mapping):
+        values = values.values()
+    # The letters of a text are a row as well, but no numbers.
+    try:
+        if isinstance(values, str):
+            raise TypeError
+        row = list(values)
+    except TypeError:
+        raise CourseError(
+            f"{name}: give numbers in a list, or by seed as result.accuracies has them, not "
+            f"{short(values)}"
+        ) from None
+
+    checked = []
+    for value in row:
+        number = as_number(value)
+        if number is None or not math.isfinite(number):
+            shown = short(value)
+            if number is not None:
+                shown = str(number)
+            raise CourseError(f"{name}: {shown} is among the values: give finite numbers")
+        checked.append(number)
+    return checked
+
+
+def as_number(value: Any) -> float | None:
+    """A value as a float; None for what is no number, such as a text."""
+    try:
+        return float(value + 0)  # to a text, nothing can be added
+    except (TypeError, ValueError):
+        return None
+
+
+def short(value: object) -> str:
+    """A value as an error shows it: in one line of at most 60 characters."""
+    return " ".join(repr(value).split())[:60]
 
 
 def all_equal(numbers: list[float]) -> bool:
@@ -168,7 +210,7 @@ def all_equal(numbers: list[float]) -> bool:
 
 def check_confidence(name: str, confidence: float) -> None:
     """Raise ``CourseError`` unless a confidence lies between 0 and 1."""
-    if not 0 < confidence < 1:
+    if not isinstance(confidence, Real) or not 0 < confidence < 1:
         raise CourseError(
-            f"{name}: a confidence lies between 0 and 1, such as 0.95, not {confidence!r}"
+            f"{name}: a confidence lies between 0 and 1, such as 0.95, not {short(confidence)}"
         )

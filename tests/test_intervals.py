@@ -243,3 +243,59 @@ def test_mean_and_sample_deviation() -> None:
 )
 def test_a_sign_is_decided_where_zero_lies_outside(low: float, high: float, decided: bool) -> None:
     assert Interval((low + high) / 2, low, high).decided is decided
+
+
+BY_SEED = {3: 99.0, 7: 99.5, 40: 99.4}
+
+
+def test_of_a_mapping_by_seed_the_numbers_count_and_not_the_seeds() -> None:
+    numbers = list(BY_SEED.values())
+    assert mean_sd(BY_SEED) == mean_sd(BY_SEED.values()) == mean_sd(numbers)
+    assert mean_sd(BY_SEED)[0] == pytest.approx(99.3)
+    other = {0: 98.0, 1: 98.5}
+    assert mean_difference(BY_SEED, other) == mean_difference(numbers, [98.0, 98.5])
+    assert mean_difference(BY_SEED, [98.0, 98.5]) == mean_difference(numbers, other)
+
+
+@pytest.mark.parametrize("wrong", [[99.0, 99.1], (0, 1), "ab", 99.0, None, np.ones(3)])
+def test_numbers_without_seeds_cannot_be_paired(wrong: object) -> None:
+    for pair in ((wrong, BY_SEED), (BY_SEED, wrong)):
+        with pytest.raises(CourseError, match="^paired_difference: .* seed to number") as error:
+            paired_difference(*pair)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("wrong", ["99.5", 99.5, None, np.float64(99.5), np.array(99.5), object()])
+def test_what_is_no_row_of_numbers_is_refused_in_one_line(wrong: object) -> None:
+    for call in (
+        lambda: mean_sd(wrong),
+        lambda: mean_difference(wrong, BY_SEED),
+        lambda: mean_difference(BY_SEED, wrong),
+    ):
+        with pytest.raises(CourseError, match="give numbers in a list, or by seed") as error:
+            call()
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("wrong", ["a", None, [1.0, 2.0], {}])
+def test_a_value_that_is_no_number_is_shown(wrong: object) -> None:
+    for call in (
+        lambda: mean_sd([99.0, wrong]),
+        lambda: mean_difference({0: 99.0, 1: wrong}, BY_SEED),
+        lambda: paired_difference({3: 99.0, 7: wrong}, BY_SEED),
+    ):
+        with pytest.raises(CourseError, match="is among the values: give finite numbers") as error:
+            call()
+        assert repr(wrong) in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("wrong", ["0.95", None, [0.9], True, 95])
+def test_a_confidence_that_is_no_share_is_refused_in_one_line(wrong: object) -> None:
+    for call in (
+        lambda: wilson(1, 2, wrong),
+        lambda: mean_difference(BY_SEED, BY_SEED, wrong),
+        lambda: paired_difference(BY_SEED, BY_SEED, wrong),
+    ):
+        with pytest.raises(CourseError, match="a confidence lies between 0 and 1"):
+            call()
+    assert wilson(1, 2, np.float32(0.5)) == pytest.approx(wilson(1, 2, 0.5))

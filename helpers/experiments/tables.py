@@ -26,7 +26,7 @@ def difference(result: Result, baseline: Result) -> Interval:
     mine, other = result.accuracies, baseline.accuracies
     if result.recipe.trains_as(baseline.recipe):
         return paired_difference(mine, other)
-    return mean_difference(list(mine.values()), list(other.values()))
+    return mean_difference(mine, other)
 
 
 def comparison(names: Sequence[str]) -> Table:
