@@ -3,7 +3,6 @@
 Every other module may import this one, and it imports none of them.
 """
 
-import contextlib
 import difflib
 import math
 import operator
@@ -11,7 +10,7 @@ import os
 import platform
 import random
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -136,27 +135,7 @@ def seed_everything(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-# Files that are written whole, whole numbers, and the texts of errors.
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path`` to write to, and rename it to ``path`` at the end.
-
-    A reader sees the old file or the new one, never half of it, also when the process is killed
-    or when two write at once. After a failure the temporary file is removed; only a killed
-    process leaves one, named ``.NAME.PROCESS.RANDOM.tmp``: ``helpers.leftovers`` removes it.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Drawn from the system, not from the seeded generator: two processes may share their seed.
-    number = random.SystemRandom().getrandbits(32)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{number:08x}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+# Numbers, and the texts of errors.
 
 
 def whole_number(value: object, least: int | None = None) -> int | None:

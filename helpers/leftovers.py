@@ -1,4 +1,4 @@
-"""What a killed process leaves behind: the temporary files of ``environment.replacing``.
+"""What a killed process leaves behind: the temporary files of ``writing.replacing``.
 
 They are named ``.NAME.PROCESS.RANDOM.tmp``, and PROCESS is the number of the process that writes.
 """

@@ -15,7 +15,8 @@ import torch
 
 from helpers import environment
 from helpers.data.known import KNOWN
-from helpers.environment import ROOT, CourseError, real_number, replacing, short_reason, unknown
+from helpers.environment import ROOT, CourseError, real_number, short_reason, unknown
+from helpers.writing import replacing
 
 
 def test_a_seed_fixes_every_generator_and_another_changes_them():
@@ -73,7 +74,7 @@ def test_a_process_killed_while_it_writes_leaves_the_old_file(tmp_path):
     path.write_text("old")
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from helpers.environment import replacing\n"
+        "from helpers.writing import replacing\n"
         "with replacing(Path(sys.argv[1])) as temporary:\n"
         "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.environment import replacing
 from helpers.leftovers import is_running, remove_leftovers
+from helpers.writing import replacing
 
 UNIX = pytest.mark.skipif(os.name == "nt", reason="Windows does not say which processes live")
 
@@ -76,7 +76,7 @@ def test_the_names_are_those_of_replacing(tmp_path):
     script = """
 import os, sys
 from pathlib import Path
-from helpers.environment import replacing
+from helpers.writing import replacing
 with replacing(Path(sys.argv[1])) as temporary:
     temporary.touch()
     os._exit(9)

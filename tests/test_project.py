@@ -20,7 +20,7 @@ SOURCES = sorted([*FILES, *(ROOT / "tests").glob("*.py")])
 # The rooms, which are folders, and the files beside them. A module may reach those on the lines
 # before its own, and on its own. One that is not listed belongs where its users are.
 ORDER = [
-    ["environment", "intervals", "leftovers", "markdown"],
+    ["environment", "intervals", "leftovers", "markdown", "writing"],
     ["data", "augment", "models"],
     ["training"],
     ["lr_finder", "interpret", "receptive_field", "summary"],

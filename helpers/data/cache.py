@@ -13,8 +13,9 @@ import torch
 
 from helpers.data.known import KNOWN
 from helpers.data.sources import Pool, Source, in_fixed_order
-from helpers.environment import ROOT, replacing
+from helpers.environment import ROOT
 from helpers.leftovers import remove_leftovers
+from helpers.writing import replacing
 
 
 def read(name: str, source: Source, root: Path, split: str) -> Pool:

@@ -9,17 +9,19 @@ import math
 from pathlib import Path
 from typing import Any
 
-from helpers.environment import CourseError, replacing
+from helpers.environment import CourseError
 from helpers.experiments.recipe import Recipe
 from helpers.leftovers import remove_leftovers
+from helpers.writing import replacing
 
 
 def write(path: Path, record: dict[str, Any], arrays: dict[str, Any]) -> None:
     """Write ``record`` to ``path``, a JSON, and ``arrays`` to the NPZ beside it.
 
-    Both are written whole under temporary names, and then renamed. A reader who finds the files of
-    two saves, because this one was killed between the two renames, sees it from the digest. Raises
-    ``CourseError`` where a number is not finite; then nothing is written.
+    Both are written whole under temporary names, and then renamed, the NPZ first. Where this is
+    killed between the two renames, the new JSON still lies there under its temporary name, and
+    ``finish_save`` finds it. Raises ``CourseError`` where a number is not finite; then nothing is
+    written.
     """
     import numpy
 
@@ -40,42 +42,17 @@ def write(path: Path, record: dict[str, Any], arrays: dict[str, Any]) -> None:
     remove_leftovers(path.parent, arrays_path.name)
 
 
-def check_finite(record: dict[str, Any], arrays: dict[str, Any]) -> None:
-    """Raise ``CourseError`` for a number that is not finite: it is no result."""
-    import numpy
-
-    # The error names the place of a figure: its seed, its epoch, its column.
-    name = record["name"]
-    for run in record["runs"]:
-        for row in run["epochs"]:
-            for key, value in row.items():
-                if not math.isfinite(value):
-                    raise CourseError(
-                        f"{name}, seed {run['seed']}, epoch {row['epoch']}: {key} is {value}, "
-                        "and a record holds finite numbers only: take a lower learning rate"
-                    )
-
-    # Logits and weights: 16 bits hold no number above 65,504.
-    for key, array in arrays.items():
-        if not numpy.isfinite(array).all():
-            raise CourseError(
-                f"{name}: {key} holds numbers that are not finite, and a record holds finite "
-                "numbers only: take a lower learning rate"
-            )
-
-
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the JSON at ``path`` holds, and the arrays of the NPZ beside it.
 
-    Raises ``CourseError`` for a record that is damaged, has no digest, or whose two files were
-    saved at different times; its line ends with the command that mends it.
+    Raises ``CourseError`` for a record that is damaged, lacks a field, has no digest, or whose two
+    files were saved at different times; its line ends with the command that mends it.
     """
     command = f"python -m helpers experiment {path.stem} --fresh"
     try:
         record, arrays = read_unchecked(path)
         as_many_runs = len(record["runs"]) == len(arrays["predictions"])
         digest = record.get("arrays")
-        Recipe.completed(record["recipe"])  # raises where the record does not hold a whole recipe
     except Exception:  # a damaged archive can raise anything
         raise CourseError(f"the record {path.name} is damaged: {command}") from None
 
@@ -89,7 +66,46 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f"the record {path.name} does not match its npz; probably a save was interrupted: "
             f"{command}"
         )
+
+    # Both are of one save, and yet a hand may have changed the text.
+    try:
+        check_record(record, arrays)
+    except ValueError as problem:
+        raise CourseError(f"the record {path.name} is damaged ({problem}): {command}") from None
+    except Exception:  # what should be a recipe can be anything
+        raise CourseError(f"the record {path.name} is damaged: {command}") from None
     return record, arrays
+
+
+def finish_save(path: Path) -> None:
+    """Finish the save that was killed between its two renames, where there was one.
+
+    Then the NPZ is the new one, and the JSON that belongs to it is a temporary file beside it: its
+    text is put into place. The older record, which the NPZ has replaced, is no longer needed.
+    """
+    # Without such a file, which is the rule, nothing has to be read.
+    leftovers = list(path.parent.glob(f".{path.name}.*.tmp"))
+    arrays_path = path.with_suffix(".npz")
+    if not leftovers or not arrays_path.exists():
+        return
+
+    digest = digest_of(arrays_path)
+    if digest_in(path) == digest:
+        return
+    for leftover in leftovers:
+        if digest_in(leftover) == digest:
+            # A copy, because a process that still lives will rename its own.
+            with contextlib.suppress(OSError), replacing(path) as temporary:
+                temporary.write_bytes(leftover.read_bytes())
+            return
+
+
+def digest_in(path: Path) -> str | None:
+    """The digest of the NPZ that a JSON holds; None where it cannot be read, or holds none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["arrays"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def read_unchecked(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers import environment
-from helpers.environment import CourseError, replacing, smoke
+from helpers.environment import CourseError, smoke
 from helpers.experiments.assembling import DIGITS, current_commit
 from helpers.experiments.catalogue import SEARCHES
 from helpers.experiments.folders import data_digest
@@ -17,6 +17,7 @@ from helpers.experiments.recipe import Recipe
 from helpers.experiments.records import evidence_root, results_root
 from helpers.experiments.runs import Trained, load_for
 from helpers.markdown import Table
+from helpers.writing import replacing
 
 Trial = dict[str, Any]
 

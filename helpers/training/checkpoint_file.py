@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from helpers.environment import CourseError, replacing, short_reason
+from helpers.environment import CourseError, short_reason
+from helpers.writing import replacing
 
 # A full disk, a used-up quota, a file larger than the system allows.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -4,8 +4,9 @@ import json
 import re
 from pathlib import Path
 
-from helpers.environment import CourseError, replacing
+from helpers.environment import CourseError
 from helpers.experiments.record_file import digest_of, read_unchecked, with_digest
+from helpers.writing import replacing
 
 # The line that the experiment command writes before the runs, with what ends the line before it.
 BEFORE_RUNS = re.compile(rb'(\r?\n )"runs": \[')

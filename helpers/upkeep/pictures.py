@@ -7,13 +7,14 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from helpers.data import ImageData
-from helpers.environment import ROOT, replacing
+from helpers.environment import ROOT
 from helpers.experiments import load_result
 from helpers.plots.charts import plot_history
 from helpers.plots.classes import plot_per_class
 from helpers.plots.images import show_misclassified, show_predictions
 from helpers.plots.nets import plot_residual_net
 from helpers.plots.seeds import plot_accuracy, separate_labels
+from helpers.writing import replacing
 
 DPI = 80  # pixels per inch
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import nbformat
 
-from helpers.environment import ROOT, CourseError, replacing
+from helpers.environment import ROOT, CourseError
+from helpers.writing import replacing
 
 GITHUB = "https://github.com/"
 COLAB = "https://colab.research.google.com/"

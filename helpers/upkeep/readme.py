@@ -3,9 +3,10 @@
 import re
 from pathlib import Path
 
-from helpers.environment import ROOT, CourseError, replacing
+from helpers.environment import ROOT, CourseError
 from helpers.experiments import load_result
 from helpers.experiments.tables import results_table
+from helpers.writing import replacing
 
 TABLE = re.compile("(<!-- results -->).*?(<!-- /results -->)", re.DOTALL)
 FIGURE = re.compile(r"(<!-- result ([\w-]+) -->).*?(<!-- /result -->)")

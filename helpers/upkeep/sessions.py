@@ -8,12 +8,12 @@ from typing import Any
 from helpers.environment import (
     NOTEBOOKS,
     CourseError,
-    replacing,
     runs_root,
     smoke,
     unknown,
     whole_paths,
 )
+from helpers.writing import replacing
 
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
