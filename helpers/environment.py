@@ -190,9 +190,15 @@ def unknown(kind: str, name: str, names: Iterable[str]) -> CourseError:
     return CourseError(f"unknown {kind} {name!r}; choose one of: {', '.join(shown)}")
 
 
+def has_notebooks() -> bool:
+    """Whether the package lies in the course, and not alone among other packages."""
+    # A folder alone says nothing: others have one of that name.
+    return any(NOTEBOOKS.glob("01_*.ipynb"))
+
+
 def need_notebooks() -> None:
     """Raise ``CourseError`` where the package is installed without the course around it."""
-    if not NOTEBOOKS.is_dir():
+    if not has_notebooks():
         raise CourseError(
             "the notebooks are not there, for the package was installed without the course: "
             "clone the course and give `pip install -r requirements.txt` in its folder"
@@ -269,6 +275,18 @@ def known_problems(found: dict[str, str]) -> list[str]:
     return problems
 
 
+def data_problem() -> list[str]:
+    """One line where the data folder is there and cannot be read; else none."""
+    try:
+        os.listdir(data_root())
+    except FileNotFoundError:  # it is made when data are fetched
+        return []
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        return [f"the data folder {data_root()} cannot be read ({reason})"]
+    return []
+
+
 def report() -> str:
     """Versions, device, threads, switches, data sources and known problems, as lines of text."""
     # Facts by name, in the order in which they are shown.
@@ -278,12 +296,14 @@ def report() -> str:
     facts.update(machine())
     for switch in SWITCHES:
         facts[switch] = os.environ.get(switch, "(not set)")
+    facts.update(whole_paths())
     facts.update(data_sources())
 
     # One line per fact, the names in a column of their own.
     lines = []
     for name, value in facts.items():
         lines.append(f"{name:15} {value}")
-    for problem in known_problems(found) or ["none known"]:
+    problems = known_problems(found) + data_problem()
+    for problem in problems or ["none known"]:
         lines.append(f"{'problem':15} {problem}")
     return "\n".join(lines)

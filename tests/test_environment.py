@@ -225,8 +225,12 @@ def test_whole_numbers_are_those_of_python_and_numpy_alone(value, expected):
 def test_without_the_notebooks_an_error_says_how_to_install(monkeypatch, tmp_path):
     environment.need_notebooks()
     monkeypatch.setattr(environment, "NOTEBOOKS", tmp_path / "notebooks")
-    with pytest.raises(CourseError, match="pip install -r requirements.txt"):
-        environment.need_notebooks()
+    # What an experiment leaves behind there is no course.
+    for folder in (None, "notebooks/results"):
+        if folder:
+            (tmp_path / folder).mkdir(parents=True)
+        with pytest.raises(CourseError, match="pip install -r requirements.txt"):
+            environment.need_notebooks()
 
 
 @pytest.mark.parametrize("native, expected", [(True, torch.bfloat16), (False, torch.float16)])
@@ -277,7 +281,17 @@ def test_an_unreadable_data_folder_does_not_stop_the_report(monkeypatch, tmp_pat
     file = tmp_path / "file"
     file.touch()
     monkeypatch.setenv("COURSE_DATA", str(file))
-    assert report_of(monkeypatch)["mnist"].startswith("not in the data folder")
+    told = report_of(monkeypatch)
+    assert told["mnist"].startswith("not in the data folder")
+    assert told["problem"] == f"the data folder {file} cannot be read (Not a directory)"
+
+
+def test_the_report_shows_whole_paths(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COURSE_DATA", "mine")
+    monkeypatch.setenv("COURSE_RUNS", "")
+    told = report_of(monkeypatch)
+    assert told["COURSE_DATA"] == str(tmp_path / "mine") and told["problem"] == "none known"
 
 
 @pytest.mark.parametrize(
