@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -102,16 +103,15 @@ def share_processors(jobs: int, workers: int | None) -> tuple[int, int]:
 
 def checked_seeds(seeds: Iterable[int]) -> list[int]:
     """The seeds as plain ints, each once. Raises ``CourseError`` for none, or a wrong one."""
-    checked = []
+    checked = {}  # by number, which is found faster than in a list
     for seed in seeds:
         number = whole_number(seed, least=0)
         if number is None or number > LARGEST_SEED:
             raise CourseError(f"a seed is a whole number from 0 to {LARGEST_SEED}, not {seed!r}")
-        if number not in checked:
-            checked.append(number)
+        checked[number] = True
     if not checked:
         raise CourseError("there is no seed to train with: give at least 1 to --seeds")
-    return checked
+    return list(checked)
 
 
 def checked_workers(workers: int | None) -> int | None:
@@ -160,6 +160,8 @@ def no_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    # Python's own helper process, if it began within the block, would let them through too early.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

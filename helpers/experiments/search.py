@@ -17,7 +17,7 @@ from helpers.experiments.recipe import Recipe
 from helpers.experiments.records import evidence_root, results_root
 from helpers.experiments.runs import Trained, load_for
 from helpers.markdown import Table
-from helpers.writing import replacing
+from helpers.writing import check_folder, replacing
 
 Trial = dict[str, Any]
 
@@ -46,6 +46,10 @@ def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[Tri
             todo.append(job)
     if not todo:
         return trials
+
+    # What cannot be kept is not begun.
+    check_folder(environment.runs_root())
+    check_folder(results_root() / "search")
 
     # Worker processes train, and leave their nets in checkpoints, which this process reads.
     run_jobs(todo, workers)
