@@ -16,7 +16,14 @@ from pathlib import Path
 import torch
 
 from helpers.data import cache, practice
-from helpers.data.checks import as_places, check_images, check_labels
+from helpers.data.checks import (
+    as_places,
+    check_augmented,
+    check_labels,
+    check_options,
+    check_split,
+    usable_device,
+)
 from helpers.data.downloading import download
 from helpers.data.folders import class_folders, zipped_folders
 from helpers.data.known import KNOWN, DataError, Known
@@ -37,7 +44,7 @@ class ImageSplit:
 
     ``mean`` and ``std`` have one value per channel, where white is 1. ``note`` is shown on every
     picture that is drawn from the split. Raises DataError for images of another type or shape,
-    and for a label that is none of the ``classes``.
+    for means and deviations that do not fit them, and for a label that is none of the ``classes``.
     """
 
     images: torch.Tensor = field(repr=False)
@@ -48,8 +55,7 @@ class ImageSplit:
     note: str = ""
 
     def __post_init__(self) -> None:
-        check_images(self.images)
-        check_labels(self.labels, self.classes, len(self.images))
+        check_split(self.images, self.labels, self.classes, self.mean, self.std)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -57,11 +63,11 @@ class ImageSplit:
     def subset(self, indices: slice | Iterable[int] | torch.Tensor) -> ImageSplit:
         """The images at these indices, in that order: a slice, whole numbers, or a mask.
 
-        A mask has a truth value for every image. Raises DataError for anything else.
+        A mask has a truth value for every image. Raises DataError for anything else, also for a
+        mask of whole numbers: as indices, they would mean the first two images again and again.
         """
-        if not isinstance(indices, slice):
-            indices = as_places(indices, len(self))
-        return replace(self, images=self.images[indices], labels=self.labels[indices])
+        places = as_places(indices, len(self))
+        return replace(self, images=self.images[places], labels=self.labels[places])
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +129,8 @@ def load(
             if split == "train" or test:
                 pool = cache.read(name, source, folder, split)
                 splits[split] = make_split(pool, known, source)
+    except BrokenPipeError:
+        raise  # nobody reads what is printed any more, and the data are as they should be
     except OSError as problem:
         place = problem.filename or folder
         raise DataError(
@@ -203,7 +211,7 @@ class Batches:
         drop_last: leave out a last batch that is smaller than the others.
 
     Raises DataError for a ``batch_size`` below 1, for a split without images or with a wrong
-    label, and where ``drop_last`` would leave no batch at all.
+    label, where ``drop_last`` would leave no batch at all, and for another option of no use.
     """
 
     def __init__(
@@ -230,13 +238,14 @@ class Batches:
                 f"give at most {len(split)}"
             )
         check_labels(split.labels, split.classes, len(split.images))
+        check_options(augment, generator)
 
         self.split = split
         self.batch_size = size
         self.augment = augment
         self.shuffle = shuffle
         self.drop_last = drop_last
-        self.device = torch.device(device or "cpu")
+        self.device = usable_device(device)
         self.generator = generator or torch.Generator().manual_seed(torch.initial_seed())
 
         # The whole split moves to the device once, so that no batch waits for a copy.
@@ -275,8 +284,11 @@ class Batches:
         if self.augment is None:
             return images
         if getattr(self.augment, "wants_indices", False):
-            return self.augment(images, self.generator, indices)
-        return self.augment(images, self.generator)
+            images = self.augment(images, self.generator, indices)
+        else:
+            images = self.augment(images, self.generator)
+        check_augmented(images)
+        return images
 
     def set_epoch(self, epoch: int) -> None:
         """Pass the number of the epoch, from 0, on to an augmentation that has a ``set_epoch``.

@@ -17,6 +17,7 @@ from helpers.experiments.jobs import checked_seeds, checked_workers, plan, run_j
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.records import Result, evidence_root, results_root
 from helpers.experiments.runs import load_for, train_net
+from helpers.writing import check_folder
 
 WEIGHTS = "weights/"  # what the names of recorded weights begin with
 
@@ -35,11 +36,16 @@ def run(name: str, seeds: Sequence[int], jobs: int | None = None, fresh: bool = 
 
     # Seeds of an older record stay in the new one.
     folder = results_root()
+    record_file.finish_save(folder / f"{name}.json")
     if (folder / f"{name}.json").exists() and not fresh:
         recorded = load_result(name, folder, recipe)
         if set(seeds) <= set(recorded.accuracies):
             return recorded
         seeds = sorted({*seeds, *recorded.accuracies})
+
+    # What cannot be kept is not begun.
+    check_folder(environment.runs_root())
+    check_folder(folder)
 
     # Worker processes train, and leave their nets in checkpoints, which this process reads.
     data = load_for(recipe, searching=False)
@@ -73,6 +79,7 @@ def show_or_train(name: str, data: ImageData) -> Result:
     # The folder is that of the experiment command: the same training, the same numbers.
     folder = run_folder(recipe, data_digest(data), torch.get_num_threads())
     checkpoint = checkpoint_in(folder, seed=0)
+    check_folder(environment.runs_root())
     if checkpoint.exists():
         print(f"Goes on from its checkpoint: experiments/{folder.name} in COURSE_RUNS.")
     return assemble(recipe, data, {0: train_net(recipe, 0, data.train, data.test, checkpoint)})
@@ -114,6 +121,7 @@ def load_result(name: str, folder: Path | None = None, recipe: Recipe | None = N
     path = (folder or evidence_root()) / f"{name}.json"
     recipe = recipe or EXPERIMENTS.get(name)
     command = f"python -m helpers experiment {name}"
+    record_file.finish_save(path)
     if not path.exists():
         if recipe is None:
             raise unknown("record", name, EXPERIMENTS)
