@@ -19,24 +19,25 @@ from helpers.environment import CourseError, whole_number
 from helpers.intervals import wilson
 from helpers.markdown import Table
 from helpers.models import device_of, evaluating
-from helpers.training.checks import check_logits
+from helpers.training.checks import check_logits, explained
 
 
 class Predictions:
     """What a net says about every image of a split, in the split's order; tensors on the CPU.
 
-    logits: float32 [N, classes]; None where only classes were recorded.
+    logits: float32 [N, classes], or float64 where they were; None where only classes were recorded.
     labels: the true classes, int64 [N].
     predicted: the classes that the net names, int64 [N]; the highest logit's unless given.
     correct: bool [N].
     mistakes: how many are not correct.
     accuracy: percent; nan for a split without images.
 
-    Raises ``CourseError`` for logits or classes that do not fit the split, and for probabilities or
-    losses where only classes were recorded.
+    Raises ``CourseError`` for logits or classes that do not fit the split, for logits that are not
+    finite, and for probabilities or losses where only classes were recorded.
     """
 
     def __init__(self, split: ImageSplit, logits: Any, predicted: Any = None) -> None:
+        check_split("Predictions", split)
         self.split = split
         self.labels = split.labels.cpu().long()
 
@@ -81,9 +82,21 @@ class Predictions:
 
 
 def as_logits(values: Any, split: ImageSplit) -> torch.Tensor:
-    """Logits of all images of a split, as float32 [N, classes] on the CPU."""
-    logits = torch.as_tensor(values).detach().float().cpu()
+    """Logits of all images of a split, as float32 or float64 [N, classes] on the CPU."""
+    # Float64 stays: rounded to float32, two logits that differ could become equal.
+    logits = torch.as_tensor(values).detach().cpu()
+    if logits.dtype != torch.float64:
+        logits = logits.float()
     check_shape(logits, (len(split), len(split.classes)))
+
+    # The largest of numbers that are none would be the first class, without a word.
+    finite = logits.isfinite().all(1)
+    if not finite.all():
+        index = int(finite.int().argmin())
+        raise CourseError(
+            f"the logits of {int((~finite).sum())} of {len(split)} images are not finite, first at "
+            f"index {index}: give a net whose weights are finite numbers, such as a new one"
+        )
     return logits
 
 
@@ -117,17 +130,43 @@ def check_shape(values: torch.Tensor, wanted: tuple[int, ...]) -> None:
         )
 
 
+def check_split(name: str, split: Any) -> None:
+    """Raise ``CourseError`` unless this is a split, and not all of a data set or batches of it."""
+    if not isinstance(split, ImageSplit):
+        raise CourseError(f"{name}: give a split, such as data.test, not {kind_of(split)}")
+
+
+def check_predictions(name: str, predictions: Any) -> None:
+    """Raise ``CourseError`` unless these are predictions."""
+    if not isinstance(predictions, Predictions):
+        raise CourseError(
+            f"{name}: give what predict(net, data.test) returns, not {kind_of(predictions)}"
+        )
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in words for an error."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return f"something of type {type(value).__name__}"
+
+
 def predict(model: nn.Module, split: ImageSplit, batch_size: int = 500) -> Predictions:
     """Logits of a whole split, in evaluation mode on the model's device; all modes are put back.
 
-    Raises ``CourseError`` for a split without images, and for a net that returns anything but a
-    row of logits for each image and each class of the split.
+    Raises ``CourseError`` for a split without images, for a net that does not take them, and for
+    one that returns anything but a row of finite logits for each image and each class of the split.
     """
+    check_split("predict", split)
+    if not isinstance(model, nn.Module):
+        raise CourseError(f"predict: give a net, such as FirstNet(), not {kind_of(model)}")
+
     # Dropout off and recorded statistics in batch norm, so that no image depends on its batch.
     outputs = []
     with evaluating(model), torch.no_grad():
         for images, labels in Batches(split, batch_size, device=device_of(model)):
-            logits = model(images)
+            with explained(images):
+                logits = model(images)
             check_logits(logits, labels)
             outputs.append(logits)
     return Predictions(split, torch.cat(outputs))
@@ -139,6 +178,7 @@ def misclassified(predictions: Predictions, count: int | None = None) -> torch.T
     ``count`` at most, all of them for None. Raises ``CourseError`` for another count, and where
     only classes were recorded.
     """
+    check_predictions("misclassified", predictions)
     check_count("misclassified", count)
     # The net was most certain of the mistakes with the highest loss: they teach most.
     wrong = (~predictions.correct).nonzero().flatten()
@@ -168,6 +208,7 @@ class ClassAccuracy:
 
 def per_class_accuracy(predictions: Predictions) -> list[ClassAccuracy]:
     """Accuracy of every class with its 95 % Wilson interval, in the order of the classes."""
+    check_predictions("per_class_accuracy", predictions)
     matrix = confusion_matrix(predictions)
     # On the diagonal truth and prediction agree; a row holds all images of a class.
     correct_counts = matrix.diagonal().tolist()
@@ -197,6 +238,7 @@ def per_class_table(predictions: Predictions) -> Table:
 
 def confusion_matrix(predictions: Predictions) -> torch.Tensor:
     """Counts int64 [classes, classes]: row the true class, column the predicted one."""
+    check_predictions("confusion_matrix", predictions)
     size = len(predictions.split.classes)
     # Each pair (true, predicted) gets a number of its own, and equal numbers are counted.
     pairs = predictions.labels * size + predictions.predicted
@@ -208,6 +250,7 @@ def most_confused(predictions: Predictions, count: int | None = 5) -> list[tuple
 
     ``count`` at most, all of them for None. Raises ``CourseError`` for another count.
     """
+    check_predictions("most_confused", predictions)
     check_count("most_confused", count)
     names = predictions.split.classes
     matrix = confusion_matrix(predictions)

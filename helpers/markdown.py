@@ -4,6 +4,8 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
+from helpers.environment import CourseError
+
 # A number, such as 9,274 or 99.41 % or −0.14, and a range of two, such as 99.23–99.53 %
 NUMBER = r"[-+−]?\d[\d.,]*"
 QUANTITY = re.compile(rf"{NUMBER}( ?[–±] ?{NUMBER})?( ?[%s×])?")
@@ -20,7 +22,7 @@ class Table:
     rows: cells of any type, shown as ``str`` writes them; they may hold Markdown, such as code.
     note: a line below the table, such as what a difference is taken against.
 
-    Raises ``ValueError`` for a row that is longer or shorter than the head.
+    Raises ``CourseError`` for a row that is longer or shorter than the head.
     """
 
     def __init__(
@@ -30,10 +32,13 @@ class Table:
         self.rows = []
         self.note = note
         for row in rows:
-            # A text has a length as well: its letters would become the cells.
-            if isinstance(row, str) or len(row) != len(self.head):
-                raise ValueError(f"a row has {len(self.head)} cells, one for each title: {row!r}")
-            self.rows.append(as_text(row))
+            cells = cells_of(row)
+            if len(cells) != len(self.head):
+                raise CourseError(
+                    f"Table: a row has {len(self.head)} cells, one for each title, not "
+                    f"{one_line(repr(row))[:80]}"
+                )
+            self.rows.append(cells)
 
     def __str__(self) -> str:
         lines = []
@@ -99,6 +104,14 @@ class Table:
                 side = "right"
             sides.append(side)
         return sides
+
+
+def cells_of(row: Sequence[object]) -> list[str]:
+    """The cells of a row as texts; none where it is no row."""
+    # A text has a length as well: its letters would become the cells.
+    if isinstance(row, str) or not isinstance(row, Iterable):
+        return []
+    return as_text(row)
 
 
 def as_text(cells: Iterable[object]) -> list[str]:

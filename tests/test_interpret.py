@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.data import ImageSplit
+from helpers.data import Batches, ImageData, ImageSplit
 from helpers.environment import CourseError, seed_everything
 from helpers.interpret import (
     Predictions,
@@ -109,7 +109,7 @@ def test_predict_leaves_modes_statistics_gradients_and_random_state() -> None:
 def test_predict_puts_modes_back_after_an_error() -> None:
     model = make_model(channels=3)
     model[1].eval()
-    with pytest.raises(RuntimeError):
+    with pytest.raises(CourseError, match="to have 3 channels"):
         predict(model, make_split(channels=1))
     assert model.training and not model[1].training and model[3].training
 
@@ -414,3 +414,88 @@ def test_equal_confusions_keep_the_order_of_classes_and_not_of_names_or_images()
         ("yak", "cow", 1),
         ("ant", "zebra", 1),
     ]
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_logits_that_are_not_finite_are_no_predictions(wrong: float) -> None:
+    split, model = make_split(), make_model()
+    with torch.no_grad():
+        model[5].bias[2] = wrong
+    with pytest.raises(CourseError, match="^the logits of 23 of 23 images are not finite, first"):
+        predict(model, split)
+    # From a record too, also where its classes are given.
+    logits = np.zeros((23, 4), dtype="float16")
+    logits[7, 3] = logits[9, 0] = wrong
+    for classes in (None, np.zeros(23, dtype="uint8")):
+        with pytest.raises(CourseError, match="^the logits of 2 of 23 .* index 7: ") as error:
+            Predictions(split, logits, classes)
+        assert "\n" not in str(error.value)
+
+
+def test_float64_logits_are_not_rounded_before_the_highest_is_found() -> None:
+    split = with_classes([1, 2], [1, 2]).split
+    logits = torch.zeros(2, 4, dtype=torch.float64)
+    logits[0, 1] = logits[1, 2] = 1.0 + 1e-12
+    logits[:, 0] = 1.0
+    assert logits.float().argmax(1).tolist() == [0, 0]
+    for values in (logits, logits.numpy()):
+        found = Predictions(split, values)
+        assert found.predicted.tolist() == logits.argmax(1).tolist() == [1, 2]
+        assert found.logits.dtype == torch.float64 and found.accuracy == 100
+    wide = make_model().double()
+    wide.insert(0, Widening())
+    expected = predict(make_model(), make_split()).logits
+    assert torch.allclose(predict(wide, make_split()).logits.float(), expected, atol=1e-5)
+
+
+class Widening(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.double()
+
+
+def test_what_is_no_split_or_no_net_is_one_line() -> None:
+    split, model = make_split(), make_model()
+    data = ImageData("mnist", "folder", NAMES, (0.3,), (0.2,), split, split, split)
+    batches = Batches(split, 8)
+    for wrong in (data, batches, split.images, None):
+        with pytest.raises(CourseError, match=r"^predict: give a split, such as data\.test, not"):
+            predict(model, wrong)
+        with pytest.raises(CourseError, match=r"^Predictions: give a split, such as data\.test"):
+            Predictions(wrong, torch.zeros(23, 4))
+    for wrong in (nn.Linear, None, "net"):
+        with pytest.raises(CourseError, match=r"^predict: give a net, such as FirstNet\(\), not"):
+            predict(wrong, split)
+    with pytest.raises(CourseError, match="not the class Linear$"):
+        predict(nn.Linear, split)
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [misclassified, per_class_accuracy, per_class_table, confusion_matrix, most_confused],
+)
+def test_a_measure_of_a_split_asks_for_predictions(measure) -> None:
+    split = make_split()
+    for wrong in (split, Batches(split, 8), make_model(), None):
+        with pytest.raises(CourseError, match=r"give what predict\(net, data\.test\) returns, not"):
+            measure(wrong)
+
+
+class LateSqueeze(nn.Module):
+    """It squeezes before the softmax, which then finds one axis too few."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(1, 4, 6))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.log_softmax(self.layers(x).squeeze(), dim=1)
+
+
+@pytest.mark.parametrize(
+    "model", [make_model(channels=3), make_model().to(torch.bfloat16), LateSqueeze()]
+)
+def test_a_net_that_does_not_take_the_images_is_one_line(model: nn.Module) -> None:
+    with pytest.raises(CourseError) as error:
+        predict(model, make_split(21), batch_size=10)
+    assert "\n" not in str(error.value)
+    assert model.training

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from helpers.environment import CourseError
 from helpers.markdown import Table
 
 TABLE = Table(
@@ -182,7 +183,7 @@ def test_rows_may_come_one_by_one() -> None:
     assert str(table) == str(table) == "a  b\n1  2\n3  4"
 
 
-@pytest.mark.parametrize("row", [(), ("x",), ("x", "y", "z"), "xy"])
+@pytest.mark.parametrize("row", [(), ("x",), ("x", "y", "z"), "xy", 5, None])
 def test_a_row_that_does_not_fit_its_head_is_refused(row: object) -> None:
-    with pytest.raises(ValueError, match="2 cells.*" + re.escape(repr(row))):
+    with pytest.raises(CourseError, match="^Table: .*2 cells.*" + re.escape(repr(row))):
         Table(("a", "b"), [("1", "2"), row])

@@ -11,7 +11,7 @@ from helpers.experiments import load_model, load_result
 from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.experiments.cifar10 import IN_HOURS
 from helpers.experiments.recipe import Recipe
-from helpers.experiments.record_file import check_finite
+from helpers.experiments.record_checks import check_finite
 from helpers.experiments.records import is_recorded
 from helpers.experiments.search import kept_trials
 from helpers.interpret import predict

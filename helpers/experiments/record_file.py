@@ -3,14 +3,14 @@
 The JSON holds the digest of the NPZ, which ties the two to one save.
 """
 
+import contextlib
 import hashlib
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 from helpers.environment import CourseError
-from helpers.experiments.recipe import Recipe
+from helpers.experiments.record_checks import check_finite, check_record
 from helpers.leftovers import remove_leftovers
 from helpers.writing import replacing
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from helpers import environment
 from helpers.data import ImageData
-from helpers.environment import CourseError, runs_root, smoke
+from helpers.environment import CourseError, runs_root, smoke, whole_number
 from helpers.experiments import record_file
 from helpers.experiments.recipe import Claim, Recipe
 from helpers.interpret import Predictions
@@ -132,20 +132,49 @@ class Result:
     def predictions(self, data: ImageData, run: int = 0) -> Predictions:
         """The recorded predictions of one run, a number from 0, on the test images of ``data``.
 
-        Raises ``CourseError`` where these are other images than the record's.
+        Raises ``CourseError`` where these are other images than the record's, where the record has
+        no such run, and where an accuracy that it states is not that of its predictions.
         """
+        name = self.record["name"]
+        if not isinstance(data, ImageData):
+            kind = type(data).__name__
+            raise CourseError(f"the record {name}: give what data.load returns, not a {kind}")
+
         # The n-th prediction belongs to the n-th image: of other images it would say nothing.
         if data.digest != self.record["data"]["digest"]:
             raise CourseError(
-                f"the record {self.record['name']} belongs to other test images than these "
+                f"the record {name} belongs to other test images than these "
                 f"({data.name}, {data.source}): fetch them with python -m helpers data, or train "
                 "with COURSE_TRAIN=1"
             )
+        self.check_accuracies(data)
+        count = len(self.record["runs"])
+        place = whole_number(run, least=0)
+        if place is None or place >= count:
+            raise CourseError(f"the record {name} has runs 0 to {count - 1}, and no run {run!r}")
+
         # Headlines alone keep logits.
         logits = None
         if "logits" in self.arrays:
-            logits = self.arrays["logits"][run]
-        return Predictions(data.test, logits, self.arrays["predictions"][run])
+            logits = self.arrays["logits"][place]
+        return Predictions(data.test, logits, self.arrays["predictions"][place])
+
+    def check_accuracies(self, data: ImageData) -> None:
+        """Raise ``CourseError`` unless every run's last accuracy is that of its predictions.
+
+        So neither a figure that was changed by hand nor runs in another order are believed.
+        """
+        labels = data.test.labels.numpy()
+        predictions = self.arrays["predictions"]
+        for row, (seed, stated) in zip(predictions, self.accuracies.items(), strict=True):
+            measured = 100 * float((row == labels).mean())
+            # A record rounds to six digits.
+            if abs(measured - stated) > 1e-6:
+                name = self.record["name"]
+                raise CourseError(
+                    f"the record {name}.json states {stated} % for seed {seed}, and its npz holds "
+                    f"predictions of {measured:.4f} %: python -m helpers experiment {name} --fresh"
+                )
 
     def judge(self, claim: Claim) -> Verdict:
         """Judge a claim on every run of the record."""
