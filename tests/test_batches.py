@@ -277,3 +277,42 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert (
         int(grown) * (1 if sys.platform == "darwin" else 1024) < 60_000 * 784
     )  # a float copy takes four times that
+
+
+class TwoOutputs:
+    def __call__(self, images, generator):
+        return images, generator
+
+
+@pytest.mark.parametrize(
+    "augment, words",
+    [
+        ([RandomCrop(1)], r"is no transform: .* several of them as Compose\(one, another\)"),
+        (RandomCrop, "is no transform"),
+        ("RandomCrop", "is no transform"),
+        (transforms.RandomHorizontalFlip(), r"takes other arguments \(too many positional"),
+        (transforms.Compose([transforms.RandomCrop(8)]), "takes other arguments"),
+        (lambda images: images, "takes other arguments"),
+    ],
+)
+def test_what_is_no_augmentation_of_batches(augment, words):
+    with pytest.raises(DataError, match=words) as problem:
+        Batches(split_of(10), 5, augment=augment)
+    assert "\n" not in str(problem.value)
+
+
+def test_an_augmentation_that_returns_more_than_images():
+    with pytest.raises(DataError, match="the augmentation returns a tuple"):
+        next(iter(Batches(split_of(10), 5, augment=TwoOutputs())))
+
+
+@pytest.mark.parametrize("device", ["gpu", "", 1.5, "cuda:99", "meta:x"])
+def test_a_device_that_is_not_there(device):
+    with pytest.raises(DataError, match=f"device={device!r} cannot be used here .*: give 'cpu'"):
+        Batches(split_of(10), 5, device=device)
+
+
+@pytest.mark.parametrize("generator", [5, 0, "seed", numpy.random.default_rng(0)])
+def test_what_is_no_generator(generator):
+    with pytest.raises(DataError, match=r"generator=.*: give one of the CPU, torch.Generator\(\)"):
+        Batches(split_of(10), 5, generator=generator)

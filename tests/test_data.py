@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
+import math
 import os
 import re
 import socket
@@ -270,6 +271,9 @@ MASK = [True, False, False, False, True]
     "indices, labels",
     [
         (slice(1, 3), [1, 2]),
+        (slice(None, None, -1), [4, 3, 2, 1, 0]),
+        (slice(-2, 99), [3, 4]),
+        (slice(numpy.int64(0), None, 3), [0, 3]),
         ([4, 0], [4, 0]),
         ((2, 2), [2, 2]),
         (range(3), [0, 1, 2]),
@@ -313,6 +317,67 @@ def test_subset_takes_slices_indices_and_masks(indices, labels):
 def test_a_subset_of_anything_else_is_one_line(indices, words):
     with pytest.raises(DataError, match=f"{words}: give a slice, whole .*-5 to 4, or a mask of 5$"):
         numbered_split().subset(indices)
+
+
+@pytest.mark.parametrize(
+    "indices, words",
+    [
+        (slice(0, 5, 0), "slice step cannot be zero"),
+        (slice(0, 5.0), "slice indices must be integers"),
+        (slice("a"), "slice indices must be integers"),
+    ],
+)
+def test_a_slice_that_a_list_does_not_take_either(indices, words):
+    with pytest.raises(
+        DataError, match=rf"slice\(.* of 5 images \({words}.*\): give whole numbers"
+    ):
+        numbered_split().subset(indices)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
+def test_a_mask_of_whole_numbers_is_refused(dtype):
+    mask = torch.tensor(MASK).to(dtype)
+    for given in (mask, mask.numpy(), mask.tolist(), mask * 0):
+        with pytest.raises(DataError, match=r"5 numbers for 5 images, all 0 or 1: .*\.bool\(\)"):
+            numbered_split().subset(given)
+    assert numbered_split().subset(mask.bool()).labels.tolist() == [0, 4]
+    # Of a short split, these are all its images.
+    assert numbered_split(2).subset(torch.tensor([1, 0], dtype=dtype)).labels.tolist() == [1, 0]
+    assert numbered_split(1).subset(torch.tensor([0], dtype=dtype)).labels.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "mean, std, words",
+    [
+        ((0.5,), (0.2, 0.2, 0.2), r"mean is .* per channel, of 3, not \(0.5,\)"),
+        ((0.5, 0.5, 0.5), (0.2,), r"std is .* per channel, of 3, not \(0.2,\)"),
+        ((0.5, 0.5, math.nan), (0.2, 0.2, 0.2), "mean is a tuple of one finite number"),
+        ((0.5, 0.5, 0.5), (0.2, 0.2, math.inf), "std is a tuple of one finite number"),
+        ((0.5, 0.5, 0.5), (0.2, 0.0, 0.2), "std is above 0"),
+        ((0.5, 0.5, 0.5), (0.2, -0.1, 0.2), "std is above 0"),
+        ("abc", (0.2, 0.2, 0.2), "mean is a tuple .*'abc'"),
+        (0.5, (0.2, 0.2, 0.2), "mean is a tuple .*not 0.5"),
+        (("a", 0.5, 0.5), (0.2, 0.2, 0.2), "mean is a tuple"),
+    ],
+)
+def test_means_and_deviations_that_do_not_fit_the_images(mean, std, words):
+    images = torch.zeros(4, 3, 2, 2, dtype=torch.uint8)
+    labels = torch.zeros(4, dtype=torch.int64)
+    with pytest.raises(DataError, match=f"^{words}"):
+        data.ImageSplit(images, labels, ("a",), mean, std)
+    for kind in (tuple, list, numpy.array, torch.tensor):
+        data.ImageSplit(images, labels, ("a",), kind([0.5] * 3), kind([0.2] * 3))
+
+
+def test_images_with_their_channels_last_are_refused():
+    labels = torch.zeros(4, dtype=torch.int64)
+    images = torch.zeros(4, 8, 8, 3, dtype=torch.uint8)
+    with pytest.raises(DataError, match=r"\[4, 8, 8, 3\].*give images.permute\(0, 3, 1, 2\)$"):
+        data.ImageSplit(images, labels, ("a",), (0.5,), (0.2,))
+    turned = images.permute(0, 3, 1, 2)
+    assert len(data.ImageSplit(turned, labels, ("a",), (0.5,) * 3, (0.2,) * 3)) == 4
+    with pytest.raises(DataError, match="1 to 4 channels"):
+        data.ImageSplit(images[:, :0], labels, ("a",), (), ())
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,27 @@
 """What images, labels and indices a split accepts; anything else is one line that names it."""
 
+import inspect
 from collections.abc import Iterable
+from typing import Any
 
 import numpy
 import torch
 
 from helpers.data.known import DataError
+from helpers.environment import real_number, short_reason
+
+
+def check_split(
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    classes: tuple[str, ...],
+    mean: Iterable[float],
+    std: Iterable[float],
+) -> None:
+    """Raise DataError unless images, labels, classes, means and deviations fit one another."""
+    check_images(images)
+    check_moments(mean, std, images.shape[1])
+    check_labels(labels, classes, len(images))
 
 
 def check_images(images: torch.Tensor) -> None:
@@ -13,13 +29,33 @@ def check_images(images: torch.Tensor) -> None:
     # An image of floats would silently be divided by 255 once more.
     found = type(images).__name__
     if isinstance(images, torch.Tensor):
-        if images.dtype == torch.uint8 and images.dim() == 4:
-            return
         found = f"{images.dtype} {list(images.shape)}"
-    raise DataError(
-        "images are torch.uint8 [N, channels, height, width] with values from 0 to 255, "
-        f"not {found}"
-    )
+    if getattr(images, "dtype", None) is not torch.uint8 or images.dim() != 4:
+        raise DataError(
+            "images are torch.uint8 [N, channels, height, width] with values from 0 to 255, "
+            f"not {found}"
+        )
+
+    # Arrays from an image file have their channels last.
+    if not 1 <= images.shape[1] <= 4:
+        raise DataError(
+            f"images have 1 to 4 channels, as their second axis, not {found}: where they are the "
+            "last axis, give images.permute(0, 3, 1, 2)"
+        )
+
+
+def check_moments(mean: Iterable[float], std: Iterable[float], channels: int) -> None:
+    """Raise DataError unless mean and std have a finite number per channel, std above 0."""
+    for name, values in (("mean", mean), ("std", std)):
+        numbers = []
+        if not isinstance(values, str) and isinstance(values, Iterable):
+            numbers = [real_number(value) for value in values]
+        if len(numbers) != channels or None in numbers:
+            raise DataError(
+                f"{name} is a tuple of one finite number per channel, of {channels}, not {values!r}"
+            )
+        if name == "std" and min(numbers) <= 0:
+            raise DataError(f"std is above 0 in every channel, not {values!r}")
 
 
 def check_labels(labels: torch.Tensor, classes: tuple[str, ...], count: int) -> None:
@@ -53,11 +89,28 @@ def is_whole(dtype: torch.dtype) -> bool:
     return not (dtype.is_floating_point or dtype.is_complex or dtype == torch.bool)
 
 
-def as_places(indices: Iterable[int] | torch.Tensor, count: int) -> torch.Tensor:
-    """The places int64 [n] that whole numbers, or a mask of ``count`` truth values, point to.
+def slice_places(indices: slice, count: int) -> torch.Tensor:
+    """The places int64 [n] of ``count`` that a slice means in a list of so many.
+
+    Raises DataError for a slice that a list does not take either.
+    """
+    try:
+        places = range(count)[indices]
+    except (TypeError, ValueError) as problem:
+        raise DataError(
+            f"{indices} of {count} images ({problem}): give whole numbers, and a step that is not 0"
+        ) from None
+    return torch.tensor(places, dtype=torch.int64)
+
+
+def as_places(indices: slice | Iterable[int] | torch.Tensor, count: int) -> torch.Tensor:
+    """The places int64 [n] that a slice, whole numbers, or a mask of ``count`` truth values mean.
 
     A negative number counts from the end, as in Python. Raises DataError for anything else.
     """
+    if isinstance(indices, slice):
+        return slice_places(indices, count)
+
     # Lists, arrays, ranges: whatever can be a tensor becomes one.
     accepted = f"give a slice, whole numbers from {-count} to {count - 1}, or a mask of {count}"
     if isinstance(indices, torch.Tensor):
@@ -78,7 +131,89 @@ def as_places(indices: Iterable[int] | torch.Tensor, count: int) -> torch.Tensor
 
     # In 64 bits: as 8 bits, 200 would be -56.
     places = places.to(torch.int64)
+    if looks_like_mask(places, count):
+        raise DataError(
+            f"{count} numbers for {count} images, all 0 or 1: a mask holds truth values, give it "
+            "as .bool() (.astype(bool) of an array)"
+        )
     outside = (places < -count) | (places >= count)
     if outside.any():
         raise DataError(f"there is no image {int(places[outside][0])}: {accepted}")
     return places
+
+
+def looks_like_mask(places: torch.Tensor, count: int) -> bool:
+    """Whether whole numbers have a 0 or a 1 for each of ``count`` images, as a mask has.
+
+    Both images of a split of two, each once, are no such case.
+    """
+    if len(places) != count or not torch.isin(places, torch.tensor([0, 1])).all():
+        return False
+    return len(places.unique()) < count
+
+
+# What Batches is given beside its split.
+
+
+def check_options(augment: Any, generator: Any) -> None:
+    """Raise DataError for what is no augmentation of batches, or no generator of the CPU."""
+    check_augment(augment)
+    check_generator(generator)
+
+
+def check_augment(augment: Any) -> None:
+    """Raise DataError for what cannot be called as an augmentation of batches."""
+    if augment is None:
+        return
+    accepted = (
+        "it is called as augment(images, generator): give a transform of helpers.augment, "
+        "several of them as Compose(one, another)"
+    )
+    name = " ".join(repr(augment).split())
+    if isinstance(augment, type) or not callable(augment):
+        raise DataError(f"augment={name} is no transform: {accepted}")
+
+    # Images and a generator, and for some also the images' places; a module passes them on.
+    given = [None, None]
+    if getattr(augment, "wants_indices", False):
+        given.append(None)
+    call = getattr(augment, "forward", augment)
+    try:
+        inspect.signature(call).bind(*given)
+    except TypeError as problem:
+        raise DataError(f"augment={name} takes other arguments ({problem}): {accepted}") from None
+    except ValueError:
+        return  # a function that is written in C does not tell what it takes
+
+
+def check_augmented(images: Any) -> None:
+    """Raise DataError where an augmentation has not returned a tensor of images."""
+    if not isinstance(images, torch.Tensor):
+        kind = type(images).__name__
+        raise DataError(f"the augmentation returns a {kind}: it has to return the images alone")
+
+
+def check_generator(generator: Any) -> None:
+    """Raise DataError for what is no generator of the CPU."""
+    if generator is None:
+        return
+    if not isinstance(generator, torch.Generator) or generator.device.type != "cpu":
+        raise DataError(
+            f"generator={generator!r}: give one of the CPU, torch.Generator().manual_seed(0)"
+        )
+
+
+def usable_device(device: Any) -> torch.device:
+    """The device of this name; the CPU for None. Raises DataError where there is none such."""
+    if device is None:
+        return torch.device("cpu")
+    # A name can be right, and this machine have no such device.
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, TypeError, AssertionError) as problem:
+        raise DataError(
+            f"device={device!r} cannot be used here ({short_reason(problem)}): give 'cpu', or "
+            "environment.pick_device()"
+        ) from problem
+    return found
