@@ -17,9 +17,6 @@ import torch
 LEVELS = 12
 ITEMS = 100
 
-NUMPYS_OR_PYTHONS = (np.random.Generator, np.random.RandomState, random.Random)
-# NumPy's and Python's own generators, whose states are kept in any case.
-GLOBAL = (np.random.rand.__self__, random.random.__self__)  # type: ignore[attr-defined]
 # A module or a class belongs to everybody; a tensor holds no generator.
 NOT_LOOKED_INTO = (torch.Tensor, ModuleType, type)
 
@@ -109,19 +106,23 @@ def generators_of(*loaders: Any) -> list[Any]:
             seen[id(value)] = value
             if isinstance(value, torch.Generator):
                 found.append(value)
-            elif isinstance(value, NUMPYS_OR_PYTHONS):
+            elif has_own_state(value):
                 found.append(OtherGenerator(value))
             else:
                 next_level.extend(contents_of(value))
         level = next_level
+    return found
 
-    # The system's own random numbers have no state, and the global states are kept elsewhere.
-    kept = []
-    for generator in found:
-        inner = getattr(generator, "generator", None)
-        if inner not in GLOBAL and not isinstance(inner, random.SystemRandom):
-            kept.append(generator)
-    return kept
+
+def has_own_state(value: Any) -> bool:
+    """Whether this is a generator of NumPy's or Python's whose state nothing else keeps."""
+    # NumPy's and Python's own generators are kept in any case, under their names.
+    if value is np.random.rand.__self__ or value is random.random.__self__:  # type: ignore[attr-defined]
+        return False
+    # The random numbers of the system have no state.
+    if isinstance(value, random.SystemRandom):
+        return False
+    return isinstance(value, np.random.Generator | np.random.RandomState | random.Random)
 
 
 def contents_of(value: Any) -> list[Any]:
@@ -131,7 +132,7 @@ def contents_of(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return list(islice(value.values(), ITEMS))
     if isinstance(value, list | tuple):
-        return list(value[:ITEMS])
+        return list(islice(value, ITEMS))
 
     # A method leads to its object, a function to variables around it and to global ones.
     if isinstance(value, MethodType | BuiltinMethodType):
@@ -156,22 +157,31 @@ def contents_of(value: Any) -> list[Any]:
 
 
 def variables_of(function: FunctionType) -> list[Any]:
-    """The values of a function's defaults, and of the outer and global variables it names."""
+    """The values of a function's defaults, and of the outer and global variables it names.
+
+    Functions of other modules are left out: one leads to the next, through whole libraries.
+    """
     contents: list[Any] = [function.__defaults__, function.__kwdefaults__]
     try:
         variables = inspect.getclosurevars(function)
     except ValueError:  # one of them has no value yet
         return contents
-    contents.append(dict(variables.nonlocals))
-    contents.append(dict(variables.globals))
+
+    contents.extend(variables.nonlocals.values())
+    for value in variables.globals.values():
+        if isinstance(value, FunctionType) and value.__module__ != function.__module__:
+            continue
+        contents.append(value)
     return contents
 
 
 def random_states(generators: Sequence[Any]) -> dict[str, Any]:
     """The states of ``generators`` (see ``generators_of``), and torch's, CUDA's, NumPy's, Python's.
 
-    Not kept are the states of a DataLoader's workers, and of generators that ``generators_of``
-    does not find.
+    A checkpoint holds them as they are at the end of an epoch. It does not hold the states of a
+    DataLoader's workers; of a generator that ``generators_of`` does not find; what an ``on_epoch``
+    callback draws after the checkpoint was written; nor buffers with ``persistent=False``, which
+    are no part of a net's state.
     """
     # An array would be saved as an object of NumPy's, which is not loaded again.
     state: Any = np.random.get_state()
