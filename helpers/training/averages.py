@@ -38,7 +38,8 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
     Approximation by Averaging", 1992) take the uniform average of all steps; this is its
     exponential relative. torch's ``AveragedModel`` does the work.
 
-    Buffers of whole numbers (counts, indices) are copied, because their means would be cut off.
+    Buffers of whole numbers (counts, indices) are copied, because their means would be cut off. So
+    is each entry that is not finite, before or after the step: the -inf of a causal mask stays.
     Raises ``CourseError`` for a decay outside 0 to 1.
     """
     if not 0 <= decay <= 1:
@@ -48,15 +49,22 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
         averaged: Sequence[torch.Tensor], current: Sequence[torch.Tensor], n: torch.Tensor | int
     ) -> None:
         """Move a list of tensors of one type towards the current ones."""
-        # Real numbers are averaged; counters are copied.
-        if averaged[0].is_floating_point() or averaged[0].is_complex():
-            steps = int(n)
-            decay_now = min(decay, (1 + steps) / (10 + steps))
-            move_towards = get_ema_multi_avg_fn(decay_now)
-            move_towards(averaged, current, n)
+        # Counters are copied.
+        if not (averaged[0].is_floating_point() or averaged[0].is_complex()):
+            for old, new in zip(averaged, current):
+                old.copy_(new)
             return
+
+        # Real numbers are averaged.
+        steps = int(n)
+        decay_now = min(decay, (1 + steps) / (10 + steps))
+        move_towards = get_ema_multi_avg_fn(decay_now)
+        move_towards(averaged, current, n)
+
+        # Between two infinite numbers lies no number. All entries are gone through: to ask first
+        # whether any is infinite would make the program wait for a GPU's answer.
         for old, new in zip(averaged, current):
-            old.copy_(new)
+            old.copy_(torch.where(old.isfinite(), old, new))
 
     # It starts as a copy of its own; torch calls update once for each type of numbers.
     start = independent_copy(model)
