@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy
 import pytest
@@ -22,6 +23,7 @@ from helpers.experiments.records import judge
 from helpers.training import History
 from helpers.upkeep.digests import add_digests
 
+SHARE = 66.666667  # of the three images that the predictions of a made record are right of
 CLAIM = Claim(max_parameters=10_000, max_epochs=6, accuracy=99.4, last_epochs=3)
 
 
@@ -138,14 +140,14 @@ def test_a_record_tells_its_origin_and_its_command():
 
 
 def test_predictions_need_the_images_they_were_made_on():
-    recorded = result(accuracies=(66.67, 66.67))
+    recorded = result(accuracies=(SHARE, SHARE))
     assert recorded.predictions(images()).correct.tolist() == [True, True, False]
     with pytest.raises(CourseError, match="other test images.*COURSE_TRAIN=1"):
         recorded.predictions(images((1, 2, 3)))
 
 
 def test_recorded_classes_count_where_rounded_logits_tie():
-    recorded = result(logits=numpy.zeros((1, 3, 10), dtype="float16"))
+    recorded = result(accuracies=(SHARE,), logits=numpy.zeros((1, 3, 10), dtype="float16"))
     assert recorded.predictions(images()).predicted.tolist() == [1, 2, 3]
     assert recorded.predictions(images()).losses.tolist() == pytest.approx([math.log(10)] * 3)
 
@@ -188,12 +190,14 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("renames", [0, 1, 2])
-def test_a_save_that_is_cut_off_anywhere_leaves_the_old_record_or_the_new_or_is_refused(
-    folder, monkeypatch, renames
-):
-    result(accuracies=(99, 98)).save()
-    new = result(accuracies=(50, 51), logits=numpy.ones((2, 3, 10), dtype="float16"))
+NEW = {"accuracies": (50, 51), "logits": numpy.ones((2, 3, 10), dtype="float16")}
+
+
+def killed_save(monkeypatch, renames):
+    """Save the new record in a process that is killed after so many renames.
+
+    What cleans up at an error does not do so here, as little as in a process that is killed.
+    """
     replace_file, left = os.replace, [renames]
 
     def killed_after_some(source, target):
@@ -204,16 +208,49 @@ def test_a_save_that_is_cut_off_anywhere_leaves_the_old_record_or_the_new_or_is_
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(os, "replace", killed_after_some)
-        new.save()
+        patch.setattr(Path, "unlink", lambda path, missing_ok=False: None)
+        result(**NEW).save()
         raise Killed  # after both
-    if renames == 1:
-        words = "first.json does not match its npz.*first --fresh$"
-        with pytest.raises(CourseError, match=words) as error:
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_save_that_is_killed_anywhere_leaves_the_old_record_or_the_new(
+    folder, monkeypatch, renames
+):
+    result(accuracies=(99, 98)).save()
+    killed_save(monkeypatch, renames)
+    accuracies = {0: (99, 98), 1: (50, 51), 2: (50, 51)}[renames]
+    for _ in range(2):  # the second one finds the save finished
+        loaded = load_result("first")
+        assert tuple(loaded.accuracies.values()) == accuracies
+        assert ("logits" in loaded.arrays) == (renames > 0)
+    # The files under their own names are a whole record, without those that were left.
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink()
+    assert tuple(load_result("first").accuracies.values()) == accuracies
+    assert contents(folder).keys() == {"first.json", "first.npz"}
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_first_save_that_is_killed_leaves_a_whole_record_or_none(folder, monkeypatch, renames):
+    killed_save(monkeypatch, renames)
+    if renames == 0:
+        with pytest.raises(CourseError, match="not recorded yet"):
             load_result("first")
-        assert "\n" not in str(error.value)
     else:
-        accuracies = {0: (99, 98), 2: (50, 51)}[renames]
-        assert tuple(load_result("first").accuracies.values()) == accuracies
+        assert load_result("first").accuracies == {0: 50, 1: 51}
+
+
+def test_a_leftover_of_another_save_is_not_taken(folder, monkeypatch):
+    result(accuracies=(99, 98)).save()
+    killed_save(monkeypatch, 0)
+    before = (folder / "first.json").read_bytes()
+    (folder / ".first.json.1.ab.tmp").write_text("half a")
+    (folder / ".first.json.1.ac.tmp").write_text("[]")
+    (folder / "first.npz").write_bytes(b"another")
+    with pytest.raises(CourseError, match="damaged"):
+        load_result("first")
+    assert (folder / "first.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("kept", ["first.json", "first.npz"])
@@ -246,7 +283,15 @@ def test_a_number_that_is_not_finite_is_no_result(folder, value):
         result(logits=logits).save()
     other = result()
     other.record["parameters"] = value
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(CourseError, match="^first: parameters is -?(nan|inf), and a record holds"):
+        other.save()
+    other = result()
+    other.record["recipe"]["learning_rate"] = value
+    with pytest.raises(CourseError, match="^first: recipe learning_rate is -?(nan|inf), and a rec"):
+        other.save()
+    other = result()
+    other.record["runs"][0]["seconds"] = value
+    with pytest.raises(CourseError, match="^first: runs 0 seconds is -?(nan|inf), and a record h"):
         other.save()
     assert contents(folder) == {}
 
@@ -303,6 +348,123 @@ def test_a_damaged_or_foreign_record_is_one_line_with_the_command_that_mends_it(
     told = str(error.value)
     assert "first.json" in told and expected in told and "\n" not in told
     assert told.endswith("python -m helpers experiment first --fresh")
+
+
+def dropped(place, field):
+    """A change of a record that takes a field away."""
+
+    def change(record):
+        del place(record)[field]
+
+    return change
+
+
+def put(place, field, value):
+    """A change of a record that puts a value into a field."""
+
+    def change(record):
+        place(record)[field] = value
+
+    return change
+
+
+def whole(record):
+    return record
+
+
+def second_run(record):
+    return record["runs"][1]
+
+
+def second_row(record):
+    return record["runs"][1]["epochs"][0]
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (dropped(whole, "parameters"), "the record has no parameters"),
+        (dropped(whole, "data"), "the record has no data"),
+        (dropped(whole, "environment"), "the record has no environment"),
+        (dropped(whole, "commit"), "the record has no commit"),
+        (put(whole, "parameters", "many"), "the record: parameters is 'many', and no int"),
+        (put(whole, "parameters", None), "the record: parameters is None, and no int"),
+        (put(whole, "recorded", 2026), "the record: recorded is 2026, and no str"),
+        (put(whole, "data", {"name": "mnist", "source": "folder"}), "its data has no digest"),
+        (put(whole, "environment", []), "the record: environment is .*, and no dict"),
+        (dropped(second_run, "seed"), "run 1 has no seed"),
+        (put(second_run, "seed", True), "run 1: seed is True, and no int"),
+        (put(second_run, "seed", 0), "seed 0 stands there twice"),
+        (put(second_run, "epochs", []), "run 1 has no epochs"),
+        (put(second_run, "epochs", None), "run 1: epochs is None, and no list"),
+        (put(second_run, "epochs", [7]), "run 1, epoch 1 has no fields"),
+        (put(second_run, "seconds", math.inf), "runs 1 seconds is inf"),
+        (dropped(second_row, "test_accuracy"), "run 1, epoch 1 has no test_accuracy"),
+        (put(second_row, "test_accuracy", None), "test_accuracy is None, and no float"),
+        (put(second_row, "test_accuracy", "98"), "test_accuracy is '98', and no float"),
+        (put(second_row, "test_accuracy", 101.0), "test_accuracy is 101.0, and no percentage"),
+        (put(second_row, "test_loss", math.inf), "runs 1 epochs 0 test_loss is inf"),
+        (put(second_row, "epoch", 3), "run 1, epoch 1 says that it is epoch 3"),
+    ],
+)
+def test_a_record_whose_fields_are_not_what_they_are_to_be_is_one_line(folder, change, words):
+    result(accuracies=(99, 98)).save()
+    path = folder / "first.json"
+    record = json.loads(path.read_text())
+    change(record)
+    # A number that is too large for a float is read as infinity.
+    path.write_text(json.dumps(record).replace("Infinity", "1e999"))
+    with pytest.raises(CourseError, match=f"first.json is damaged .*{words}") as error:
+        load_result("first")
+    assert "\n" not in str(error.value)
+    assert str(error.value).endswith(": python -m helpers experiment first --fresh")
+
+
+def test_arrays_that_do_not_fit_each_other_are_one_line(folder):
+    result(logits=numpy.zeros((1, 4, 10), dtype="float16")).save()
+    with pytest.raises(CourseError, match="damaged .its logits are of other images"):
+        load_result("first")
+    result(predictions=numpy.zeros((1, 3))).save()
+    with pytest.raises(CourseError, match="damaged .its predictions are no class numbers"):
+        load_result("first")
+
+
+def two_runs():
+    """A record of two runs, of which the first has two images of three right, the second one."""
+    predictions = numpy.array([[1, 2, 3], [1, 1, 1]], dtype="uint8")
+    return result(accuracies=(SHARE, 33.333333), predictions=predictions)
+
+
+def test_an_accuracy_is_believed_only_where_the_predictions_have_it(folder):
+    two_runs().save()
+    assert load_result("first").predictions(images(), run=1).mistakes == 2
+
+    # Changed by hand, and in another order than the arrays.
+    path = folder / "first.json"
+    text = path.read_text()
+    path.write_text(text.replace("33.333333", "43.333333"))
+    with pytest.raises(
+        CourseError, match=r"states 43.333333 % for seed 1.* 33.3333 %: .*fresh"
+    ):
+        load_result("first").predictions(images())
+    record = json.loads(text)
+    record["runs"].reverse()
+    path.write_text(json.dumps(record))
+    with pytest.raises(
+        CourseError, match=r"states 33.333333 % for seed 1.* 66.6667 %: .*fresh"
+    ):
+        load_result("first").predictions(images())
+
+
+@pytest.mark.parametrize("run", [2, -1, "0", None, 0.0])
+def test_a_run_that_a_record_does_not_have_is_one_line(run):
+    with pytest.raises(CourseError, match=f"^the record first has runs 0 to 1, and no run {run!r}"):
+        two_runs().predictions(images(), run=run)
+
+
+def test_predictions_are_asked_for_with_all_of_a_data_set():
+    with pytest.raises(CourseError, match="give what data.load returns, not a ImageSplit"):
+        two_runs().predictions(images().test)
 
 
 def test_a_missing_record_names_its_command_and_an_unknown_one_the_near_names(folder):
