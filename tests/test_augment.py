@@ -6,6 +6,7 @@ import math
 import sys
 import warnings
 
+import numpy
 import pytest
 import torch
 import torch.nn.functional as F
@@ -503,6 +504,69 @@ def test_the_outermost_arguments_are_taken():
     assert torch.equal(RandomCrop(0)(images), images)
     assert torch.equal(RandomHorizontalFlip(0)(images), images)
     assert torch.equal(RandomHorizontalFlip(1)(images), images.flip(3))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Cutout(-1), "Cutout: size is a whole number of at least 0, not -1"),
+        (lambda: Cutout(2.5), "Cutout: size is a whole number of at least 0, not 2.5"),
+        (lambda: Cutout("8"), "Cutout: size is a whole number"),
+        (lambda: Cutout(8, "grey"), "Cutout: fill is a finite number, or a list of them"),
+        (lambda: Cutout(8, None), "Cutout: fill is a finite number"),
+        (lambda: Cutout(8, [0.1, math.nan, 0.2]), "Cutout: fill is a finite number"),
+        (lambda: ColorJitter(-1), "ColorJitter: brightness is at least 0, not -1"),
+        (lambda: ColorJitter(0.2, math.inf), "ColorJitter: contrast is one finite number"),
+        (lambda: ColorJitter((0.8, 1.2)), r"brightness is one finite number, not \(0.8, 1.2\)"),
+        (lambda: RandomAffine(degrees=math.nan), "degrees, .*, is one finite number, not nan"),
+        (
+            lambda: RandomAffine(degrees=(-7, 7)),
+            r"degrees, the largest angle to both sides, is one finite number, not \(-7, 7\)",
+        ),
+        (lambda: RandomAffine(shear=(-5, 5)), "shear, the largest angle .* one finite number"),
+        (lambda: RandomAffine(scale=0.9), r"scale is \(low, high\) with 0 < low .* not 0.9"),
+        (lambda: RandomAffine(scale=(0.9, math.inf)), r"scale is \(low, high\)"),
+        (lambda: RandomAffine(translate=(math.nan, 0.1)), r"translate is \(right, down\)"),
+        (lambda: RandomAffine(fill=None), "fill is one finite number"),
+        (lambda: Compose([RandomCrop(2)]), r"\] is no transform: give Compose\(one, another\)"),
+        (lambda: Compose(RandomCrop), "RandomCrop'> is no transform"),
+        (lambda: RandomCrop(2.5), "RandomCrop: padding is a whole number"),
+        (lambda: RandomHorizontalFlip("often"), "p is one finite number, not 'often'"),
+    ],
+)
+def test_amounts_that_mean_nothing_are_refused_in_one_line(make, words):
+    with pytest.raises(CourseError, match=words) as error:
+        make()
+    assert "\n" not in str(error.value)
+
+
+EACH = [RandomAffine(7), ColorJitter(0.2), RandomCrop(1), RandomHorizontalFlip(), Cutout(2)]
+
+
+@pytest.mark.parametrize("transform", EACH, ids=lambda transform: type(transform).__name__)
+def test_images_that_no_transform_takes(transform):
+    images = torch.rand(3, 1, 8, 8)
+    for wrong in (images[0], images[:, 0], images.mul(255).byte(), images.long(), images.numpy()):
+        with pytest.raises(CourseError, match=r"floats \[N, C, H, W\].*, not .*images / 255"):
+            transform(wrong)
+    for kind in (torch.float32, torch.float64):
+        assert transform(images.to(kind)).dtype == kind
+
+
+def test_a_frame_that_small_images_cannot_mirror():
+    images = torch.rand(3, 1, 8, 9)
+    with pytest.raises(CourseError, match="9 pixels cannot mirror images of 8×9: give at most 7"):
+        RandomCrop(9, "reflect")(images)
+    assert RandomCrop(7, "reflect")(images).shape == images.shape
+    assert RandomCrop(9)(images).shape == images.shape
+
+
+def test_a_fill_may_be_a_tensor_or_an_array():
+    images = torch.rand(3, 3, 8, 8)
+    colour = [0.1, 0.2, 0.3]
+    expected = Cutout(4, colour)(images, torch.Generator().manual_seed(0))
+    for fill in (torch.tensor(colour), numpy.array(colour)):
+        assert torch.equal(Cutout(4, fill)(images, torch.Generator().manual_seed(0)), expected)
 
 
 def test_unknown_names_are_answered_with_the_near_ones():

@@ -229,11 +229,23 @@ def test_numpys_whole_numbers_are_taken(tmp_path, monkeypatch):
     assert same(held.validation, expected.validation) and same(held.train, expected.train)
 
 
-@pytest.mark.parametrize("seed", ["0", 1.0, None, True])
+@pytest.mark.parametrize("seed", ["0", 1.0, None, True, 2**70, 2**64, -(2**63) - 1])
 def test_a_seed_that_is_no_whole_number_is_an_error(tmp_path, monkeypatch, seed):
     write_idx(tmp_path, random_pools("mnist"), monkeypatch)
     with pytest.raises(DataError, match=f"seed={seed!r}: give a whole number"):
         data.load("mnist", tmp_path, validation=5, seed=seed)
+
+
+@pytest.mark.parametrize("seed", [2**64 - 1, -(2**63)])
+def test_the_largest_and_the_smallest_seed(tmp_path, monkeypatch, seed):
+    write_idx(tmp_path, random_pools("mnist"), monkeypatch)
+    assert len(data.load("mnist", tmp_path, validation=5, seed=seed).validation) == 5
+
+
+@pytest.mark.parametrize("root", [5, 1.5, ["data"]])
+def test_a_root_that_is_no_folders_name(root):
+    with pytest.raises(DataError, match="is no folder: give its path, such as 'data'"):
+        data.load("mnist", root)
 
 
 def test_validation_is_split_off_by_the_seed_and_the_rest_keeps_its_order(tmp_path, monkeypatch):

@@ -414,6 +414,13 @@ def test_bad_input_is_one_line_and_changes_nothing(options, words):
         ({"steps": True}, "steps is a whole number of at least 10, not True"),
         ({"orders": 1.0}, "orders is a whole number of at least 1, not 1.0"),
         ({"end_lr": math.inf}, "between 0 and end_lr = inf"),
+        ({"end_lr": "10"}, "between 0 and end_lr = '10', not"),
+        ({"start_lr": "low"}, "between 0 and end_lr = .*, not 'low'"),
+        ({"start_lr": None}, "not None"),
+        ({"smoothing": "much"}, "smoothing is at least 0 and below 1, not 'much'"),
+        ({"smoothing": None}, "not None"),
+        ({"divergence": "4"}, "divergence is a finite number of at least 1, not '4'"),
+        ({"divergence": None}, "not None"),
     ],
 )
 def test_settings_that_no_test_can_be_made_with_are_one_line(options, words):

@@ -280,15 +280,19 @@ def test_an_optimizer_with_rate_zero_gets_the_whole_cycle():
         ({"steps_per_epoch": 2.5}, "steps_per_epoch is a whole number of at least 1, .* not 2.5$"),
         ({"min_lr": 0.4}, "min_lr.*0.4"),
         ({"min_lr": 0.0}, "min_lr"),
+        ({"peak_epoch": "2"}, "peak_epoch is a finite number, not '2'"),
+        ({"epochs": None}, "epochs is a finite number, not None"),
+        ({"min_lr": "low"}, "min_lr is a finite number, not 'low'"),
+        ({"max_lr": math.inf}, "max_lr is a finite number, not inf"),
+        ({"max_lr": "high"}, "max_lr is a finite number, not 'high'"),
         ({"anneal": "sine"}, "anneal is 'linear' or 'cos', not 'sine'"),
     ],
 )
 def test_a_schedule_that_cannot_be_is_refused_and_the_optimizer_left_alone(options, words):
     optimizer = one_parameter()
     with pytest.raises(CourseError, match=words):
-        one_cycle(
-            optimizer, 0.4, **({"epochs": 3, "steps_per_epoch": 10, "peak_epoch": 1} | options)
-        )
+        given = {"max_lr": 0.4, "epochs": 3, "steps_per_epoch": 10, "peak_epoch": 1} | options
+        one_cycle(optimizer, **given)
     assert optimizer.param_groups[0]["lr"] == 1e-3
 
 
@@ -788,7 +792,7 @@ def test_a_net_that_cannot_be_copied_is_told():
         moving_average(model, 0.9)
 
 
-@pytest.mark.parametrize("decay", [-1, -0.001, 1.001, 2, math.nan, math.inf])
+@pytest.mark.parametrize("decay", [-1, -0.001, 1.001, 2, math.nan, math.inf, "slow", "0.9", None])
 def test_a_decay_out_of_range_is_told(decay):
     with pytest.raises(CourseError, match="decay lies between 0 and 1, not "):
         moving_average(small_net(), decay)

@@ -18,13 +18,21 @@ import torch
 
 from helpers.augment.affine import RandomAffine
 from helpers.augment.pixels import ColorJitter, Cutout, RandomCrop, RandomHorizontalFlip
-from helpers.environment import unknown
+from helpers.environment import CourseError, unknown
 
 
 class Compose:
-    """Apply ``transforms`` one after the other, all with random numbers of one generator."""
+    """Apply ``transforms`` one after the other, all with random numbers of one generator.
+
+    Raises ``CourseError`` for what cannot be called, such as a list of them.
+    """
 
     def __init__(self, *transforms: Callable[..., torch.Tensor]) -> None:
+        for transform in transforms:
+            if isinstance(transform, type) or not callable(transform):
+                raise CourseError(
+                    f"Compose: {transform!r} is no transform: give Compose(one, another)"
+                )
         self.transforms = transforms
 
     @property

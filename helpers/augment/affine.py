@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from numbers import Real
 
 import torch
 import torch.nn.functional as F
 
-from helpers.augment.random_numbers import uniform
-from helpers.environment import CourseError
+from helpers.augment.random_numbers import check_amount, check_images, uniform
+from helpers.environment import CourseError, real_number
 
 
 class RandomAffine:
@@ -23,8 +22,8 @@ class RandomAffine:
         shear: the largest angle of slant, along x, in degrees.
         fill: the brightness of what comes in from outside.
 
-    Raises ``CourseError`` for a ``translate`` that is no pair, and a ``scale`` that is no range
-    above 0.
+    Raises ``CourseError`` for angles that are no numbers (also for pairs of them), a ``translate``
+    that is no pair, a ``scale`` that is no range above 0, and images of another kind.
     """
 
     def __init__(
@@ -35,6 +34,9 @@ class RandomAffine:
         shear: float = 0.0,
         fill: float = 0.0,
     ) -> None:
+        check_amount("RandomAffine: degrees, the largest angle to both sides,", degrees)
+        check_amount("RandomAffine: shear, the largest angle to both sides,", shear)
+        check_amount("RandomAffine: fill", fill)
         if not is_pair(translate):
             raise CourseError(
                 f"RandomAffine: translate is (right, down), two fractions, not {translate!r}"
@@ -52,6 +54,7 @@ class RandomAffine:
     def __call__(
         self, images: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
+        check_images(images)
         # The largest angles in radians, the largest shifts in pixels.
         height, width = images.shape[-2:]
         max_angle = math.radians(self.degrees)
@@ -70,10 +73,10 @@ class RandomAffine:
 
 
 def is_pair(value: object) -> bool:
-    """Whether ``value`` is a list or a tuple of two numbers."""
+    """Whether ``value`` is a list or a tuple of two finite numbers."""
     if not isinstance(value, list | tuple) or len(value) != 2:
         return False
-    return isinstance(value[0], Real) and isinstance(value[1], Real)
+    return real_number(value[0]) is not None and real_number(value[1]) is not None
 
 
 def affine(

@@ -5,7 +5,13 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-from helpers.augment.random_numbers import to_device_of, uniform, whole_uniform
+from helpers.augment.random_numbers import (
+    check_amount,
+    check_images,
+    to_device_of,
+    uniform,
+    whole_uniform,
+)
 from helpers.environment import CourseError, unknown, whole_number
 
 FRAMES = ("constant", "reflect")
@@ -15,16 +21,20 @@ class ColorJitter:
     """Multiply the brightness of each image, then its contrast, by random factors.
 
     Both are uniform in 1 ± the amount, and never below 0. Contrast is measured about the mean of
-    all pixels in all channels. Values stay in [0, 1].
+    all pixels in all channels. Values stay in [0, 1]. Raises ``CourseError`` for an amount that is
+    no number from 0 on.
     """
 
     def __init__(self, brightness: float = 0.0, contrast: float = 0.0) -> None:
+        check_amount("ColorJitter: brightness", brightness, least=0)
+        check_amount("ColorJitter: contrast", contrast, least=0)
         self.brightness = brightness
         self.contrast = contrast
 
     def __call__(
         self, images: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
+        check_images(images)
         # One factor per image, [N, 1, 1, 1].
         brightness = self._factors(self.brightness, images, generator)
         contrast = self._factors(self.contrast, images, generator)
@@ -47,7 +57,8 @@ class RandomCrop:
     """Pad each image by ``padding`` pixels, and cut the old size out anywhere.
 
     ``mode`` is what the frame holds: ``constant`` (black) or ``reflect`` (the image mirrored).
-    Raises ``CourseError`` for another one, and for a ``padding`` that is no whole number from 0 on.
+    Raises ``CourseError`` for another one, for a ``padding`` that is no whole number from 0 on, and
+    for images that are too small to be mirrored so far.
     """
 
     def __init__(self, padding: int = 4, mode: str = "constant") -> None:
@@ -63,7 +74,13 @@ class RandomCrop:
     def __call__(
         self, images: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
+        check_images(images)
         count, _, height, width = images.shape
+        if self.mode == "reflect" and self.padding >= min(height, width):
+            raise CourseError(
+                f"RandomCrop: a frame of {self.padding} pixels cannot mirror images of "
+                f"{height}×{width}: give at most {min(height, width) - 1}"
+            )
         frame = [self.padding] * 4  # left, right, top, bottom
         padded = F.pad(images, frame, mode=self.mode)
 
@@ -86,6 +103,7 @@ class RandomHorizontalFlip:
     """
 
     def __init__(self, p: float = 0.5) -> None:
+        check_amount("RandomHorizontalFlip: p", p)
         if not 0 <= p <= 1:
             raise CourseError(f"RandomHorizontalFlip: p lies between 0 and 1, not {p!r}")
         self.p = p
@@ -93,6 +111,7 @@ class RandomHorizontalFlip:
     def __call__(
         self, images: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
+        check_images(images)
         # Drawn on the CPU, so that every device gets the same numbers.
         flipped = torch.rand(len(images), generator=generator) < self.p
         flipped = to_device_of(images, flipped).view(-1, 1, 1, 1)
@@ -109,12 +128,21 @@ class Cutout:
     """
 
     def __init__(self, size: int = 8, fill: float | Sequence[float] = 0.0) -> None:
+        if whole_number(size, least=0) is None:
+            raise CourseError(f"Cutout: size is a whole number of at least 0, not {size!r}")
+        try:
+            finite = torch.as_tensor(fill, dtype=torch.float64).isfinite().all()
+        except (TypeError, ValueError):
+            finite = False
+        if not finite:
+            raise CourseError(f"Cutout: fill is a finite number, or a list of them, not {fill!r}")
         self.size = size
         self.fill = fill
 
     def __call__(
         self, images: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
+        check_images(images)
         # Check first that the square and its colour fit these images.
         _, channels, height, width = images.shape
         fill = torch.as_tensor(self.fill, dtype=images.dtype)

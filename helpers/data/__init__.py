@@ -28,7 +28,7 @@ from helpers.data.downloading import download
 from helpers.data.folders import class_folders, zipped_folders
 from helpers.data.known import KNOWN, DataError, Known
 from helpers.data.published import published_archive, published_files
-from helpers.data.sources import Pool, Source
+from helpers.data.sources import Pool, Source, named_folder
 from helpers.data.splitting import validation_mask
 from helpers.environment import data_root, smoke, unknown, whole_number
 
@@ -119,7 +119,7 @@ def load(
     known = KNOWN[name]
     folder = data_root()
     if root is not None:
-        folder = Path(root).expanduser()
+        folder = named_folder(root)
 
     # Find the place and read the splits from it, or from the cache.
     splits = {}

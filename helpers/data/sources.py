@@ -5,7 +5,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -24,6 +24,14 @@ class Source(NamedTuple):
     kind: str
     files: list[Path]
     read: Callable[[str], Pool]
+
+
+def named_folder(root: Any) -> Path:
+    """The folder of this name, where ``~`` is the reader's own. Raises DataError for no name."""
+    try:
+        return Path(root).expanduser()
+    except TypeError:
+        raise DataError(f"root={root!r} is no folder: give its path, such as 'data'") from None
 
 
 def damaged(path: Path | zipfile.Path, what: str) -> DataError:

@@ -11,7 +11,8 @@ from helpers.environment import whole_number
 def validation_mask(count: int, validation: int, seed: int, title: str) -> torch.Tensor:
     """A mask, bool [count]: True for the ``validation`` images that the seed chooses.
 
-    Raises DataError where ``validation`` is no whole number from 0 to ``count`` - 1.
+    Raises DataError where ``validation`` is no whole number from 0 to ``count`` - 1, and the seed
+    none that torch's generators take.
     """
     size = whole_number(validation, least=0)
     if size is None or size >= count:
@@ -19,11 +20,12 @@ def validation_mask(count: int, validation: int, seed: int, title: str) -> torch
             f"validation={validation} of {count:,} training images of {title}: "
             f"give 0 to {count - 1}"
         )
-    if whole_number(seed) is None:
-        raise DataError(f"seed={seed!r}: give a whole number")
+    number = whole_number(seed, least=-(2**63))
+    if number is None or number >= 2**64:
+        raise DataError(f"seed={seed!r}: give a whole number, such as 0, of at most 64 bits")
 
     # Shuffle all images, and take the first ones.
-    generator = torch.Generator().manual_seed(int(seed))
+    generator = torch.Generator().manual_seed(number)
     shuffled = torch.randperm(count, generator=generator)
     chosen = torch.zeros(count, dtype=torch.bool)
     chosen[shuffled[:size]] = True

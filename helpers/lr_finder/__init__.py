@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from helpers.environment import CourseError, unknown, whole_number
+from helpers.environment import CourseError, real_number, unknown, whole_number
 from helpers.lr_finder.rules import RULES
 from helpers.lr_finder.snapshot import Snapshot
 from helpers.models import device_of
@@ -118,9 +118,11 @@ def lr_range_test(
     check_given(model, batches, loss_fn)
     check_optimizer(optimizer)
     check_numbers(steps, orders, smoothing, divergence)
-    if not 0 < start_lr < end_lr < math.inf:
+    numbers = real_number(start_lr) is not None and real_number(end_lr) is not None
+    if not numbers or not 0 < start_lr < end_lr:
         raise CourseError(
-            f"lr_range_test: start_lr has to lie between 0 and end_lr = {end_lr}, not {start_lr}"
+            f"lr_range_test: start_lr has to lie between 0 and end_lr = {end_lr!r}, not "
+            f"{start_lr!r}"
         )
     check_parameters(model, optimizer)
 
@@ -154,9 +156,9 @@ def check_numbers(steps: int, orders: int, smoothing: float, divergence: float) 
             raise CourseError(
                 f"lr_range_test: {name} is a whole number of at least {least}, not {value!r}"
             )
-    if not 0 <= smoothing < 1:
+    if real_number(smoothing) is None or not 0 <= smoothing < 1:
         raise CourseError(f"lr_range_test: smoothing is at least 0 and below 1, not {smoothing!r}")
-    if not 1 <= divergence < math.inf:
+    if real_number(divergence) is None or divergence < 1:
         raise CourseError(
             f"lr_range_test: divergence is a finite number of at least 1, not {divergence!r}"
         )

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from helpers.environment import CourseError
+from helpers.environment import CourseError, real_number
 from helpers.models import independent_copy
 
 
@@ -42,7 +42,7 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
     is each entry that is not finite, before or after the step: the -inf of a causal mask stays.
     Raises ``CourseError`` for a decay outside 0 to 1.
     """
-    if not 0 <= decay <= 1:
+    if real_number(decay) is None or not 0 <= decay <= 1:
         raise CourseError(f"moving_average: decay lies between 0 and 1, not {decay!r}")
 
     def update(

@@ -5,7 +5,7 @@ import math
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from helpers.environment import CourseError, whole_number
+from helpers.environment import CourseError, real_number, whole_number
 
 
 def one_cycle(
@@ -31,14 +31,18 @@ def one_cycle(
     annihilate: the rate ends at ``min_lr / 10,000`` instead.
     anneal: along straight lines (``"linear"``), or half waves of a cosine (``"cos"``).
 
-    Raises ``CourseError`` for ``steps_per_epoch`` that is no whole number of at least 1, a peak
-    outside the run, a rate that does not rise, and another ``anneal``.
+    Raises ``CourseError`` for what is no number, ``steps_per_epoch`` that is no whole number of at
+    least 1, a peak outside the run, a rate that does not rise, and another ``anneal``.
     """
     if whole_number(steps_per_epoch, least=1) is None:
         raise CourseError(
             "one_cycle: steps_per_epoch is a whole number of at least 1, such as "
             f"len(train_batches), not {steps_per_epoch!r}"
         )
+
+    check_numbers(max_lr=max_lr, epochs=epochs, peak_epoch=peak_epoch)
+    if min_lr is not None:
+        check_numbers(min_lr=min_lr)
 
     # Steps are counted from 0, so the last step of an epoch is one below a multiple.
     peak = peak_epoch * steps_per_epoch - 1
@@ -81,6 +85,13 @@ def one_cycle(
         group["lr"] = high * ratio
         group["initial_lr"] = high * ratio
     return LambdaLR(optimizer, share_of_highest)
+
+
+def check_numbers(**arguments: float) -> None:
+    """Raise ``CourseError`` for an argument that is no finite number."""
+    for name, value in arguments.items():
+        if real_number(value) is None:
+            raise CourseError(f"one_cycle: {name} is a finite number, not {value!r}")
 
 
 def between(start: float, end: float, progress: float, anneal: str) -> float:
