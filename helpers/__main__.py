@@ -5,10 +5,17 @@ The functions before ``print_written`` are the commands; their docstrings are th
 
 import argparse
 import contextlib
-import signal
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import NoReturn
+
+from helpers.upkeep import stopping
+
+# What follows imports torch, which takes seconds: Ctrl-C would print where it was.
+if __name__ == "__main__":
+    stopping.end_when_stopped()
 
 from helpers import environment, experiments
 from helpers.data import load
@@ -20,6 +27,8 @@ from helpers.upkeep import readme, sessions
 
 Options = argparse.Namespace
 
+MOST = 1000  # seeds, or processes: more is a slip of the finger
+
 
 def run(options: Options) -> None:
     """Run a session to an HTML page."""
@@ -30,6 +39,8 @@ def run(options: Options) -> None:
 
 def experiment(options: Options) -> None:
     """Train a recipe, or all of a group, over several seeds, record it, and judge its claim."""
+    # Records are kept beside the notebooks.
+    environment.need_notebooks()
     seeds = range(options.seeds)
     # A name that is no group's stands for itself.
     for name in GROUPS.get(options.name, [options.name]):
@@ -42,6 +53,7 @@ def experiment(options: Options) -> None:
 
 def search(options: Options) -> None:
     """Compare a recipe's candidates on a validation split, and print them, best first."""
+    environment.need_notebooks()
     trials = searching.search(options.name, range(options.seeds), options.jobs)
     print(searching.ranking(trials))
 
@@ -59,14 +71,27 @@ def results(options: Options) -> None:
     """Rewrite the figures in README and notebooks, and README's pictures, from the records."""
     from helpers.upkeep import pictures  # brings matplotlib
 
+    # All is looked at before anything is written: records, texts, data and pictures.
     environment.need_notebooks()
-    written = readme.write_results()
-    written += pictures.draw(load("mnist", validation=0))
-    print_written(written)
+    changed = readme.outdated()
+    drawn = pictures.draw(load("mnist", validation=0))
+    print_written(readme.write(changed) + drawn)
 
 
 def data(options: Options) -> None:
     """Fetch the data sets where they are missing, and check them."""
+    if not environment.has_notebooks() and not os.environ.get("COURSE_DATA"):
+        raise CourseError(
+            "there is no folder for data, for the package was installed without the course: "
+            "name one in COURSE_DATA"
+        )
+    # A name with a slip of the finger leaves no empty folder behind.
+    with no_empty_folder(environment.data_root()):
+        fetch_and_check()
+
+
+def fetch_and_check() -> None:
+    """Print a line for each data set. Raises ``CourseError`` where one of them is missing."""
     # One that is missing must not keep the others from being fetched.
     missing = []
     for name, known in KNOWN.items():
@@ -85,6 +110,22 @@ def data(options: Options) -> None:
             f"no real {' and no real '.join(missing)}: give the command again with a network, "
             f"put the files into {environment.data_root()}, or name their folder in COURSE_DATA"
         )
+
+
+@contextlib.contextmanager
+def no_empty_folder(folder: Path) -> Iterator[None]:
+    """Remove a folder that the block has made, with those around it, if nothing is in it."""
+    made = []
+    for place in (folder, *folder.parents):
+        if not os.path.lexists(place):
+            made.append(place)
+    try:
+        yield
+    finally:
+        # From the inside out; a folder that holds something cannot be removed this way.
+        for place in made:
+            with contextlib.suppress(OSError):
+                place.rmdir()
 
 
 def report(options: Options) -> None:
@@ -116,11 +157,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def count(text: str) -> int:
-    """A whole number of at least 1, as the words of a command line give it."""
-    # int() alone would take "1_0" and " 3 ".
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number of at least 1")
-    return int(text)
+    """A whole number from 1 to 1000, as the words of a command line give it."""
+    # int() alone would take "1_0" and " 3 ", and refuses more than 4,300 digits.
+    if text.isdecimal() and len(text) <= 9:
+        number = int(text)
+        if 1 <= number <= MOST:
+            return number
+    raise argparse.ArgumentTypeError(f"{text[:40]!r}: give a whole number from 1 to {MOST}")
 
 
 def parser() -> Parser:
@@ -180,28 +223,50 @@ def add_amounts(command: argparse.ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command, and return its status.
 
-    An error that the reader can solve is one line and status 2; a command that is stopped, by
-    Ctrl-C or SIGTERM, returns 130.
+    An error that the reader can solve is one line and status 2. A command that is stopped, by
+    Ctrl-C or SIGTERM, returns 130, and one whose lines nobody reads any more, 141.
     """
     print_anywhere()
     handle = None
     try:
         # Parsing is part of it: a wrong command line is an error like others.
-        with stopped_by_sigterm():
+        with stopping.as_interrupts(), printed_at_once():
             options = parser().parse_args(arguments)
             handle = options.handle
             handle(options)
+    except BrokenPipeError:
+        # Such as `head`, which has seen enough.
+        stopping.write_nowhere()
+        return stopping.UNREAD
     except (CourseError, OSError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
+        say(f"error: {problem}")
         return 2
     except KeyboardInterrupt:
+        stopping.ignore_further()
         # Only these two keep what was trained so far.
         message = "stopped"
         if handle in (experiment, search):
             message += "; the same command goes on from the last finished epoch"
-        print(message, file=sys.stderr)
-        return 130
+        say(message)
+        return stopping.STOPPED
     return 0
+
+
+def say(message: str) -> None:
+    """Print a line for the reader beside the command's own output, if anyone reads it."""
+    try:
+        print(message, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        stopping.write_nowhere()
+
+
+@contextlib.contextmanager
+def printed_at_once() -> Iterator[None]:
+    """Bring out all that was printed at the end of the block, where a closed pipe is handled."""
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
 
 
 def print_anywhere() -> None:
@@ -210,21 +275,6 @@ def print_anywhere() -> None:
         # Streams without this method, such as those of a notebook, take every character.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-
-
-@contextlib.contextmanager
-def stopped_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM stop a command as Ctrl-C does, so that its processes end with it."""
-    try:
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    except ValueError:
-        # Only the main thread may set handlers.
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

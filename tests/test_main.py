@@ -82,6 +82,9 @@ def test_the_help_of_a_command_speaks_of_groups_where_it_knows_them(capsys):
         "experiment budget --seeds -1",
         "experiment budget --seeds=-1",
         "experiment budget --seeds 2.5",
+        "experiment budget --seeds 1001",
+        "experiment budget --seeds 5000000000",
+        f"experiment budget --seeds {'9' * 5000}",
         "experiment budget --jobs 0",
         "search budget --seeds 0",
         "search budget --jobs=-2",
@@ -147,7 +150,9 @@ def test_a_console_without_a_sign_shows_a_replacement(monkeypatch, encoding):
     assert b"error: unknown session '?'" in sys.stderr.buffer.getvalue()
 
 
-@pytest.mark.parametrize("line", ["run 01", "publish a/b", "results", "digests"])
+@pytest.mark.parametrize(
+    "line", ["run 01", "publish a/b", "results", "digests", "experiment tiny", "search budget"]
+)
 def test_without_the_course_around_it_a_command_says_how_to_install(capsys, monkeypatch, line):
     monkeypatch.setattr(environment, "NOTEBOOKS", ROOT / "nowhere")
     said = error_of(capsys, *line.split())
@@ -233,7 +238,8 @@ def test_report_prints_the_report(capsys):
 
 
 def test_commands_name_what_they_wrote(capsys, monkeypatch):
-    monkeypatch.setattr(readme, "write_results", lambda: [ROOT / "README.md"])
+    monkeypatch.setattr(readme, "outdated", lambda: {"a file": "its text"})
+    monkeypatch.setattr(readme, "write", lambda changed: [ROOT / "README.md"] * len(changed))
     monkeypatch.setattr(pictures, "draw", lambda images: [ROOT / "images" / f"{images.name}.png"])
     monkeypatch.setattr(
         commands, "load", lambda name, validation: type("Images", (), {"name": name})

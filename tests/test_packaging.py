@@ -91,12 +91,25 @@ def test_every_module_of_the_wheel_is_imported_away_from_the_repository(unpacked
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", ["run 01", "publish a/b", "results", "digests"])
+@pytest.mark.parametrize(
+    "line", ["run 01", "publish a/b", "results", "digests", "experiment tiny", "search budget"]
+)
 def test_a_plain_installation_says_that_the_notebooks_are_not_there(unpacked, line):
     done = run_away(COMMAND, unpacked, *line.split())
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert "the notebooks are not there" in done.stderr
     assert "pip install -r requirements.txt" in done.stderr
+    assert not (unpacked / "notebooks").exists() and not (unpacked / "runs").exists()
+
+
+@pytest.mark.slow
+def test_a_plain_installation_needs_a_folder_for_data(unpacked, monkeypatch, tmp_path):
+    monkeypatch.delenv("COURSE_DATA", raising=False)
+    done = run_away(COMMAND, unpacked, "data")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert "name one in COURSE_DATA" in done.stderr and not (unpacked / "data").exists()
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    assert "no real MNIST" in run_away(COMMAND, unpacked, "data").stderr
 
 
 # What requirements.txt asks for.

@@ -62,14 +62,20 @@ def draw(data: ImageData, folder: Path = ROOT / "images") -> list[Path]:
     # One net for most of them: its curves over all seeds, its mistakes with the first.
     result = load_result(SHOWN)
     predictions = result.predictions(data)
-    return [
-        save(plot_history(result.histories), folder / "history.png"),
-        save(show_predictions(predictions, count=12), folder / "predictions.png"),
-        save(show_misclassified(predictions, count=12), folder / "mistakes.png"),
-        save(plot_per_class(predictions), folder / "per_class.png"),
-        save(frontier(), folder / "frontier.png"),
-        save(plot_residual_net(), folder / "residual_net.png"),
-    ]
+    drawn: dict[str, Axes | np.ndarray] = {
+        "history": plot_history(result.histories),
+        "predictions": show_predictions(predictions, count=12),
+        "mistakes": show_misclassified(predictions, count=12),
+        "per_class": plot_per_class(predictions),
+        "frontier": frontier(),
+        "residual_net": plot_residual_net(),
+    }
+
+    # A record that is missing was found by now: nothing is written yet.
+    written = []
+    for name, axes in drawn.items():
+        written.append(save(axes, folder / f"{name}.png"))
+    return written
 
 
 def frontier() -> Axes:

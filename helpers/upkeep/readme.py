@@ -50,14 +50,21 @@ def figure(place: re.Match[str]) -> str:
 
 
 def table(place: re.Match[str]) -> str:
-    """The table of all recipes, with the two markers around it."""
+    """The table of all recipes, with the two markers around it, in the text's line ends."""
     begin, end = place.groups()
-    return f"{begin}\n\n{results_table().markdown()}\n\n{end}"
+    text = f"{begin}\n\n{results_table().markdown()}\n\n{end}"
+    if "\r\n" in place.string:
+        text = text.replace("\n", "\r\n")
+    return text
 
 
 def write_results(root: Path = ROOT) -> list[Path]:
     """Mend what is ``outdated``; the files that changed."""
-    changed = outdated(root)
+    return write(outdated(root))
+
+
+def write(changed: dict[Path, str]) -> list[Path]:
+    """Put the right texts in place, and return the files."""
     for path, text in changed.items():
         with replacing(path) as temporary:
             temporary.write_bytes(text.encode())

@@ -13,7 +13,7 @@ from helpers.environment import (
     unknown,
     whole_paths,
 )
-from helpers.writing import replacing
+from helpers.writing import check_folder, replacing
 
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
@@ -35,8 +35,9 @@ def run_session(number: str, train: bool = False, save: bool = False) -> Path:
     """Execute a session from top to bottom, write it as a page, and return the page's path.
 
     ``train`` trains where a recorded result would be shown; ``save`` also keeps the outputs in
-    the notebook. Raises ``CourseError`` with the error that stopped a cell; the page then ends
-    with it, and the notebook is left as it was.
+    the notebook. Raises ``CourseError`` before the first cell where the page cannot be written,
+    and with the error that stopped a cell; the page then ends with it, and the notebook is left as
+    it was.
     """
     # These take a second to import, which the other commands need not wait for.
     import nbformat
@@ -45,6 +46,12 @@ def run_session(number: str, train: bool = False, save: bool = False) -> Path:
     from helpers.upkeep import kernel
 
     path = find_session(number)
+    page = runs_root() / f"{path.stem}.html"
+    # A page that cannot be written must not be found out after the last cell.
+    check_folder(page.parent)
+    if save:
+        check_folder(path.parent)
+
     notebook = nbformat.read(path, as_version=4)
     failed = ""
     try:
@@ -54,9 +61,9 @@ def run_session(number: str, train: bool = False, save: bool = False) -> Path:
         failed = COLOUR.sub("", str(problem)).strip().splitlines()[-1]
 
     # A session that failed has its page too: it shows where.
-    page = runs_root() / f"{path.stem}.html"
+    text = as_page(notebook, path.stem)
     with replacing(page) as temporary:
-        temporary.write_text(as_page(notebook, path.stem), encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
     if failed:
         raise CourseError(f"{path.stem} stopped: {failed}; the page up to there: {page}")
 
