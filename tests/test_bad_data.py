@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+import shutil
 from pathlib import Path
 
 import numpy
@@ -159,6 +160,46 @@ def test_a_class_folder_of_another_name(tmp_path):
     (folder / "bicycle").mkdir()
     (folder / "cat" / "3.png").rename(folder / "bicycle" / "3.png")
     error_of("cifar10", tmp_path, f"{folder / 'bicycle'} is no class", "airplane, automobile")
+
+
+@pytest.mark.parametrize("deep", ["more", "more/and/more"])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_folder_of_images_inside_a_class_is_named(tmp_path, deep, split):
+    folder = write_folders(tmp_path, "cifar10", random_pools("cifar10")) / split / "cat"
+    (folder / deep).mkdir(parents=True)
+    (folder / "3.png").rename(folder / deep / "3.png")
+    error_of(
+        "cifar10",
+        tmp_path,
+        f"{folder / 'more'} is a folder of images inside a class: move its images to {folder}",
+    )
+
+
+def test_a_folder_of_images_inside_a_class_of_a_zip_is_named(tmp_path):
+    folder = write_folders(tmp_path / "plain", "mnist", random_pools("mnist"))
+    (folder / "test" / "3" / "more").mkdir()
+    (folder / "test" / "3" / "3.png").rename(folder / "test" / "3" / "more" / "3.png")
+    (tmp_path / "data").mkdir()
+    for split in ("train", "test"):
+        shutil.make_archive(
+            str(tmp_path / "data" / f"mnist-{split}"),
+            "zip",
+            tmp_path / "plain",
+            f"{folder.name}/{split}",
+        )
+    error_of("mnist", tmp_path / "data", "mnist-test.zip", "3/more/ is a folder of images inside")
+
+
+def test_a_folder_without_images_inside_a_class_and_a_hidden_one_are_left_out(tmp_path):
+    folder = write_folders(tmp_path, "mnist", random_pools("mnist")) / "train" / "3"
+    expected = data.load("mnist", tmp_path, validation=0).train
+    (folder / "notes" / "old").mkdir(parents=True)
+    (folder / "notes" / "read.txt").write_text("words")
+    (folder / ".hidden").mkdir()
+    (folder / ".hidden" / "3.png").write_bytes(b"")
+    found = data.load("mnist", tmp_path, validation=0).train
+    assert torch.equal(found.images, expected.images)
+    assert torch.equal(found.labels, expected.labels)
 
 
 def test_class_folders_of_one_split_alone(tmp_path):

@@ -78,7 +78,8 @@ def read_split(name: str, places: Mapping[str, Folder], split: str) -> Pool:
 def list_images(folder: Folder) -> list[tuple[str, Folder]]:
     """Every image file in the folders of ``folder``, behind the name of its own: its class.
 
-    What is hidden, as ``.name``, is left out.
+    What is hidden, as ``.name``, is left out. Raises DataError for images in a folder inside a
+    class's folder, which would be left out without a word.
     """
     files = []
     for below in folder.iterdir():
@@ -87,7 +88,19 @@ def list_images(folder: Folder) -> list[tuple[str, Folder]]:
         for file in below.iterdir():
             if is_image(file.name):
                 files.append((below.name, file))
+            elif holds_images(file):
+                raise DataError(
+                    f"{file} is a folder of images inside a class: move its images to {below}, or "
+                    "take it away"
+                )
     return files
+
+
+def holds_images(place: Folder) -> bool:
+    """Whether this is a folder with an image in it, or in the folders inside it."""
+    if place.name.startswith(".") or not place.is_dir():
+        return False
+    return any(is_image(inside.name) or holds_images(inside) for inside in place.iterdir())
 
 
 def is_image(name: str) -> bool:
