@@ -278,4 +278,7 @@ def print_anywhere() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    # Python's own end takes a moment too, and would die of Ctrl-C.
+    stopping.ignore_further()
+    sys.exit(status)

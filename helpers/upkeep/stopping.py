@@ -30,7 +30,7 @@ def end_when_stopped() -> None:
 
 
 def ignore_further() -> None:
-    """Ignore more signals in a process that says that it was stopped, and is about to end."""
+    """Ignore more signals in a process of the command that is about to end anyway."""
     # Where main was called by other code, the signals are that code's.
     for number in SIGNALS:
         if signal.getsignal(number) is end_at_once:
