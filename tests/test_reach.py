@@ -1,5 +1,6 @@
 """A change of any file that a training reaches leads it to another folder; of another one, not."""
 
+import ast
 import json
 import shutil
 import subprocess
@@ -11,10 +12,11 @@ import torch
 
 from helpers import data
 from helpers.environment import ROOT
+from helpers.experiments import jobs, runs
 from helpers.experiments.cifar10 import RESNET9
 from helpers.experiments.folders import data_digest, run_folder
 from helpers.experiments.mnist_basics import FIRST
-from helpers.experiments.reach import code_digest, file_of, imported_names, reached_files
+from helpers.experiments.reach import code_digest, file_of, imported_names, origin_of, reached_files
 from helpers.experiments.recipe import Recipe
 
 # What the training of session 01's net reaches, written down by hand.
@@ -231,3 +233,131 @@ def test_every_pixel_and_every_label_counts_among_the_images():
             seen.add(data_digest(images))
             tensor[place] -= 1
     assert len(seen) == 7 and data_digest(images) in seen
+
+
+@pytest.mark.parametrize("field", ["mean", "std", "classes"])
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_what_images_are_normalised_with_counts_too(part, field):
+    images = data.load("mnist")
+    split = getattr(images, part)
+    changed = {"mean": (0.5,), "std": (0.5,), "classes": tuple("9876543210")}[field]
+    other = replace(images, **{part: replace(split, **{field: changed})})
+    assert data_digest(other) != data_digest(images)
+
+
+def test_no_file_outside_the_reached_ones_decides_what_a_job_calculates(monkeypatch, tmp_path):
+    """Which split, how many threads: all of it is handed to a file that a training reaches."""
+    calls = []
+    monkeypatch.setattr(jobs, "train_on", lambda *args, **options: calls.append((args, options)))
+    whole = object()  # none of its splits can be asked for
+    jobs.Job(FIRST, 7, tmp_path, 3, True).train(whole)
+    checkpoint = tmp_path / "seed-7.checkpoint"
+    options = {"checkpoint": checkpoint, "show": False, "on_epoch": None}
+    assert calls == [((FIRST, 7, whole, True, 3), options)]
+    assert jobs.train_on.__name__ == "<lambda>" and "experiments/runs.py" in names(FIRST)
+
+
+@pytest.mark.parametrize("searching, part", [(True, "validation"), (False, "test")])
+def test_a_search_is_measured_on_its_validation_images_and_a_record_on_the_test_images(
+    monkeypatch, searching, part
+):
+    images = data.load("mnist", validation=100)
+    threads = torch.get_num_threads()
+    calls = []
+    monkeypatch.setattr(runs, "train_net", lambda *args, **options: calls.append(args))
+    try:
+        runs.train_on(FIRST, 4, images, searching, 2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert calls == [(FIRST, 4, images.train, getattr(images, part))]
+
+
+# What the walk through the imports does not see.
+
+
+CALLS = ("import_module", "run_module", "run_path")  # importing by a name that is a value
+BUILTINS = ("__import__", "exec", "eval")
+
+
+def folders_by_name(tree, package, here):
+    """The folders of the package that names in a text stand for."""
+    pairs = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            origin = origin_of(node, here)
+            pairs += [(part.asname or part.name, f"{origin}.{part.name}") for part in node.names]
+        elif isinstance(node, ast.Import):
+            for part in node.names:
+                # ``import helpers.data`` binds the name helpers alone.
+                first = part.name.split(".")[0]
+                pairs.append((part.asname or first, part.name if part.asname else first))
+    folders = {}
+    for name, path in pairs:
+        file = file_of(path, package)
+        if file is not None and file.name == "__init__.py":
+            folders[name] = file.parent
+    return folders
+
+
+def calls_an_import(node):
+    """Whether a node names a function that imports what a value names."""
+    if isinstance(node, ast.ImportFrom):
+        return any(part.name in CALLS for part in node.names)
+    if isinstance(node, ast.Attribute):
+        return node.attr in CALLS
+    return isinstance(node, ast.Name) and node.id in (*CALLS, *BUILTINS)
+
+
+def takes_a_module(node, folders):
+    """Whether a node takes a module of a folder from the folder's name."""
+    if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
+        return False
+    folder = folders.get(node.value.id)
+    if folder is None:
+        return False
+    return (folder / f"{node.attr}.py").exists() or (folder / node.attr).is_dir()
+
+
+def unseen_imports(source, package, here="helpers"):
+    """Lines of a text that reach a file of the package in a way that the walk does not follow."""
+    tree = ast.parse(source)
+    folders = folders_by_name(tree, package, here)
+    lines = set()
+    for node in ast.walk(tree):
+        if calls_an_import(node) or takes_a_module(node, folders):
+            lines.add(node.lineno)
+    return sorted(lines)
+
+
+@pytest.mark.parametrize(
+    "source, count",
+    [
+        ("import importlib\nimportlib.import_module('helpers.plots')", 1),
+        ("from importlib import import_module", 1),
+        ("__import__('helpers.plots')", 1),
+        ("exec('import helpers.plots')", 1),
+        ("from helpers import data\ndata.known.KNOWN", 1),
+        ("from helpers import data as d\ndef f():\n    return d.sources", 1),
+        ("import helpers.data as d\nd.known", 1),
+        ("import helpers.training\nhelpers.data", 1),
+        ("from helpers import data\ndata.load()\nmodel.eval()", 0),
+        ("from helpers.data import known\nknown.KNOWN", 0),
+        ("from importlib import metadata\nmetadata.version('torch')", 0),
+    ],
+)
+def test_forms_of_import_that_the_walk_does_not_see_are_found(package, source, count):
+    assert len(unseen_imports(source, package)) == count
+
+
+def test_no_file_imports_in_a_way_that_the_walk_does_not_see():
+    found = {}
+    for file in sorted((ROOT / "helpers").rglob("*.py")):
+        here = ".".join(file.parent.relative_to(ROOT).parts)
+        lines = unseen_imports(file.read_text(encoding="utf-8"), ROOT / "helpers", here)
+        if lines:
+            found[file.relative_to(ROOT).as_posix()] = lines
+    # The first finds the parts of a recipe, whose paths the walk begins with; the second imports
+    # what Colab alone has, and no training reaches it.
+    assert found.keys() == {"helpers/experiments/parts.py", "helpers/setup.py"}
+    assert not {"setup.py"} & names(FIRST)

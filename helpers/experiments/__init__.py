@@ -16,7 +16,7 @@ from helpers.experiments.folders import checkpoint_in, data_digest, run_folder
 from helpers.experiments.jobs import checked_seeds, checked_workers, plan, run_jobs
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.records import Result, evidence_root, results_root
-from helpers.experiments.runs import load_for, train_net
+from helpers.experiments.runs import load_for, train_on
 from helpers.writing import check_folder
 
 WEIGHTS = "weights/"  # what the names of recorded weights begin with
@@ -44,11 +44,11 @@ def run(name: str, seeds: Sequence[int], jobs: int | None = None, fresh: bool = 
         seeds = sorted({*seeds, *recorded.accuracies})
 
     # What cannot be kept is not begun.
+    data = load_for(recipe, searching=False)
     check_folder(environment.runs_root())
     check_folder(folder)
 
     # Worker processes train, and leave their nets in checkpoints, which this process reads.
-    data = load_for(recipe, searching=False)
     todo, workers = plan([recipe], seeds, jobs, data_digest(data))
     run_jobs(todo, workers)
     trained = {job.seed: job.train(data) for job in todo}
@@ -77,12 +77,14 @@ def show_or_train(name: str, data: ImageData) -> Result:
         recipe = for_practice(recipe, 3)
 
     # The folder is that of the experiment command: the same training, the same numbers.
-    folder = run_folder(recipe, data_digest(data), torch.get_num_threads())
+    threads = torch.get_num_threads()
+    folder = run_folder(recipe, data_digest(data), threads)
     checkpoint = checkpoint_in(folder, seed=0)
     check_folder(environment.runs_root())
     if checkpoint.exists():
         print(f"Goes on from its checkpoint: experiments/{folder.name} in COURSE_RUNS.")
-    return assemble(recipe, data, {0: train_net(recipe, 0, data.train, data.test, checkpoint)})
+    trained = train_on(recipe, 0, data, False, threads, checkpoint=checkpoint)
+    return assemble(recipe, data, {0: trained})
 
 
 def load_model(name: str) -> nn.Module:

@@ -42,11 +42,15 @@ def checkpoint_in(folder: Path, seed: int) -> Path:
 
 
 def data_digest(data: ImageData) -> str:
-    """SHA-256 of all pixels and labels: of the training, the validation and the test images."""
+    """SHA-256 of what a training gets: pixels, labels, classes, means and deviations.
+
+    All of it counts, of the training, the validation and the test images.
+    """
     digest = hashlib.sha256(data.name.encode())
     for split in (data.train, data.validation, data.test):
         # The shape as well: equal bytes can be other images.
-        digest.update(str(list(split.images.shape)).encode())
+        facts = [list(split.images.shape), split.classes, split.mean, split.std]
+        digest.update(json.dumps(facts).encode())
         digest.update(split.images.contiguous().numpy().data)
         digest.update(split.labels.contiguous().numpy().data)
     return digest.hexdigest()

@@ -14,14 +14,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from helpers.data import ImageData
 from helpers.environment import CourseError, pick_device, whole_number
 from helpers.experiments.folders import checkpoint_in, run_folder
 from helpers.experiments.recipe import Recipe
-from helpers.experiments.runs import OnEpoch, Trained, load_for, train_net
+from helpers.experiments.runs import OnEpoch, Trained, load_for, train_on
 from helpers.leftovers import remove_leftovers
 from helpers.training.output import epoch_line, progress
 
@@ -44,18 +43,15 @@ class Job:
 
     def train(self, data: ImageData, on_epoch: OnEpoch | None = None) -> Trained:
         """Train, going on from the last finished epoch; where all are, only read the outcome."""
-        torch.set_num_threads(self.threads)
         checkpoint = checkpoint_in(self.folder, self.seed)
         remove_leftovers(self.folder, checkpoint.name)
-        measured_on = data.test
-        if self.searching:
-            measured_on = data.validation
-        return train_net(
+        return train_on(
             self.recipe,
             self.seed,
-            data.train,
-            measured_on,
-            checkpoint,
+            data,
+            self.searching,
+            self.threads,
+            checkpoint=checkpoint,
             show=False,
             on_epoch=on_epoch,
         )

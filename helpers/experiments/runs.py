@@ -36,6 +36,22 @@ def train(
     return Trained(recipe.measured(net), history)
 
 
+def train_on(
+    recipe: Recipe, seed: int, data: ImageData, searching: bool, threads: int, **options: Any
+) -> Trained:
+    """Train ``recipe`` once on a data set, with so many threads: what every record is made of.
+
+    It is measured on the test images, or on the validation images where ``searching``. The
+    options, the outcome and the errors are those of ``train_net``.
+    """
+    # Sums are split among the threads, so their number decides the last digits.
+    torch.set_num_threads(threads)
+    measured_on = data.test
+    if searching:
+        measured_on = data.validation
+    return train_net(recipe, seed, data.train, measured_on, **options)
+
+
 def train_net(
     recipe: Recipe,
     seed: int,
