@@ -49,7 +49,8 @@ def put_on_path() -> None:
     """Put the course first on ``sys.path``, once, as a whole path."""
     # The cell's relative places would lead elsewhere as soon as the working folder changes.
     for place in PLACES:
-        if place in sys.path:
+        # The cell may have failed before, and put them there more than once.
+        while place in sys.path:
             sys.path.remove(place)
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))

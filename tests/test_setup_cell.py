@@ -11,6 +11,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers import setup
 from helpers.environment import NOTEBOOKS, ROOT
@@ -226,7 +229,8 @@ def test_a_folder_of_that_name_without_the_course_is_not_removed(run, repository
 
 def test_after_an_address_that_failed_the_same_kernel_takes_another(run, repository):
     typed = f"file:///nothing/at/all\n{repository}\n"
-    empty, _, after, _, _ = run(times=2, typed=typed)
+    empty, before, after, _, _ = run(times=2, typed=typed)
+    assert after["path"] == [str(empty / "vision-course"), *before["path"]]
     assert after["error"] == "" and str(empty / "vision-course") in after["helpers"]
 
 
@@ -250,6 +254,14 @@ def asked_of_git(run, tmp_path, **options) -> list[str]:
         ("https://git.example.org/course", "https://git.example.org/course"),
         ("git@github.com:Ada-L/course", "git@github.com:Ada-L/course"),
         ("/drive/course.git", "/drive/course.git"),
+        ("github.com/Ada-L/course", "https://github.com/Ada-L/course"),
+        ("github.com/Ada-L/course.git/", "https://github.com/Ada-L/course.git"),
+        ("Ada-L/course/", "https://github.com/Ada-L/course"),
+        ("https://github.com/Ada-L/course//", "https://github.com/Ada-L/course"),
+        ('"https://github.com/Ada-L/course/"', "https://github.com/Ada-L/course"),
+        ("'Ada-L/course' ", "https://github.com/Ada-L/course"),
+        (" <https://github.com/Ada-L/course/>\n", "https://github.com/Ada-L/course"),
+        ("github-com/course", "https://github.com/github-com/course"),
     ],
 )
 def test_an_address_is_cleaned_and_an_owner_with_a_name_is_on_github(run, tmp_path, given, cloned):
@@ -353,6 +365,20 @@ def run_without_installation(tmp_path: Path, working: str) -> dict:
     assert done.stdout.count("\n") == 1  # it says nothing
     assert Path(models).resolve() == course / "helpers" / "models" / "__init__.py"
     assert after == [[str(course), *before[0]], before[1]]
+
+
+def test_a_notebook_alone_shows_what_to_do_beside_its_error(tmp_path):
+    notebook = new_notebook(cells=[new_code_cell(setup_cell())])
+    # In a kernel that does not find the course, which is installed here.
+    hide = "import sys; sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f)]"
+    notebook.cells.insert(0, new_code_cell(hide))
+    client = NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}})
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with pytest.raises(CellExecutionError) as failed:
+        client.execute(env=variables)
+    said = re.sub(r"\x1b\[[\d;]*m", "", str(failed.value))
+    assert "No module named 'helpers'" in said and "No helpers here?" in said
+    assert "Clone the course, or delete vision-course" in said
 
 
 @pytest.mark.parametrize("working", ["notebooks", "."])
