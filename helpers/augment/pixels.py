@@ -131,7 +131,7 @@ class Cutout:
         if whole_number(size, least=0) is None:
             raise CourseError(f"Cutout: size is a whole number of at least 0, not {size!r}")
         try:
-            finite = torch.as_tensor(fill, dtype=torch.float64).isfinite().all()
+            finite = bool(torch.as_tensor(fill, dtype=torch.float64).isfinite().all())
         except (TypeError, ValueError):
             finite = False
         if not finite:

@@ -30,7 +30,7 @@ from helpers.data.known import KNOWN, DataError, Known
 from helpers.data.published import published_archive, published_files
 from helpers.data.sources import Pool, Source, named_folder
 from helpers.data.splitting import validation_mask
-from helpers.environment import data_root, smoke, unknown, whole_number
+from helpers.environment import smoke, unknown, whole_number
 
 # Practice data: how many images each split has, and the seed that draws them.
 PRACTICE_SIZES = {"train": 12_000, "test": 2_000}
@@ -117,9 +117,7 @@ def load(
     if name not in KNOWN:
         raise DataError(str(unknown("data set", name, KNOWN)))
     known = KNOWN[name]
-    folder = data_root()
-    if root is not None:
-        folder = named_folder(root)
+    folder = named_folder(root)
 
     # Find the place and read the splits from it, or from the cache.
     splits = {}

@@ -54,8 +54,11 @@ def check_moments(mean: Iterable[float], std: Iterable[float], channels: int) ->
             raise DataError(
                 f"{name} is a tuple of one finite number per channel, of {channels}, not {values!r}"
             )
-        if name == "std" and min(numbers) <= 0:
-            raise DataError(f"std is above 0 in every channel, not {values!r}")
+
+    # The deviation is divided by.
+    for value in std:
+        if value <= 0:
+            raise DataError(f"std is above 0 in every channel, not {std!r}")
 
 
 def check_labels(labels: torch.Tensor, classes: tuple[str, ...], count: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from helpers.data.known import DataError
+from helpers.environment import data_root
 
 # Images uint8 [N, C, H, W] and labels int64 [N] of one split, train or test.
 Pool = tuple[torch.Tensor, torch.Tensor]
@@ -27,7 +28,12 @@ class Source(NamedTuple):
 
 
 def named_folder(root: Any) -> Path:
-    """The folder of this name, where ``~`` is the reader's own. Raises DataError for no name."""
+    """The folder of this name, where ``~`` is the reader's own; for None the folder for data.
+
+    Raises DataError for what is no name.
+    """
+    if root is None:
+        return data_root()
     try:
         return Path(root).expanduser()
     except TypeError:
