@@ -159,7 +159,7 @@ def predict(model: nn.Module, split: ImageSplit, batch_size: int = 500) -> Predi
     """
     check_split("predict", split)
     if not isinstance(model, nn.Module):
-        raise CourseError(f"predict: give a net, such as FirstNet(), not {kind_of(model)}")
+        raise CourseError(f"predict: give a net, such as first_net(), not {kind_of(model)}")
 
     # Dropout off and recorded statistics in batch norm, so that no image depends on its batch.
     outputs = []

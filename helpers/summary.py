@@ -4,13 +4,14 @@ import contextlib
 import inspect
 import io
 from collections.abc import Callable, Sequence
-from importlib import metadata
+from importlib import metadata, util
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from helpers.environment import CourseError, whole_number
+from helpers.environment import CourseError, short_reason, whole_number
 from helpers.models import count_parameters, independent_copy
 
 # The lines that torchsummary's table begins with
@@ -34,6 +35,11 @@ def summarize(model: nn.Module, input_shape: Sequence[int]) -> Summary:
     ones. Raises ``CourseError`` where the net does not accept the shape or cannot be copied, and
     where torchsummary is missing, is another package of that name, or cannot show the net.
     """
+    if not isinstance(model, nn.Module):
+        kind = f"something of type {type(model).__name__}"
+        if isinstance(model, type):
+            kind = f"the class {model.__name__}"
+        raise CourseError(f"summarize: give a net, such as first_net(), not {kind}")
     shape = checked_shape(input_shape)
     net = independent_copy(model).cpu().float()
 
@@ -96,10 +102,12 @@ def torchsummary_function() -> Callable[..., Any]:
     """torchsummary's only function. Raises ``CourseError`` where it is missing or another's."""
     try:
         from torchsummary import summary
-    except ModuleNotFoundError:
-        raise CourseError("torchsummary is not installed: pip install torchsummary") from None
-    except ImportError:
-        raise other_package() from None
+    except ModuleNotFoundError as error:
+        if error.name == "torchsummary":
+            raise CourseError("torchsummary is not installed: pip install torchsummary") from None
+        raise other_package(short_reason(error)) from None
+    except Exception as error:  # importing runs the file, whatever it holds
+        raise other_package(short_reason(error)) from None
 
     # The package torch-summary installs a module of the same name with other parameters.
     if not inspect.isfunction(summary):
@@ -110,14 +118,54 @@ def torchsummary_function() -> Callable[..., Any]:
     return summary
 
 
-def other_package() -> CourseError:
-    """The error for a module ``torchsummary`` that prints no table as torchsummary does."""
-    packages = metadata.packages_distributions().get("torchsummary", [])
-    names = " ".join(sorted(set(packages))) or "torchsummary"
+def other_package(reason: str = "") -> CourseError:
+    """The error for a module ``torchsummary`` that is not the one of that package.
+
+    ``reason`` says why it could not be imported, where that is what is wrong.
+    """
+    words = "is not that of the package torchsummary"
+    if reason:
+        words = f"cannot be imported ({reason})"
+
+    # A file of the reader's own is found before all packages: no package helps against it.
+    packages = sorted(set(metadata.packages_distributions().get("torchsummary", [])))
+    place = module_place()
+    if place is not None and not is_installed(place, packages):
+        return CourseError(
+            f"the module torchsummary {words}: {place} is in its place; give that another name, "
+            "and restart the notebook"
+        )
+
+    names = " ".join(packages) or "torchsummary"
     return CourseError(
-        f"the module torchsummary is not that of the package torchsummary (installed: {names}): "
+        f"the module torchsummary {words} (installed: {names}): "
         f"pip uninstall {names}, then pip install torchsummary"
     )
+
+
+def module_place() -> Path | None:
+    """The file or the folder that ``import torchsummary`` takes; None where it is not known."""
+    try:
+        spec = util.find_spec("torchsummary")
+    except ValueError:  # a module that was made by hand has no file
+        return None
+    if spec is None:
+        return None
+    if spec.has_location and spec.origin is not None:
+        return Path(spec.origin)
+    # A folder without __init__.py can be imported as well.
+    for folder in spec.submodule_search_locations or ():
+        return Path(folder)
+    return None
+
+
+def is_installed(place: Path, packages: Sequence[str]) -> bool:
+    """Whether a file or folder lies where one of these packages has been installed."""
+    for package in packages:
+        installed = Path(str(metadata.distribution(package).locate_file("torchsummary")))
+        if place.resolve().is_relative_to(installed.resolve()):
+            return True
+    return False
 
 
 def correction(table: str, net: nn.Module) -> str:

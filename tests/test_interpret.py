@@ -463,7 +463,7 @@ def test_what_is_no_split_or_no_net_is_one_line() -> None:
         with pytest.raises(CourseError, match=r"^Predictions: give a split, such as data\.test"):
             Predictions(wrong, torch.zeros(23, 4))
     for wrong in (nn.Linear, None, "net"):
-        with pytest.raises(CourseError, match=r"^predict: give a net, such as FirstNet\(\), not"):
+        with pytest.raises(CourseError, match=r"^predict: give a net, such as first_net\(\), not"):
             predict(wrong, split)
     with pytest.raises(CourseError, match="not the class Linear$"):
         predict(nn.Linear, split)

@@ -6,6 +6,7 @@ import re
 import sys
 from dataclasses import replace
 
+import numpy
 import pytest
 import torch
 from torch import nn
@@ -551,3 +552,39 @@ def test_a_recorded_run_followed_the_schedule_of_its_recipe(name):
     planned = rates(recipe, steps)[steps - 1 :: steps]
     for history in load_result(name).histories:
         assert [row["learning_rate"] for row in history.epochs] == pytest.approx(planned, abs=1e-6)
+
+
+def test_numbers_of_numpy_are_made_plain():
+    recipe = replace(
+        mnist_basics.FIRST,
+        batch_size=numpy.int64(64),
+        learning_rate=numpy.float32(0.1),
+        nesterov=numpy.bool_(True),
+        model_options={"width": numpy.int64(4), "sizes": [numpy.int8(2), (numpy.float64(0.5),)]},
+        augment=(("Cutout", {"size": numpy.int64(8)}),),
+    )
+    assert type(recipe.batch_size) is int and recipe.batch_size == 64
+    assert type(recipe.learning_rate) is float
+    assert recipe.learning_rate == pytest.approx(0.1) and recipe.nesterov is True
+    assert recipe.model_options == {"width": 4, "sizes": [2, (0.5,)]}
+    assert recipe.augment == (("Cutout", {"size": 8}),)
+    kept = recipe.hyperparameters()
+    assert json.loads(json.dumps(kept)) == kept
+    assert Recipe.restored(kept).hyperparameters() == kept
+    short = mnist_basics.FIRST.shortened(numpy.int64(2))
+    assert short == mnist_basics.FIRST.shortened(2) and type(short.epochs) is int
+    assert short.hyperparameters() == mnist_basics.FIRST.shortened(2).hyperparameters()
+
+
+def test_plain_fields_stay_as_they_are():
+    for recipe in EXPERIMENTS.values():
+        for name, value in vars(recipe).items():
+            again = getattr(replace(recipe), name)
+            assert again == value and type(again) is type(value)
+
+
+def test_what_a_record_cannot_hold_is_one_line():
+    recipe = replace(mnist_basics.FIRST, options={"weights": torch.ones(3)})
+    with pytest.raises(CourseError, match="^the recipe first cannot be recorded .*Tensor") as error:
+        recipe.hyperparameters()
+    assert "\n" not in str(error.value)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,12 +12,12 @@ from torch import nn
 from helpers import data
 from helpers.__main__ import main
 from helpers.environment import CourseError
-from helpers.experiments import runs
+from helpers.experiments import run, runs
 from helpers.experiments.catalogue import SEARCHES, find
 from helpers.experiments.jobs import Job
 from helpers.experiments.mnist_basics import FIRST
 from helpers.experiments.runs import Trained, load_for, train_net
-from helpers.experiments.search import ranking, search, trial_of
+from helpers.experiments.search import kept_trials, ranking, search, trial_of
 from helpers.training import History
 
 
@@ -129,3 +130,38 @@ def test_candidates_are_ranked_by_mean_validation_loss():
         ["a", "0.25000", "98.00 %", "2"],
         ["b", "0.30000", "90.00 %", "1"],
     ]
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ('"seed": 0', '"seed": "0"'),
+        ('"seed": 0', '"sead": 0'),
+        ('"validation_loss": ', '"validation_loss": NaN, "was": '),
+        ('"validation_loss": ', '"validation_loss": -Infinity, "was": '),
+        ('"validation_accuracy": ', '"validation_accuracy": 1e999, "was": '),
+        ('"validation_accuracy": ', '"validation_accuracy": null, "was": '),
+        ('"learning_rate": 0.05', '"learning_rate": NaN'),
+        ('"momentum": ', '"momentun": '),
+        ('"augment": ', '"augments": '),
+    ],
+)
+def test_a_trial_with_other_fields_or_without_a_finite_number_is_damaged(tiny, small, old, new):
+    trials = search("tiny", [0])
+    assert kept_trials("tiny", small / "results") == trials
+    path = small / "results" / "search" / "tiny.json"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(CourseError, match=r"tiny\.json is damaged: restore it") as error:
+        kept_trials("tiny", small / "results")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("seeds", [5, None, "012"])
+def test_seeds_are_a_list(tiny, seeds):
+    words = re.escape(f"seeds are a list such as range(5), not {seeds!r}")
+    with pytest.raises(CourseError, match=words):
+        search("tiny", seeds)
+    with pytest.raises(CourseError, match=words):
+        run("first", seeds=seeds)

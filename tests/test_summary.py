@@ -300,3 +300,45 @@ def test_another_package_of_the_same_module_name_is_named(
     with pytest.raises(CourseError, match="torch-summary.*pip install torchsummary") as error:
         summarize(first_net(), (1, 28, 28))
     assert "\n" not in str(error.value)
+
+
+OWN_FILES = {
+    "torchsummary.py": "def summary(model):\n    return 0\n",
+    "torchsummary.py (no function)": "x = 1\n",
+    "torchsummary.py (half)": "def summary(\n",
+    "torchsummary.py (lacks a library)": "import nowhere_to_be_found\n",
+    "torchsummary.py (breaks)": "1 / 0\n",
+    "torchsummary/__init__.py": "def summary(model):\n    return 0\n",
+    "torchsummary/other.py": "",
+}
+
+
+@pytest.mark.parametrize("name", OWN_FILES)
+def test_a_file_of_that_name_beside_the_notebook_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    file = tmp_path / name.split(" ")[0]
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(OWN_FILES[name])
+    # A folder without __init__.py comes after packages: there, the package must not be found.
+    if name == "torchsummary/other.py":
+        monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    else:
+        monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "torchsummary", raising=False)
+    try:
+        with pytest.raises(CourseError, match="^the module torchsummary ") as error:
+            summarize(first_net(), (1, 28, 28))
+    finally:
+        sys.modules.pop("torchsummary", None)
+    place = tmp_path / "torchsummary"
+    assert str(place) in str(error.value) and "\n" not in str(error.value)
+    assert "another name" in str(error.value) and "pip" not in str(error.value)
+    if "(" in name and "no function" not in name:
+        assert "cannot be imported (" in str(error.value)
+
+
+@pytest.mark.parametrize("wrong", [nn.Linear, None, "net", first_net])
+def test_what_is_no_net_is_one_line(wrong: object) -> None:
+    with pytest.raises(CourseError, match=r"^summarize: give a net, such as first_net\(\), not"):
+        summarize(wrong, (1, 28, 28))

@@ -234,3 +234,10 @@ def test_a_figure_without_a_record_stops_the_writing(course):
     with pytest.raises(CourseError, match="python -m helpers experiment budget"):
         write_results(course)
     assert "old" in (course / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_comparison_of_a_single_name_asks_for_a_list():
+    with pytest.raises(
+        CourseError, match=r"^comparison: give a list of names, such as"
+    ):
+        tables.comparison("first")

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from helpers import augment, training
 from helpers.augment import Compose
+from helpers.environment import CourseError
 from helpers.experiments.parts import find_part
 from helpers.training.averages import moving_average
 from helpers.training.schedule import one_cycle
@@ -118,6 +120,12 @@ class Recipe:
     headline: bool = False  # whether its logits and weights are kept
     document: str = ""  # what the course's source states of it
 
+    def __post_init__(self) -> None:
+        """Make NumPy's numbers plain, because a record, which is JSON, holds plain ones alone."""
+        for name, value in vars(self).items():
+            # The fields of a frozen class are set in this way alone.
+            object.__setattr__(self, name, plain(value))
+
     # What a record keeps of it.
 
     def hyperparameters(self) -> dict[str, Any]:
@@ -126,7 +134,13 @@ class Recipe:
         fields = asdict(self)
         for name in NOT_TRAINED:
             del fields[name]
-        return json.loads(json.dumps(fields))
+        try:
+            return json.loads(json.dumps(fields))
+        except TypeError as problem:
+            raise CourseError(
+                f"the recipe {self.name} cannot be recorded ({problem}): give numbers, texts, and "
+                "lists or dictionaries of them"
+            ) from None
 
     @classmethod
     def completed(cls, kept: dict[str, Any]) -> dict[str, Any]:
@@ -275,6 +289,17 @@ class Recipe:
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Cross-entropy, with the recipe's label smoothing."""
         return F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
+
+
+def plain(value: Any) -> Any:
+    """A value with Python's numbers in the place of NumPy's, also inside of lists and so on."""
+    if isinstance(value, numpy.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(plain, value))
+    return value
 
 
 def variant(parent: Recipe, name: str, title: str, **changes: Any) -> Recipe:

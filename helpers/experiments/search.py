@@ -14,12 +14,14 @@ from helpers.experiments.catalogue import SEARCHES
 from helpers.experiments.folders import data_digest
 from helpers.experiments.jobs import Job, checked_seeds, checked_workers, plan, run_jobs
 from helpers.experiments.recipe import Recipe
+from helpers.experiments.record_checks import check_fields, not_finite
 from helpers.experiments.records import evidence_root, results_root
 from helpers.experiments.runs import Trained, load_for
 from helpers.markdown import Table
 from helpers.writing import check_folder, replacing
 
 Trial = dict[str, Any]
+TRIAL = {"recipe": dict, "seed": int, "validation_loss": float, "validation_accuracy": float}
 
 
 def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[Trial]:
@@ -119,9 +121,12 @@ def kept_trials(name: str, folder: Path | None = None) -> list[Trial]:
     trials = []
     try:
         for trial in json.loads(path.read_text(encoding="utf-8"))["trials"]:
-            recipe = Recipe.completed(trial["recipe"])
-            trials.append(trial | {"recipe": recipe, "seed": trial["seed"]})
-    except (ValueError, KeyError, TypeError):
+            check_fields("a trial", trial, TRIAL)
+            if not_finite(trial):
+                raise ValueError(not_finite(trial))
+            recipe = Recipe.restored(trial["recipe"])
+            trials.append(trial | {"recipe": recipe.hyperparameters()})
+    except (ValueError, KeyError, TypeError, CourseError):
         raise CourseError(
             f"{path} is damaged: restore it or move it away, and give the same command again"
         ) from None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from helpers.environment import unknown
+from helpers.environment import CourseError, unknown
 from helpers.experiments import load_result
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS
 from helpers.experiments.recipe import Recipe
@@ -37,6 +37,9 @@ def comparison(names: Sequence[str]) -> Table:
     calculated, and which records were made from changed files. Raises ``CourseError`` where a name
     is unknown or not recorded.
     """
+    # The letters of a single name are no names.
+    if isinstance(names, str):
+        raise CourseError(f"comparison: give a list of names, such as [{names!r}], not {names!r}")
     names = list(names)
     recipes = [known_recipe(name) for name in names]
 
