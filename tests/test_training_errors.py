@@ -344,6 +344,18 @@ def test_what_is_no_optimizer(way):
         one_line(lambda o=optimizer: call_with(way, optimizer=o), "is no optimizer: give one")
 
 
+@pytest.mark.parametrize("way", [trains, fits, sweeps])
+@pytest.mark.parametrize("rate", [np.array([0.1]), np.array([0.1, 0.2]), math.nan, "0.1"])
+def test_a_rate_that_is_not_one_number(way, rate):
+    model = small_net()
+    optimizer = sgd(model)
+    optimizer.param_groups[0]["lr"] = rate
+    one_line(
+        lambda: call_with(way, model=model, optimizer=optimizer),
+        "the optimizer's lr is one finite number, not ",
+    )
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_loss_that_is_not_one_number(way):
     loss_fn = nn.CrossEntropyLoss(reduction="none")

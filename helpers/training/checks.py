@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from helpers.environment import CourseError, short_reason, whole_number
+from helpers.environment import CourseError, real_number, short_reason, whole_number
 
 # The class number that cross_entropy ignores, unless it is told another one.
 IGNORED = -100
@@ -223,13 +223,18 @@ def check_given(model: Any, batches: Any, loss_fn: Any) -> None:
 
 
 def check_optimizer(optimizer: Any) -> None:
-    """Raise ``CourseError`` for what is no optimizer, such as a class."""
+    """Raise ``CourseError`` for what is no optimizer, such as a class, and for a rate of no use."""
     if not hasattr(optimizer, "param_groups"):
         name = getattr(optimizer, "__name__", repr(optimizer))
         raise CourseError(
             f"optimizer={name} is no optimizer: give one that was made from the net's parameters, "
             "such as torch.optim.SGD(model.parameters(), lr=0.1)"
         )
+    # An array of a single number is none of Python's numbers either.
+    for group in optimizer.param_groups:
+        rate = group.get("lr", 0.0)
+        if real_number(rate) is None:
+            raise CourseError(f"the optimizer's lr is one finite number, not {rate!r}")
 
 
 def unmatched_parameters(model: nn.Module, optimizer: Optimizer) -> tuple[int, int]:
