@@ -443,16 +443,12 @@ def test_an_accuracy_is_believed_only_where_the_predictions_have_it(folder):
     path = folder / "first.json"
     text = path.read_text()
     path.write_text(text.replace("33.333333", "43.333333"))
-    with pytest.raises(
-        CourseError, match=r"states 43.333333 % for seed 1.* 33.3333 %: .*fresh"
-    ):
+    with pytest.raises(CourseError, match=r"states 43.333333 % for seed 1.* 33.3333 %: .*fresh"):
         load_result("first").predictions(images())
     record = json.loads(text)
     record["runs"].reverse()
     path.write_text(json.dumps(record))
-    with pytest.raises(
-        CourseError, match=r"states 33.333333 % for seed 1.* 66.6667 %: .*fresh"
-    ):
+    with pytest.raises(CourseError, match=r"states 33.333333 % for seed 1.* 66.6667 %: .*fresh"):
         load_result("first").predictions(images())
 
 

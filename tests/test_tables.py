@@ -237,7 +237,5 @@ def test_a_figure_without_a_record_stops_the_writing(course):
 
 
 def test_a_comparison_of_a_single_name_asks_for_a_list():
-    with pytest.raises(
-        CourseError, match=r"^comparison: give a list of names, such as"
-    ):
+    with pytest.raises(CourseError, match=r"^comparison: give a list of names, such as"):
         tables.comparison("first")

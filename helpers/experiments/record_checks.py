@@ -6,8 +6,10 @@ from typing import Any
 from helpers.environment import CourseError
 from helpers.experiments.recipe import Recipe
 
+Fields = dict[str, type]
+
 # The fields of a record's JSON, and of the groups in it, with their types.
-RECORD = {
+RECORD: Fields = {
     "name": str,
     "recipe": dict,
     "parameters": int,
@@ -17,10 +19,10 @@ RECORD = {
     "recorded": str,
     "runs": list,
 }
-DATA = {"name": str, "source": str, "digest": str}
-ENVIRONMENT = {"device": str, "device_name": str, "torch": str, "threads": int}
-RUN = {"seed": int, "seconds": float, "epochs": list}
-EPOCH = {
+DATA: Fields = {"name": str, "source": str, "digest": str}
+ENVIRONMENT: Fields = {"device": str, "device_name": str, "torch": str, "threads": int}
+RUN: Fields = {"seed": int, "seconds": float, "epochs": list}
+EPOCH: Fields = {
     "epoch": int,
     "learning_rate": float,
     "train_loss": float,
@@ -69,7 +71,7 @@ def check_run(name: str, run: dict[str, Any]) -> None:
             raise ValueError(f"{place}: test_accuracy is {row['test_accuracy']}, and no percentage")
 
 
-def check_fields(name: str, values: Any, fields: dict[str, type]) -> None:
+def check_fields(name: str, values: Any, fields: Fields) -> None:
     """Raise ``ValueError`` unless these are values of the given fields, each of its type."""
     if not isinstance(values, dict):
         raise ValueError(f"{name} has no fields")
@@ -77,7 +79,7 @@ def check_fields(name: str, values: Any, fields: dict[str, type]) -> None:
         if field not in values:
             raise ValueError(f"{name} has no {field}")
 
-        # JSON writes 99.0 as 99.0, but a rate of 1 may stand there as a whole number.
+        # A whole number may stand in the place of a float, but truth values are no numbers.
         value = values[field]
         accepted: tuple[type, ...] = (kind,)
         if kind is float:

@@ -14,14 +14,19 @@ from helpers.experiments.catalogue import SEARCHES
 from helpers.experiments.folders import data_digest
 from helpers.experiments.jobs import Job, checked_seeds, checked_workers, plan, run_jobs
 from helpers.experiments.recipe import Recipe
-from helpers.experiments.record_checks import check_fields, not_finite
+from helpers.experiments.record_checks import Fields, check_fields, not_finite
 from helpers.experiments.records import evidence_root, results_root
 from helpers.experiments.runs import Trained, load_for
 from helpers.markdown import Table
 from helpers.writing import check_folder, replacing
 
 Trial = dict[str, Any]
-TRIAL = {"recipe": dict, "seed": int, "validation_loss": float, "validation_accuracy": float}
+TRIAL: Fields = {
+    "recipe": dict,
+    "seed": int,
+    "validation_loss": float,
+    "validation_accuracy": float,
+}
 
 
 def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[Trial]:

@@ -37,10 +37,7 @@ def comparison(names: Sequence[str]) -> Table:
     calculated, and which records were made from changed files. Raises ``CourseError`` where a name
     is unknown or not recorded.
     """
-    # The letters of a single name are no names.
-    if isinstance(names, str):
-        raise CourseError(f"comparison: give a list of names, such as [{names!r}], not {names!r}")
-    names = list(names)
+    names = list(names_in(names))
     recipes = [known_recipe(name) for name in names]
 
     # Two columns are there only where they have something to say.
@@ -77,6 +74,14 @@ def comparison(names: Sequence[str]) -> Table:
             row.append(recipe.document or NONE)
         rows.append(row)
     return Table(head, rows, note=" ".join([*method(paired), *origin(changed)]))
+
+
+def names_in(names: Sequence[str]) -> Sequence[str]:
+    """The names themselves. Raises ``CourseError`` for a single one outside a list."""
+    # Its letters would be taken for names.
+    if isinstance(names, str):
+        raise CourseError(f"comparison: give a list of names, such as [{names!r}], not {names!r}")
+    return names
 
 
 def known_recipe(name: str) -> Recipe:
