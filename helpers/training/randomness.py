@@ -117,8 +117,10 @@ def generators_of(*loaders: Any) -> list[Any]:
 def has_own_state(value: Any) -> bool:
     """Whether this is a generator of NumPy's or Python's whose state nothing else keeps."""
     # NumPy's and Python's own generators are kept in any case, under their names.
-    if value is np.random.rand.__self__ or value is random.random.__self__:  # type: ignore[attr-defined]
-        return False
+    draw: Any
+    for draw in (np.random.rand, random.random):
+        if value is draw.__self__:
+            return False
     # The random numbers of the system have no state.
     if isinstance(value, random.SystemRandom):
         return False
