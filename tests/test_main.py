@@ -232,6 +232,51 @@ def test_data_that_is_nowhere_is_an_error_with_the_ways_out(capsys, monkeypatch,
     assert "no real CIFAR-10" in said and "MNIST" not in said
 
 
+def test_a_folder_that_the_search_for_data_made_and_left_empty_is_removed(
+    capsys, monkeypatch, tmp_path
+):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+
+    def load(name, validation):
+        environment.data_root().mkdir(parents=True, exist_ok=True)  # as a download does
+        if name == "cifar10":
+            raise CourseError("no network")
+
+    monkeypatch.setattr(commands, "load", load)
+    monkeypatch.setattr(commands, "KNOWN", {"cifar10": None})
+    for folder in (mine / "a" / "b", mine):
+        monkeypatch.setenv("COURSE_DATA", str(folder))
+        assert "no network" in error_of(capsys, "data")
+        assert list(tmp_path.iterdir()) == [mine] and list(mine.iterdir()) == []
+    # One that holds something stays.
+    monkeypatch.setenv("COURSE_DATA", str(mine / "a"))
+    with commands.no_empty_folder(mine / "a"):
+        (mine / "a").mkdir()
+        (mine / "a" / "file").touch()
+    assert (mine / "a" / "file").exists()
+
+
+@pytest.mark.parametrize("fault", ["record", "data", "picture", "last picture"])
+def test_results_looks_at_everything_before_it_writes(capsys, monkeypatch, fault):
+    def fail(*_, **__):
+        raise CourseError(f"no {fault}")
+
+    def never(*_):
+        raise AssertionError("something was written")
+
+    monkeypatch.setattr(readme, "outdated", fail if fault == "record" else dict)
+    monkeypatch.setattr(commands, "load", fail if fault == "data" else lambda *_, **__: None)
+    for name in ("plot_history", "show_predictions", "show_misclassified", "plot_per_class"):
+        monkeypatch.setattr(pictures, name, lambda *_, **__: None)
+    shown = type("Shown", (), {"histories": [], "predictions": lambda self, data: None})
+    monkeypatch.setattr(pictures, "load_result", fail if fault == "picture" else lambda _: shown())
+    monkeypatch.setattr(pictures, "frontier", fail)
+    for module in (readme, pictures):
+        monkeypatch.setattr(module, "replacing", never)
+    assert f"no {fault}" in error_of(capsys, "results")
+
+
 def test_report_prints_the_report(capsys):
     assert main(["report"]) == 0
     assert "COURSE_DATA" in capsys.readouterr().out
