@@ -163,7 +163,7 @@ def count(text: str) -> int:
         number = int(text)
         if 1 <= number <= MOST:
             return number
-    raise argparse.ArgumentTypeError(f"{text[:40]!r}: give a whole number from 1 to {MOST}")
+    raise argparse.ArgumentTypeError(f"{text[:40]!r}: give at least 1, and at most {MOST}")
 
 
 def parser() -> Parser:
