@@ -17,9 +17,7 @@ class Snapshot:
     parameter group or a generator goes on holding it. ``generators`` are those of the batches.
     """
 
-    def __init__(
-        self, model: nn.Module, optimizer: Optimizer, generators: Sequence[torch.Generator]
-    ) -> None:
+    def __init__(self, model: nn.Module, optimizer: Optimizer, generators: Sequence[Any]) -> None:
         self.model = model
         self.optimizer = optimizer
         self.generators = generators

@@ -19,16 +19,30 @@ from helpers.training.checkpoint_file import (
     unpacked,
     write,
 )
-from helpers.training.randomness import random_states, set_random_states
+from helpers.training.differences import (
+    difference_of_hyperparameters,
+    difference_of_schedules,
+    schedule_settings,
+)
+from helpers.training.randomness import generator_kinds, random_states, set_random_states
 
 Epochs = list[dict[str, float]]
+
+# What a checkpoint and the run that goes on from it have in common, in words.
+COMPARED = (
+    "optimizer",
+    "schedules",
+    "average",
+    "generators of the batches",
+    "kinds of generators",
+)
 
 
 class State:
     """Everything that a run needs to go on, and what it was begun with.
 
     ``schedulers``, ``average`` and ``scaler`` have ``state_dict`` and ``load_state_dict``;
-    ``generators`` are those that the batches draw from.
+    ``generators`` are those that the batches draw from (see ``generators_of``).
     """
 
     def __init__(
@@ -38,7 +52,7 @@ class State:
         schedulers: Sequence[Any] = (),
         average: Any = None,
         scaler: Any = None,
-        generators: Sequence[torch.Generator] = (),
+        generators: Sequence[Any] = (),
     ) -> None:
         # The parts, each of which has a state of its own.
         self.model = model
@@ -55,6 +69,7 @@ class State:
     def settings(self) -> dict[str, Any]:
         """What has to be the same when a run goes on: kinds, numbers and hyperparameters."""
         kinds = [type(scheduler).__name__ for scheduler in self.schedulers]
+        constants = [schedule_settings(scheduler) for scheduler in self.schedulers]
 
         # All options of a parameter group; of the parameters themselves only how many there are.
         groups = []
@@ -68,7 +83,9 @@ class State:
                 "schedules": kinds,
                 "average": self.average is not None,
                 "generators of the batches": len(self.generators),
+                "kinds of generators": generator_kinds(self.generators),
                 "groups": groups,
+                "schedule settings": constants,
             }
         )
 
@@ -147,7 +164,7 @@ class State:
             return wrong
 
         # Which parts there are, and of which kind.
-        for name in ("optimizer", "schedules", "average", "generators of the batches"):
+        for name in COMPARED:
             if begun[name] != given[name]:
                 return f"{name} {begun[name]} there, {given[name]} now"
         sizes = [group["params"] for group in begun["groups"]]
@@ -159,6 +176,17 @@ class State:
         moved = plain(unpacked(state["optimizer"]["param_groups"]))
         for first, last, group in zip(begun["groups"], moved, given["groups"]):
             wrong = difference_of_hyperparameters(first, last, group)
+            if wrong:
+                return wrong
+
+        # The settings of the schedules, which would silently take those of the checkpoint.
+        for number, kind in enumerate(given["schedules"]):
+            wrong = difference_of_schedules(
+                kind,
+                begun["schedule settings"][number],
+                unpacked(state["schedules"][number]),
+                given["schedule settings"][number],
+            )
             if wrong:
                 return wrong
         return ""
@@ -220,31 +248,3 @@ def difference_of_weights(kept: dict[str, Any], own: dict[str, Any]) -> str:
         if there != now:
             return f"its net has {name} of shape {there}, and this one of shape {now}"
     return ""
-
-
-def difference_of_hyperparameters(first: dict, last: dict, given: dict) -> str:
-    """The hyperparameter with which a run does not go on as it was begun, in words; or nothing.
-
-    ``first``: a parameter group as the run began; ``last``: as the checkpoint has it; ``given``: as
-    it is now, newly made or, in the same notebook, where the stopped run left it.
-    """
-    for name, value in given.items():
-        # Parameters are counted elsewhere. A schedule moves lr, and starts from initial_lr.
-        if name == "params" or (name == "lr" and "initial_lr" in given):
-            continue
-
-        # The same as at the start, or as the checkpoint has it; some schedules move momentum too.
-        began, kept = first.get(name), last.get(name)
-        moved = name != "lr" and not equal(began, kept)
-        if moved or equal(value, began) or equal(value, kept):
-            continue
-        what = name
-        if name in ("lr", "initial_lr"):
-            what = "a learning rate of"
-        return f"it was begun with {what} {began}, and {value} is given now"
-    return ""
-
-
-def equal(one: Any, other: Any) -> bool:
-    """Whether two hyperparameters are the same; a tensor may hold several numbers."""
-    return bool(torch.as_tensor(one == other).all())

@@ -1,6 +1,7 @@
 """Checkpoint files: written whole or not at all, and never believed when they are damaged."""
 
 import errno
+import hashlib
 import io
 import zipfile
 from collections import Counter, OrderedDict
@@ -23,6 +24,8 @@ PARTS = {"model", "optimizer", "schedules", "random", "begun_with", "epochs"}
 # Containers and numbers that torch is known to load again; what else it loads is tried out.
 TABLES = (dict, OrderedDict, Counter)
 NUMBERS = (bool, int, float, str, bytes, type(None), torch.Tensor, nn.Parameter)
+# After this mark a file ends with the SHA-256 of all that comes before it.
+MARK = b"SHA-256:"
 # Under this name lies a number or an array of NumPy's, as a tensor.
 NUMPY = "NumPy's"
 
@@ -31,7 +34,7 @@ def write(path: Path, content: bytes) -> None:
     """Put a file in place whole, or not at all. Raises ``CourseError`` with the reason."""
     try:
         with replacing(path) as temporary:
-            temporary.write_bytes(content)
+            temporary.write_bytes(sealed(content))
     except OSError as problem:
         reason = problem.strerror or str(problem)
         # The file that was there is still whole: only the temporary one was cut short.
@@ -57,10 +60,7 @@ def read(path: Path) -> dict[str, Any]:
     # torch writes a checksum for every part of the file, but does not check it.
     damage = find_damage(content)
     if damage:
-        raise CourseError(
-            f"the file {path} is damaged, or no checkpoint ({damage}): name another file; if it "
-            "was this run's checkpoint, delete it, and the run begins anew"
-        )
+        raise damaged(path, damage)
 
     # weights_only: without running any code that a foreign file may hold.
     try:
@@ -78,11 +78,36 @@ def read(path: Path) -> dict[str, Any]:
             f"the file {path} is no checkpoint of fit, but something else that torch saved: name "
             "another file"
         )
+
+    # A part that torch reads otherwise than it was written may still have its right checksum.
+    if not is_sealed(content):
+        raise damaged(path, "its SHA-256 is missing, as in files of an earlier version")
     return state
+
+
+def damaged(path: Path, reason: str) -> CourseError:
+    """The error of a file that may have been a checkpoint once."""
+    return CourseError(
+        f"the file {path} is damaged, or no checkpoint ({reason}): name another file; if it "
+        "was this run's checkpoint, delete it, and the run begins anew"
+    )
+
+
+def sealed(content: bytes) -> bytes:
+    """The content with its SHA-256 at the end, where torch does not read it."""
+    return content + MARK + hashlib.sha256(content).hexdigest().encode()
+
+
+def is_sealed(content: bytes) -> bool:
+    """Whether a file ends with the SHA-256 of what comes before it."""
+    inner, _, _ = content.rpartition(MARK)
+    return sealed(inner) == content
 
 
 def find_damage(content: bytes) -> str:
     """What is wrong with the bytes of a file of torch's, in words; empty where nothing is."""
+    if MARK in content[-100:] and not is_sealed(content):
+        return "its SHA-256 is wrong"
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             part = archive.testzip()

@@ -177,6 +177,21 @@ def variables_of(function: FunctionType) -> list[Any]:
     return contents
 
 
+def generator_kinds(generators: Sequence[Any]) -> list[str]:
+    """The algorithm of each generator: a state is only put back into one of the same kind."""
+    kinds = []
+    for generator in generators:
+        if isinstance(generator, torch.Generator):
+            kinds.append(f"torch on {generator.device.type}")
+        elif isinstance(generator.generator, random.Random):
+            kinds.append("random.Random")
+        else:
+            owner = type(generator.generator).__name__
+            algorithm = generator.get_state()["bit_generator"]
+            kinds.append(f"{owner} of {algorithm}")
+    return kinds
+
+
 def random_states(generators: Sequence[Any]) -> dict[str, Any]:
     """The states of ``generators`` (see ``generators_of``), and torch's, CUDA's, NumPy's, Python's.
 
