@@ -262,6 +262,7 @@ def test_without_real_data_the_command_names_three_ways_out(small, capsys, monke
     monkeypatch.setattr(data, "download", lambda *_: None)
     monkeypatch.setattr(data, "PRACTICE_SIZES", {"train": 100, "test": 50})
     monkeypatch.setattr(environment, "NOTEBOOKS", tmp_path)
+    (tmp_path / "01_first.ipynb").touch()
     said = error_of(capsys, "experiment", NAME)
     assert str(tmp_path / "empty") in said and "COURSE_DATA" in said
     assert "python -m helpers data" in said
