@@ -99,6 +99,8 @@ def share_processors(jobs: int, workers: int | None) -> tuple[int, int]:
 
 def checked_seeds(seeds: Iterable[int]) -> list[int]:
     """The seeds as plain ints, each once. Raises ``CourseError`` for none, or a wrong one."""
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise CourseError(f"seeds are a list such as range(5), not {seeds!r}")
     checked = {}  # by number, which is found faster than in a list
     for seed in seeds:
         number = whole_number(seed, least=0)

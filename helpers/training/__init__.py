@@ -207,8 +207,9 @@ def fit(
         image: ``views(net)`` is a module that returns logits.
     checkpoint: the file that the whole state is written to after every epoch. A run that finds it
         goes on from there, on the CPU with exactly the numbers of a run that was never stopped.
-        Kept are the random states of torch, NumPy, Python, of the batches and their samplers; not
-        those of a DataLoader's workers, nor a generator that a data set holds for itself.
+        Kept are the random states of torch, NumPy, Python, and of every generator that the batches
+        lead to (see ``generators_of``); not those of a DataLoader's workers, what ``on_epoch``
+        draws after the epoch was saved, nor buffers with ``persistent=False``.
     show: a bar, and a printed line per epoch.
     on_epoch: gets each finished row of the history.
     mixed: train in mixed precision on a GPU, and measure in float32.
