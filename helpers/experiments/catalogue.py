@@ -1,5 +1,6 @@
 """Every recipe that is recorded, by its name."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from helpers.environment import smoke, unknown
@@ -18,9 +19,22 @@ EXPERIMENTS = {recipe.name: recipe for recipe in RECIPES}
 # What one command records together, on a GPU.
 GROUPS = {"cifar": [recipe.name for recipe in cifar10.ON_A_GPU]}
 
+
+def at_rates(recipe: Recipe, rates: Sequence[float]) -> tuple[Recipe, ...]:
+    """The recipe at each of these learning rates, with names that tell them apart."""
+    candidates = []
+    for rate in rates:
+        name = f"{recipe.name}/rate {rate}"
+        candidates.append(replace(recipe, name=name, learning_rate=rate))
+    return tuple(candidates)
+
+
 # The candidates of searches that have no record yet, by the search's name; a search that is
 # recorded is defined by its record.
-SEARCHES: dict[str, tuple[Recipe, ...]] = {}
+SEARCHES: dict[str, tuple[Recipe, ...]] = {
+    "budget-5-constant": at_rates(mnist_basics.SHORT_CONSTANT, (0.003, 0.01, 0.02, 0.05, 0.1)),
+    "budget-5-he": at_rates(mnist_basics.SHORT_HE, (0.01, 0.02, 0.05, 0.1, 0.2)),
+}
 
 
 def find(name: str) -> Recipe:

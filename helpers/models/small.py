@@ -59,17 +59,34 @@ def conv_relu_norm(
     return layers
 
 
+def he_normal(model: nn.Module) -> None:
+    """Draw the weights of all convolutions and linear layers anew, in place, by He's rule.
+
+    Weights are normal with a variance of 2 / (number of inputs of a window), so that ReLU, which
+    sets half of what it gets to zero, keeps the size of the activations from layer to layer (He and
+    others, Delving Deep into Rectifiers, 2015, equation 10). Biases become 0.
+    """
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 def budget_net(
-    batch_norm: bool = True, widths: Sequence[int] = (4, 4, 8, 12, 12, 16, 20)
+    batch_norm: bool = True,
+    widths: Sequence[int] = (4, 4, 8, 12, 12, 16, 20),
+    he: bool = False,
 ) -> nn.Sequential:
     """Document 001's net, 9,274 parameters: images [N, 1, 28, 28] to logits [N, 10].
 
     The document's code pads the sixth convolution and not the seventh; its torchsummary table does
     the opposite, and is built here. ``batch_norm=False`` leaves the seven normalisations out (9,122
-    parameters); ``widths`` are the channels after each of the convolutions but the last.
+    parameters); ``widths`` are the channels after each of the convolutions but the last; ``he``
+    draws its weights by ``he_normal`` instead of torch's rule.
     """
     c1, c2, c3, c4, c5, c6, c7 = widths
-    return nn.Sequential(
+    net = nn.Sequential(
         *conv_relu_norm(1, c1, batch_norm=batch_norm),  # 28 × 28
         *conv_relu_norm(c1, c2, batch_norm=batch_norm),
         *conv_relu_norm(c2, c3, batch_norm=batch_norm),
@@ -83,6 +100,9 @@ def budget_net(
         nn.AvgPool2d(3, 2),  # 4 × 4 → 1 × 1
         nn.Flatten(),
     )
+    if he:
+        he_normal(net)
+    return net
 
 
 def wide_net() -> nn.Sequential:
