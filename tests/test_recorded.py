@@ -21,8 +21,8 @@ RESULTS = ROOT / "notebooks" / "results"
 RECORDED = [name for name in EXPERIMENTS if is_recorded(name)]
 ON_MNIST = [name for name in RECORDED if EXPERIMENTS[name].data == "mnist"]
 
-# Two rungs of the ladder on CIFAR-10 have not been recorded yet: they want hours of a GPU. The others
-# are being trained.
+# Two rungs of the ladder on CIFAR-10 have not been recorded yet: they want hours of a GPU. The
+# others are being trained.
 NOT_RECORDED = {
     "cifar-resnet9-scaled",
     "cifar-resnet9-average",
