@@ -192,6 +192,8 @@ def metadata(path, notebook, code):
             yield f"cell {number} is kept from the tests"
         if "solution" in tags and not folded(cell):
             yield f"solution in cell {number} is not folded"
+        if "solution" in tags and cell.outputs:
+            yield f"solution in cell {number} is committed with its output"
     if not any("nbval-check-output" in cell.metadata.get("tags", []) for cell in code):
         yield "no cell has its output compared"
 

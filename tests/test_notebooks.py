@@ -66,7 +66,7 @@ def good():
     slide = {"slideshow": {"slide_type": "slide"}}
     form = slide | {"tags": ["solution"], "jupyter": {"source_hidden": True}, "cellView": "form"}
     result = new_output(
-        "execute_result", {"text/plain": "1/home stretch, train/test, 3e-05"}, execution_count=4
+        "execute_result", {"text/plain": "1/home stretch, train/test, 3e-05"}, execution_count=3
     )
     return new_notebook(
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
@@ -83,9 +83,9 @@ def good():
                 "x = 1\nx / 2",
                 metadata=slide | {"tags": ["nbval-check-output"]},
                 execution_count=3,
-                outputs=[new_output("stream", text="fine\n")],
+                outputs=[new_output("stream", text="fine\n"), result],
             ),
-            new_code_cell("x", metadata=form, execution_count=4, outputs=[result]),
+            new_code_cell("x", metadata=form, execution_count=4),
         ],
     )
 
@@ -196,6 +196,7 @@ SPOILED = [
     (4, source("# NBVAL_SKIP"), "kept from the tests"),
     (5, meta(jupyter={}), "not folded"),
     (5, meta(cellView=""), "not folded"),
+    (5, output("stream", text="right\n"), "committed with its output"),
 ]
 
 

@@ -26,7 +26,7 @@ ORDER = [
     ["lr_finder", "interpret", "receptive_field", "summary"],
     ["plots"],
     ["experiments"],
-    ["upkeep"],
+    ["exercises", "upkeep"],
     ["__main__"],
 ]
 # A leaf needs nothing of the package but the course's own error.

@@ -167,3 +167,14 @@ def wait_for(condition):
     while not condition():
         assert time.monotonic() < end, "it did not happen in a minute"
         time.sleep(0.05)
+
+
+def test_a_solution_is_kept_without_its_output(session, capfd):
+    path = session("'a question'", "'the answer'")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[-1].metadata["tags"] = ["solution"]
+    nbformat.write(notebook, path)
+    assert main(["run", "8", "--save"]) == 0
+    kept = nbformat.read(path, as_version=4).cells
+    assert kept[-2].outputs[0].data["text/plain"] == "'a question'"
+    assert kept[-1].outputs == [] and kept[-1].execution_count == 2

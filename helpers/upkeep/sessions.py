@@ -68,9 +68,17 @@ def run_session(number: str, train: bool = False, save: bool = False) -> Path:
         raise CourseError(f"{path.stem} stopped: {failed}; the page up to there: {page}")
 
     if save:
+        without_answers(notebook)
         with replacing(path) as temporary:
             nbformat.write(notebook, temporary)
     return page
+
+
+def without_answers(notebook: Any) -> None:
+    """Take the outputs of the solutions away: a folded cell would show its answer below it."""
+    for cell in notebook.cells:
+        if "solution" in cell.metadata.get("tags", []):
+            cell.outputs = []
 
 
 def kernel_variables(train: bool) -> dict[str, str]:
