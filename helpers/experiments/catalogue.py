@@ -29,11 +29,26 @@ def at_rates(recipe: Recipe, rates: Sequence[float]) -> tuple[Recipe, ...]:
     return tuple(candidates)
 
 
+def at_decays(recipes: Sequence[Recipe], decays: Sequence[float]) -> tuple[Recipe, ...]:
+    """Each of these recipes at each of these weight decays, with names that tell them apart."""
+    candidates = []
+    for recipe in recipes:
+        for decay in decays:
+            name = f"{recipe.name}, decay {decay}"
+            candidates.append(replace(recipe, name=name, weight_decay=decay))
+    return tuple(candidates)
+
+
 # The candidates of searches that have no record yet, by the search's name; a search that is
 # recorded is defined by its record.
 SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "budget-5-constant": at_rates(mnist_basics.SHORT_CONSTANT, (0.003, 0.01, 0.02, 0.05, 0.1)),
     "budget-5-he": at_rates(mnist_basics.SHORT_HE, (0.01, 0.02, 0.05, 0.1, 0.2)),
+    # The schedules of session 04: each at its own best rate.
+    "ladder-constant": at_rates(mnist_ladder.CONSTANT, (0.005, 0.01, 0.02, 0.05, 0.1)),
+    "ladder-step": at_rates(mnist_ladder.STEPPED, (0.01, 0.03, 0.06, 0.1)),
+    "ladder-onecycle": at_rates(mnist_ladder.CYCLED, (0.03, 0.1, 0.2, 0.4)),
+    "ladder-adamw": at_decays(at_rates(mnist_ladder.ADAPTIVE, (0.003, 0.01, 0.03)), (0.01, 0.1)),
 }
 
 

@@ -47,6 +47,13 @@ EARLY_POOL = under_8000(
     model="models.small.early_pool_net",
     document="99.35 % (best epoch)",
 )
+# A schedule is compared with the best rate that does without one.
+CONSTANT = under_8000(
+    EARLY_POOL,
+    "ladder-constant",
+    "the constant rate at its best",
+    learning_rate=0.02,
+)
 # A high rate first, smaller ones to settle.
 STEPPED = under_8000(
     EARLY_POOL,
@@ -73,6 +80,15 @@ AUGMENTED = under_8000(
     "augmentation: rotation, shift, scale and shear",
     augment=affine(degrees=8, shift=0.08, scale=0.08, shear=5),
     document="99.50 % (best epoch)",
+)
+# The optimizer alone, with a rate and a decay of its own.
+ADAPTIVE = under_8000(
+    AUGMENTED,
+    "ladder-adamw",
+    "AdamW instead of SGD, at its own best rate and decay",
+    optimizer="adamw",
+    learning_rate=0.01,
+    weight_decay=0.01,
 )
 # Several changes at once, found together by a search: the course's own recipe.
 AVERAGED = under_8000(
