@@ -1,4 +1,4 @@
-"""Curves: losses and accuracies by epoch, sizes by depth."""
+"""Curves: losses by step, losses and accuracies by epoch, sizes by depth."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -20,7 +20,9 @@ from helpers.plots.style import (
     number_array,
     one_axes,
     require,
+    require_count,
     whole_ticks,
+    with_note,
 )
 
 
@@ -198,3 +200,74 @@ def heights_by_layer(name: str, sizes: Sequence[float]) -> np.ndarray:
     if not (heights > 0).any():
         raise CourseError(f"{name}: no value above 0, which a logarithmic scale needs")
     return heights
+
+
+def plot_losses(
+    losses: Sequence[float] | np.ndarray,
+    steps_per_epoch: int | None = None,
+    chance: float | None = None,
+    ax: Axes | None = None,
+    note: str = "",
+) -> Axes:
+    """The loss of every step, thin, and its running mean, thick.
+
+    losses: one for each step, numbers or tensors
+    steps_per_epoch: with it a vertical line marks the end of each epoch
+    chance: the loss of a net that knows nothing, such as log 10 of ten classes: a dashed line
+    note: that of the data, for the title
+
+    Where a loss is not finite the line has a hole, and the title says which step was the first.
+    Raises ``CourseError`` without a step, and for what is no row of numbers.
+    """
+    values = number_array(losses, "losses")
+    if values.ndim != 1 or not len(values):
+        raise CourseError("losses: give a sequence with one loss for each step, and at least one")
+    ax = one_axes(ax, 9, 3.8)
+
+    # Matplotlib leaves a hole at nan, and stumbles over infinity.
+    title = "Loss of each step"
+    finite = np.isfinite(values)
+    if not finite.all():
+        title = f"{title}, first not finite in step {int(finite.argmin()) + 1}"
+        values = np.where(finite, values, np.nan)
+
+    # Steps are counted from one.
+    steps = np.arange(1, len(values) + 1)
+    ax.plot(steps, values, color=BLUE, linewidth=0.8, label="loss of a step")
+    window = max(1, len(values) // 40)
+    if window > 1:
+        # A mean belongs to the middle of its window; where a loss is missing, so is the mean.
+        mean = np.convolve(values, np.full(window, 1 / window), mode="valid")
+        middle = np.convolve(steps, np.full(window, 1 / window), mode="valid")
+        ax.plot(middle, mean, color=ORANGE, linewidth=2.5, label=f"mean of {window} steps")
+    ax.set_xlim(0, len(values) + 1)
+
+    if steps_per_epoch is not None:
+        draw_epochs(ax, len(values), require_count(steps_per_epoch, "steps_per_epoch", least=1))
+    if chance is not None:
+        draw_chance(ax, chance)
+    ax.set_ylim(bottom=min(0, np.nanmin(values, initial=0)))
+    whole_ticks(ax.xaxis)
+    ax.legend(fontsize=SMALL, loc="upper right")
+    return label_axes(ax, with_note(title, note), "step", "loss", grid="y")
+
+
+def draw_epochs(ax: Axes, steps: int, steps_per_epoch: int) -> None:
+    """A vertical line at the end of each epoch; of every so many where there are more than 20."""
+    epochs = steps // steps_per_epoch
+    every = max(1, -(-epochs // 20))
+    label = "end of an epoch"
+    if every > 1:
+        label = f"end of every {every} epochs"
+    for epoch in range(every, epochs + 1, every):
+        # Half a step behind the last of the epoch
+        place = epoch * steps_per_epoch + 0.5
+        ax.axvline(place, color=GREY, linewidth=1, linestyle=":", label=label)
+        # One line in the legend stands for all.
+        label = "_"
+
+
+def draw_chance(ax: Axes, chance: float) -> None:
+    """The loss of a net that knows nothing: a dashed line with its label."""
+    height = float(number_array(chance, "chance"))
+    ax.axhline(height, color=GREY, linewidth=1.5, linestyle="--", label=f"chance: {height:.2f}")

@@ -1,18 +1,34 @@
 """Networks drawn: where the parameters sit, and what maps a net makes."""
 
+import textwrap
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
-from helpers.environment import CourseError
-from helpers.models import count_parameters
+from helpers.environment import CourseError, short_reason, whole_number
+from helpers.models import count_parameters, device_of, independent_copy
 from helpers.models.residual import BasicBlock, ResidualNet
-from helpers.plots.style import BLUE, SMALL, label_axes, new_axes, one_axes, require
+from helpers.plots.style import (
+    BLUE,
+    FONT,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SMALL,
+    label_axes,
+    new_axes,
+    one_axes,
+    require,
+)
 
 Shape = tuple[int, int, int]  # channels, rows, columns
 
@@ -136,3 +152,254 @@ def draw_shortcut(ax: Axes, place: int, stride: int) -> None:
     if stride > 1:
         words = "every second pixel,\nzero channels"
     ax.text(place - 0.5, 1.4, words, ha="center", fontsize=SMALL)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Maps that a net makes, and how."""
+
+    made_by: str  # such as "conv 3×3"; nothing for the image itself
+    shape: Shape
+    color: str
+    details: str = ""  # padding and stride, where they are not the usual ones
+    followed_by: list[str] = field(default_factory=list)  # what leaves the shape as it is
+
+
+# Steps that leave a map's shape as it is, as labels name them, by torch's name of the function.
+FOLLOWERS = {
+    "relu": "ReLU",
+    "leaky_relu": "ReLU",
+    "gelu": "GELU",
+    "silu": "SiLU",
+    "sigmoid": "sigmoid",
+    "tanh": "tanh",
+    "batch_norm": "norm",
+    "dropout": "dropout",
+    "dropout2d": "dropout",
+}
+
+# Steps that pool, as labels name them, and the colour of what they make.
+POOLINGS = {
+    "max_pool2d": ("max-pool", ORANGE),
+    "adaptive_max_pool2d": ("max-pool", ORANGE),
+    "amax": ("maximum", ORANGE),
+    "avg_pool2d": ("average", GREEN),
+    "adaptive_avg_pool2d": ("average", GREEN),
+    "mean": ("average", GREEN),
+}
+
+MOST_IN_A_ROW = 7
+
+
+def draw_network(model: nn.Module, input_shape: Sequence[int], ax: Axes | None = None) -> Axes:
+    """The maps of a net as blocks, from the image to the logits, and the layer between two of them.
+
+    A block is as high as its rows and as wide as its channels; below it stand ``channels × rows ×
+    columns`` and the steps that leave the shape as it is. What runs beside the chain, such as a
+    convolution in a shortcut, is not drawn.
+
+    input_shape: (channels, rows, columns) of an image
+    ax: where to draw; a new figure unless given
+
+    The net is run on one image as a copy, and stays as it was. Raises ``CourseError`` for what is
+    no net, for another shape, for a net that does not run on such an image, and for one without a
+    convolution, a pooling or a linear layer.
+    """
+    require(model, nn.Module, "draw_network")
+    stages, parameters = stages_of(model, checked_shape(input_shape))
+
+    # Rows of about equal length
+    count = len(stages)
+    rows = -(-count // MOST_IN_A_ROW)
+    in_a_row = -(-count // rows)
+    ax = one_axes(ax, 9, rows * ROW_HEIGHT + 0.5)
+    scale = Scale(stages, in_a_row)
+    for number, stage in enumerate(stages):
+        row, place = divmod(number, in_a_row)
+        draw_stage(ax, stage, scale, place, -row * ROW_HEIGHT)
+
+    # In inches of a new figure
+    ax.set_xlim(0, 9)
+    ax.set_ylim(-rows * ROW_HEIGHT, 0)
+    ax.set_axis_off()
+    ax.set_title(f"{parameters:,} parameters", fontsize=FONT)
+    return ax
+
+
+# Inches for a row of blocks: the highest block, and the lines below it.
+BLOCK_HEIGHT = 1.35
+ROW_HEIGHT = 2.25
+ARROW = 0.5
+
+
+class Scale:
+    """How large blocks are drawn, in inches."""
+
+    def __init__(self, stages: Sequence[Stage], in_a_row: int) -> None:
+        self.distance = 9 / (in_a_row + 0.1)
+        self.pixel = BLOCK_HEIGHT / max(stage.shape[1] for stage in stages)
+        self.channel = 0.35 * self.distance / max(stage.shape[0] for stage in stages)
+
+    def size(self, shape: Shape) -> tuple[float, float]:
+        """Width and height of a block, which is never too thin to be seen."""
+        width = max(0.05, shape[0] * self.channel)
+        height = max(0.05, shape[1] * self.pixel)
+        return width, height
+
+
+def checked_shape(input_shape: Sequence[int]) -> Shape:
+    """The shape of an image as whole numbers; ``CourseError`` for anything else."""
+    wrong = CourseError(
+        f"input_shape={input_shape!r}: give (channels, rows, columns), such as (1, 28, 28)"
+    )
+    if not isinstance(input_shape, Sequence) or len(input_shape) != 3:
+        raise wrong
+    numbers = [whole_number(size, least=1) for size in input_shape]
+    channels, rows, columns = numbers
+    if channels is None or rows is None or columns is None:
+        raise wrong
+    return channels, rows, columns
+
+
+def stages_of(model: nn.Module, shape: Shape) -> tuple[list[Stage], int]:
+    """The stages of a net on an image of that shape, the image first, and its parameters."""
+    name = type(model).__name__
+    net = independent_copy(model).eval()
+    device = device_of(net)
+    image = torch.zeros(1, *shape, device=device)
+    watcher = Watcher(image)
+    try:
+        # A net that draws random numbers leaves the reader's as they were.
+        forked = torch.random.fork_rng(enabled=device.type in ("cpu", "cuda"))
+        with forked, torch.no_grad(), watcher:
+            net(image)
+    except Exception as problem:  # a net can raise anything
+        size = "×".join(map(str, shape))
+        raise CourseError(
+            f"{name} does not run on an image of {size}: {short_reason(problem)}"
+        ) from problem
+    if len(watcher.stages) == 1:
+        raise CourseError(
+            f"{name} has no convolution, pooling or linear layer to draw: give a net that has one"
+        )
+    return watcher.stages, count_parameters(net)
+
+
+class Watcher(TorchFunctionMode):
+    """Keeps the stages of a net that runs on ``image`` while the watcher is entered."""
+
+    def __init__(self, image: torch.Tensor) -> None:
+        super().__init__()
+        # The end of the chain: what is made of it belongs to the chain, other steps run beside it.
+        self.end = image
+        self.stages = [Stage("", image_shape(image), GREY)]
+
+    def __torch_function__(
+        self, function: Callable, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        # Concatenation is given a list of tensors.
+        given = args
+        if args and isinstance(args[0], list | tuple):
+            given = args[0]
+        in_chain = any(each is self.end for each in given)
+        if in_chain and isinstance(result, torch.Tensor):
+            # Methods, functions and operators differ in underscores alone: add, add_, __add__.
+            name = function.__name__.strip("_")
+            self.keep(name, args, kwargs or {}, result)
+            self.end = result
+        return result
+
+    def keep(self, name: str, args: Any, kwargs: Any, result: torch.Tensor) -> None:
+        """Add a stage, or note what leaves the last one's shape as it is."""
+        followed_by = self.stages[-1].followed_by
+        if name in FOLLOWERS:
+            followed_by.append(FOLLOWERS[name])
+        elif name in ("conv2d", "linear") or name in POOLINGS:
+            self.stages.append(stage_of(name, args, kwargs, image_shape(result)))
+        elif result.numel() != self.end.numel():
+            # Whatever else changes the shape is called as torch calls it.
+            self.stages.append(Stage(name, image_shape(result), PURPLE))
+        elif name in ("add", "iadd", "radd") and isinstance(args[1], torch.Tensor):
+            followed_by.append("sum")
+
+
+def stage_of(name: str, args: Any, kwargs: Any, shape: Shape) -> Stage:
+    """What a convolution, a pooling or a linear layer makes, as ``draw_network`` shows it."""
+    if name == "linear":
+        return Stage("linear", shape, PURPLE)
+    # In torch's functions the window, or the weight, is the second argument.
+    window = kwargs.get("weight", kwargs.get("kernel_size", (args[1:] or (None,))[0]))
+    if name == "conv2d":
+        kind = "conv"
+        # One filter for each channel, which sees that channel alone
+        if window.shape[1] == 1 and args[0].shape[1] > 1:
+            kind = "depthwise"
+        details = convolution_details(args, kwargs)
+        return Stage(f"{kind}\n{size_in_words(window.shape[2:])}", shape, BLUE, details)
+    words, color = POOLINGS[name]
+    # The window of the others is the whole map, or follows from the size that they make.
+    if name in ("max_pool2d", "avg_pool2d"):
+        words = f"{words}\n{size_in_words(window)}"
+    return Stage(words, shape, color)
+
+
+def convolution_details(args: Any, kwargs: Any) -> str:
+    """Stride and padding of a convolution, a line each, where they are not 1 and 0."""
+    lines = []
+    for place, name, usual in ((3, "stride", 1), (4, "padding", 0)):
+        value = usual
+        if len(args) > place:
+            value = args[place]
+        value = kwargs.get(name, value)
+        # One number stands for rows and columns.
+        if isinstance(value, list | tuple) and len(set(value)) == 1:
+            value = value[0]
+        if value != usual:
+            lines.append(f"{name} {value}")
+    return "\n".join(lines)
+
+
+def size_in_words(size: Any) -> str:
+    """A window's size: 3×3, also where one number stands for both."""
+    if isinstance(size, int):
+        size = (size, size)
+    return "×".join(map(str, size))
+
+
+def image_shape(maps: torch.Tensor) -> Shape:
+    """The shape of one image's maps; a vector is a map of one pixel."""
+    if maps.dim() == 4:
+        return maps.shape[1], maps.shape[2], maps.shape[3]
+    return maps.numel(), 1, 1
+
+
+def draw_stage(ax: Axes, stage: Stage, scale: Scale, place: int, top: float) -> None:
+    """A block with its size below, and left of it an arrow with the step that makes it."""
+    center = (place + 0.62) * scale.distance
+    middle = top - 0.1 - BLOCK_HEIGHT / 2
+    width, height = scale.size(stage.shape)
+    left = center - width / 2
+    corner = (left, middle - height / 2)
+    color = stage.color
+    ax.add_patch(Rectangle(corner, width, height, facecolor=(color, 0.35), edgecolor=color))
+
+    # Below: the size, and what leaves it as it is, in lines as long as a block has room.
+    text = " × ".join(map(str, stage.shape))
+    steps = ", ".join(dict.fromkeys(stage.followed_by))
+    letters = round(10 * scale.distance)
+    lines = [text, *textwrap.wrap(steps, letters)]
+    below = middle - BLOCK_HEIGHT / 2 - 0.05
+    ax.text(center, below, "\n".join(lines), ha="center", va="top", fontsize=SMALL)
+    if not stage.made_by:
+        ax.text(center, middle, "", fontsize=SMALL)
+        return
+
+    # The arrow ends at the block; the words stand above it, what is unusual below.
+    end = left - 0.04
+    start = end - ARROW
+    arrow = {"arrowstyle": "->", "lw": 1.5, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", xy=(end, middle), xytext=(start, middle), arrowprops=arrow)
+    words = {"ha": "right", "fontsize": SMALL, "linespacing": 1.1}
+    ax.text(end, middle + 0.06, stage.made_by, va="bottom", **words)
+    ax.text(end, middle - 0.08, stage.details, va="top", **words)

@@ -1,6 +1,7 @@
 """Accuracies over seeds: a mean with its deviation for every net, beside what others state."""
 
 import operator
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,10 +11,11 @@ from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
 from helpers.environment import CourseError
-from helpers.intervals import mean_sd
+from helpers.intervals import mean_sd, paired_difference
 from helpers.plots.style import (
     BLUE,
     GREY,
+    ORANGE,
     RED,
     SMALL,
     label_axes,
@@ -23,6 +25,10 @@ from helpers.plots.style import (
 )
 
 MARKERS = "Dsv^"  # of single results: diamonds, squares, triangles
+
+# Percentage points that the axis of ``plot_seeds`` spans at least: differences far below the scatter
+# of seeds would otherwise look large.
+LEAST_SPAN = 0.4
 
 
 def plot_accuracy(
@@ -172,6 +178,151 @@ def draw_single_results(
         markerfacecolor="none",
         markeredgewidth=2,
         label=label,
+    )
+
+
+def plot_seeds(
+    rows: Mapping[str, Sequence[float] | Mapping[int, float]],
+    target: float | None = None,
+    others: Mapping[str, float] | None = None,
+    xlabel: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Accuracies in percent, a dot for each seed, beside their mean and its 95 % interval.
+
+    rows: name to one accuracy for each seed, or a dictionary of them by seed; one seed has no
+        interval
+    target: an accuracy drawn as a line
+    others: name to an accuracy that others state, a hollow diamond: beside the seeds of that name,
+        or in a column of its own
+    xlabel: what the names are
+    ax: where to draw; a new figure unless given
+
+    The interval is Student's: mean ± t · s / √n. Raises ``CourseError`` where there is no row, for
+    one without an accuracy, and for a number that is not finite.
+    """
+    accuracies, stated = checked_rows(rows, others or {}, target)
+    ax = one_axes(ax, 9, 4.6)
+
+    # A column for each name; those of others alone come last.
+    columns = list(dict.fromkeys([*accuracies, *stated]))
+    for place, name in enumerate(columns):
+        if name in accuracies:
+            draw_seeds(ax, place, accuracies[name])
+        if name in stated:
+            draw_stated(ax, place, stated[name])
+    if target is not None:
+        ax.axhline(target, color=GREY, linestyle="--", label=f"target: {target:g} %")
+
+    # Names with the number of their seeds
+    label_columns(ax, columns, accuracies)
+    ax.set_xlim(-0.6, len(columns) - 0.4)
+    widen(ax)
+    one_legend(ax)
+    title = "Last epoch: every seed, and the mean with its 95 % interval"
+    return label_axes(ax, title, xlabel, "test accuracy (%)", grid="y")
+
+
+def checked_rows(
+    rows: Mapping, others: Mapping, target: float | None
+) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """What ``plot_seeds`` draws: accuracies by name, and single ones of others by name."""
+    require(rows, Mapping, "plot_seeds")
+    require(others, Mapping, "plot_seeds")
+    if not rows and not others:
+        raise CourseError("there is no row to plot: give a name and its accuracies")
+    if target is not None:
+        require_finite(number_array(target, "targets"), "the target")
+
+    accuracies = {}
+    for name, values in rows.items():
+        # The check is that of a net with a number, which rows do not have.
+        accuracies[name] = number_and_accuracies(name, (0, values))[1]
+    stated = {}
+    for name, value in others.items():
+        number = number_array(value, f"the result of {name}")
+        require_finite(number, f"the result of {name}")
+        if number.ndim != 0:
+            raise CourseError(f"{name}: give one number for what others state")
+        stated[name] = float(number)
+    return accuracies, stated
+
+
+def draw_seeds(ax: Axes, place: float, accuracies: list[float]) -> None:
+    """A dot for each seed, left of the mean with its interval."""
+    # Side by side in their order, so that equal ones are seen.
+    offsets = np.zeros(1)
+    if len(accuracies) > 1:
+        offsets = np.linspace(-0.3, -0.05, len(accuracies))
+    ax.plot(place + offsets, accuracies, "o", color=ORANGE, markersize=5, label="a seed")
+    if len(accuracies) < 2:
+        return
+
+    # The mean's interval is that of the paired differences from zero.
+    by_seed = dict(enumerate(accuracies))
+    mean, low, high = paired_difference(by_seed, dict.fromkeys(by_seed, 0.0))
+    ax.errorbar(
+        place + 0.12,
+        mean,
+        [[mean - low], [high - mean]],
+        fmt="o",
+        color=BLUE,
+        markersize=8,
+        capsize=5,
+        elinewidth=2,
+        label="mean, 95 % interval",
+    )
+
+
+def draw_stated(ax: Axes, place: float, accuracy: float) -> None:
+    """A hollow diamond for what others state, right of the seeds."""
+    ax.plot(
+        place + 0.3,
+        accuracy,
+        "D",
+        color=RED,
+        markersize=8,
+        markerfacecolor="none",
+        markeredgewidth=2,
+        label="stated elsewhere",
+    )
+
+
+def label_columns(ax: Axes, columns: list[str], accuracies: Mapping[str, list[float]]) -> None:
+    """Names below their columns, on two or three lines, with the number of seeds."""
+    # 11 letters of this size are an inch.
+    width = max(7, 84 // len(columns))
+    labels = []
+    slanted = False
+    for name in columns:
+        lines = textwrap.wrap(str(name), width, break_long_words=False)
+        slanted = slanted or any(len(line) > width + 1 for line in lines)
+        if name in accuracies:
+            lines.append(f"n = {len(accuracies[name])}")
+        labels.append("\n".join(lines))
+    ax.set_xticks(range(len(columns)), labels)
+    # A word that is longer than its column stands beside the next when it is slanted.
+    if slanted:
+        for label in ax.get_xticklabels():
+            label.set(rotation=35, ha="right", rotation_mode="anchor")
+
+
+def widen(ax: Axes) -> None:
+    """Let the axis of accuracies show all there is, and never less than ``LEAST_SPAN``."""
+    ax.margins(y=0.08)
+    ax.autoscale_view(scalex=False)
+    low, high = ax.get_ylim()
+    missing = LEAST_SPAN - (high - low)
+    if missing > 0:
+        ax.set_ylim(low - missing / 2, high + missing / 2)
+
+
+def one_legend(ax: Axes) -> None:
+    """A legend with one line for each kind of mark, below the axes."""
+    handles, labels = ax.get_legend_handles_labels()
+    kinds = dict(zip(labels, handles))
+    ax.figure.legend(
+        kinds.values(), kinds.keys(), fontsize=SMALL, loc="outside lower center", ncols=4
     )
 
 
