@@ -99,18 +99,17 @@ SHORT_NO_NORM = variant(
 SHORT_CONSTANT = variant(
     SHORT,
     "budget-5-constant",
-    "a constant learning rate",
+    "a constant learning rate, at its own best",
     schedule="constant",
+    learning_rate=0.05,
 )
 
 # Without normalisation, but with weights that keep the activations' size from layer to layer.
 SHORT_HE = variant(
     SHORT_NO_NORM,
     "budget-5-he",
-    "without batch normalisation, with He's initial weights, at its own best rate",
+    "without batch normalisation, with He's initial weights",
     model_options={"batch_norm": False, "he": True},
-    learning_rate=0.05,
-    baseline="budget-5",
 )
 
 # The way from five epochs to the headline, one change a step.
