@@ -213,7 +213,7 @@ def test_in_a_notebook_figures_are_shown_when_the_cell_ends(
             show_predictions(predictions, count=1)
     assert len(plt.get_fignums()) == 30
     flush_figures()  # what IPython calls after each cell; without a notebook it prints their names
-    assert capsys.readouterr().out.count("Figure(810x") == 30
+    assert capsys.readouterr().out.count("Figure(1215x") == 30
     assert plt.get_fignums() == []
 
 

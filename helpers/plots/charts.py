@@ -240,15 +240,16 @@ def plot_losses(
         mean = np.convolve(values, np.full(window, 1 / window), mode="valid")
         middle = np.convolve(steps, np.full(window, 1 / window), mode="valid")
         ax.plot(middle, mean, color=ORANGE, linewidth=2.5, label=f"mean of {window} steps")
-    ax.set_xlim(0, len(values) + 1)
+    ax.set_xlim(0, 1.01 * len(values) + 1)
 
     if steps_per_epoch is not None:
         draw_epochs(ax, len(values), require_count(steps_per_epoch, "steps_per_epoch", least=1))
     if chance is not None:
         draw_chance(ax, chance)
-    ax.set_ylim(bottom=min(0, np.nanmin(values, initial=0)))
+    ax.set_ylim(bottom=np.nanmin(values, initial=0))
     whole_ticks(ax.xaxis)
-    ax.legend(fontsize=SMALL, loc="upper right")
+    # Losses fall, so the middle of the right is free.
+    ax.legend(fontsize=SMALL, loc="center right")
     return label_axes(ax, with_note(title, note), "step", "loss", grid="y")
 
 
@@ -269,5 +270,20 @@ def draw_epochs(ax: Axes, steps: int, steps_per_epoch: int) -> None:
 
 def draw_chance(ax: Axes, chance: float) -> None:
     """The loss of a net that knows nothing: a dashed line with its label."""
-    height = float(number_array(chance, "chance"))
-    ax.axhline(height, color=GREY, linewidth=1.5, linestyle="--", label=f"chance: {height:.2f}")
+    height = number_array(chance, "chance")
+    if height.ndim != 0 or not np.isfinite(height):
+        raise CourseError(f"chance={chance!r}: give a finite number, such as math.log(10)")
+    ax.axhline(float(height), color=GREY, linewidth=1.5, linestyle="--")
+
+    # Above the line, at its right end, where a net that learns is far below.
+    ax.annotate(
+        f"chance: {height:.2f}",
+        xy=(1, float(height)),
+        xycoords=("axes fraction", "data"),
+        xytext=(-4, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=SMALL,
+    )
+    top = ax.get_ylim()[1]
+    ax.set_ylim(top=max(top, 1.15 * float(height)))

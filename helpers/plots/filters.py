@@ -58,12 +58,12 @@ def show_convolution(
     products = patch * weights
 
     # Patch and image share their greys.
-    axes = new_axes(9, 3.1, 1, 4)
+    axes = new_axes(9, 2.75, 1, 4)
     grey = {"cmap": "gray", "vmin": pixels.min(), "vmax": pixels.max()}
     axes[0].imshow(pixels, interpolation="nearest", **grey)
     corner = (column - 0.5, row - 0.5)
     axes[0].add_patch(Rectangle(corner, width, height, fill=False, edgecolor=RED, linewidth=2.5))
-    axes[0].set_title(f"image,\nrow {row}, column {column}", fontsize=FONT)
+    axes[0].set_title(f"image, window at\nrow {row}, column {column}", fontsize=FONT)
     draw_numbers(axes[1], patch, "patch", **grey)
 
     # Weights and products have a sign, each with a scale of its own.
@@ -80,12 +80,14 @@ def show_convolution(
 
 def sum_in_words(total: float, bias: float) -> str:
     """The title of the products: their sum, and what it is with the bias."""
+    words = cell_text(total, 2)
     if bias == 0:
-        return f"products,\nsum {total:.2f}"
+        return f"products,\nsum {words}"
     sign = "+"
     if bias < 0:
         sign = "−"
-    return f"products, sum {total:.2f}\n{sign} bias {abs(bias):.2f} = {total + bias:.2f}"
+    added = cell_text(abs(bias), 2)
+    return f"products, sum {words}\n{sign} bias {added} = {cell_text(total + bias, 2)}"
 
 
 def draw_numbers(ax: Axes, values: np.ndarray, title: str, **scale: Any) -> None:
@@ -105,10 +107,12 @@ def draw_numbers(ax: Axes, values: np.ndarray, title: str, **scale: Any) -> None
 
 
 def cell_text(value: float, decimals: int) -> str:
-    """A number as its cell shows it: whole numbers without a point, zero without a sign."""
+    """A number as its cell shows it: whole numbers without a point, and a true minus sign."""
     if value == round(value):
-        return f"{value:.0f}".replace("-0", "0") if value == 0 else f"{value:.0f}"
-    return f"{value:.{decimals}f}"
+        decimals = 0
+    # Adding 0 takes the sign from a zero.
+    text = f"{round(value, decimals) + 0:.{decimals}f}"
+    return text.replace("-", "−")
 
 
 def readable_on(image: AxesImage, value: float) -> str:
@@ -142,7 +146,7 @@ def show_maps(
     low, high = values.min(), values.max()
     scale = {"cmap": "gray", "vmin": low, "vmax": high}
     axes = draw_panels(values, titles, columns, title, scale)
-    words = f"black is {low:.2f}, white is {high:.2f}"
+    words = f"black is {cell_text(low, 2)}, white is {cell_text(high, 2)}"
     axes[0].figure.supxlabel(words, fontsize=SMALL)
     return axes
 

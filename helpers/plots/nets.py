@@ -164,6 +164,11 @@ class Stage:
     details: str = ""  # padding and stride, where they are not the usual ones
     followed_by: list[str] = field(default_factory=list)  # what leaves the shape as it is
 
+    @property
+    def size(self) -> str:
+        """Channels × rows × columns."""
+        return " × ".join(map(str, self.shape))
+
 
 # Steps that leave a map's shape as it is, as labels name them, by torch's name of the function.
 FOLLOWERS = {
@@ -188,8 +193,6 @@ POOLINGS = {
     "mean": ("average", GREEN),
 }
 
-MOST_IN_A_ROW = 7
-
 
 def draw_network(model: nn.Module, input_shape: Sequence[int], ax: Axes | None = None) -> Axes:
     """The maps of a net as blocks, from the image to the logits, and the layer between two of them.
@@ -208,27 +211,40 @@ def draw_network(model: nn.Module, input_shape: Sequence[int], ax: Axes | None =
     require(model, nn.Module, "draw_network")
     stages, parameters = stages_of(model, checked_shape(input_shape))
 
-    # Rows of about equal length
-    count = len(stages)
-    rows = -(-count // MOST_IN_A_ROW)
-    in_a_row = -(-count // rows)
-    ax = one_axes(ax, 9, rows * ROW_HEIGHT + 0.5)
+    # Rows of about equal length, of as many blocks as their labels leave room for
+    longest = max(len(stage.size) for stage in stages)
+    most = 7
+    if longest > 12:
+        most = 6
+    rows = -(-len(stages) // most)
+    in_a_row = -(-len(stages) // rows)
     scale = Scale(stages, in_a_row)
-    for number, stage in enumerate(stages):
-        row, place = divmod(number, in_a_row)
-        draw_stage(ax, stage, scale, place, -row * ROW_HEIGHT)
+    lines = []
+    for start in range(0, len(stages), in_a_row):
+        lines.append(stages[start : start + in_a_row])
+    heights = [scale.row_height(line) for line in lines]
 
-    # In inches of a new figure
+    # Row below row, in inches of a new figure
+    ax = one_axes(ax, 9, sum(heights) + 0.4)
+    top = 0.0
+    for line, height in zip(lines, heights):
+        middle = top - scale.block_height(line) / 2
+        for place, stage in enumerate(line):
+            draw_stage(ax, stage, scale, place, middle)
+            draw_size(ax, stage, scale, place, top - scale.block_height(line))
+        top -= height
     ax.set_xlim(0, 9)
-    ax.set_ylim(-rows * ROW_HEIGHT, 0)
+    ax.set_ylim(top, 0)
     ax.set_axis_off()
     ax.set_title(f"{parameters:,} parameters", fontsize=FONT)
     return ax
 
 
-# Inches for a row of blocks: the highest block, and the lines below it.
+# In inches: the highest block, a row of low ones with the words above and below its arrows, a line
+# of text, and an arrow.
 BLOCK_HEIGHT = 1.35
-ROW_HEIGHT = 2.25
+LOW_ROW = 0.95
+LINE = 0.19
 ARROW = 0.5
 
 
@@ -238,13 +254,29 @@ class Scale:
     def __init__(self, stages: Sequence[Stage], in_a_row: int) -> None:
         self.distance = 9 / (in_a_row + 0.1)
         self.pixel = BLOCK_HEIGHT / max(stage.shape[1] for stage in stages)
-        self.channel = 0.35 * self.distance / max(stage.shape[0] for stage in stages)
+        self.channel = 0.3 * self.distance / max(stage.shape[0] for stage in stages)
 
-    def size(self, shape: Shape) -> tuple[float, float]:
+    def block(self, shape: Shape) -> tuple[float, float]:
         """Width and height of a block, which is never too thin to be seen."""
         width = max(0.05, shape[0] * self.channel)
         height = max(0.05, shape[1] * self.pixel)
         return width, height
+
+    def block_height(self, stages: Sequence[Stage]) -> float:
+        """What the blocks of a row need, and the words beside them."""
+        highest = max(self.block(stage.shape)[1] for stage in stages)
+        return max(LOW_ROW, highest) + 0.05
+
+    def row_height(self, stages: Sequence[Stage]) -> float:
+        """What a row needs with the lines below it, and the distance from the next one."""
+        lines = max(len(self.lines_below(stage)) for stage in stages)
+        return self.block_height(stages) + LINE * lines + 0.25
+
+    def lines_below(self, stage: Stage) -> list[str]:
+        """A block's size, and what leaves it as it is, in lines as long as there is room."""
+        steps = ", ".join(dict.fromkeys(stage.followed_by))
+        letters = round(10 * self.distance)
+        return [stage.size, *textwrap.wrap(steps, letters)]
 
 
 def checked_shape(input_shape: Sequence[int]) -> Shape:
@@ -320,8 +352,10 @@ class Watcher(TorchFunctionMode):
         elif result.numel() != self.end.numel():
             # Whatever else changes the shape is called as torch calls it.
             self.stages.append(Stage(name, image_shape(result), PURPLE))
-        elif name in ("add", "iadd", "radd") and isinstance(args[1], torch.Tensor):
-            followed_by.append("sum")
+        elif name in ("add", "iadd", "radd") and result.dim() == 4:
+            # A sum of maps: a shortcut ends here.
+            if all(isinstance(each, torch.Tensor) for each in args[:2]):
+                followed_by.append("sum")
 
 
 def stage_of(name: str, args: Any, kwargs: Any, shape: Shape) -> Stage:
@@ -374,32 +408,28 @@ def image_shape(maps: torch.Tensor) -> Shape:
     return maps.numel(), 1, 1
 
 
-def draw_stage(ax: Axes, stage: Stage, scale: Scale, place: int, top: float) -> None:
-    """A block with its size below, and left of it an arrow with the step that makes it."""
-    center = (place + 0.62) * scale.distance
-    middle = top - 0.1 - BLOCK_HEIGHT / 2
-    width, height = scale.size(stage.shape)
-    left = center - width / 2
+def draw_stage(ax: Axes, stage: Stage, scale: Scale, place: int, middle: float) -> None:
+    """A block, and left of it an arrow with the step that makes it."""
+    width, height = scale.block(stage.shape)
+    left = (place + 0.62) * scale.distance - width / 2
     corner = (left, middle - height / 2)
     color = stage.color
     ax.add_patch(Rectangle(corner, width, height, facecolor=(color, 0.35), edgecolor=color))
-
-    # Below: the size, and what leaves it as it is, in lines as long as a block has room.
-    text = " × ".join(map(str, stage.shape))
-    steps = ", ".join(dict.fromkeys(stage.followed_by))
-    letters = round(10 * scale.distance)
-    lines = [text, *textwrap.wrap(steps, letters)]
-    below = middle - BLOCK_HEIGHT / 2 - 0.05
-    ax.text(center, below, "\n".join(lines), ha="center", va="top", fontsize=SMALL)
+    # The image is made by nothing.
     if not stage.made_by:
-        ax.text(center, middle, "", fontsize=SMALL)
         return
 
     # The arrow ends at the block; the words stand above it, what is unusual below.
     end = left - 0.04
-    start = end - ARROW
     arrow = {"arrowstyle": "->", "lw": 1.5, "shrinkA": 0, "shrinkB": 0}
-    ax.annotate("", xy=(end, middle), xytext=(start, middle), arrowprops=arrow)
+    ax.annotate("", xy=(end, middle), xytext=(end - ARROW, middle), arrowprops=arrow)
     words = {"ha": "right", "fontsize": SMALL, "linespacing": 1.1}
     ax.text(end, middle + 0.06, stage.made_by, va="bottom", **words)
-    ax.text(end, middle - 0.08, stage.details, va="top", **words)
+    if stage.details:
+        ax.text(end, middle - 0.08, stage.details, va="top", **words)
+
+
+def draw_size(ax: Axes, stage: Stage, scale: Scale, place: int, top: float) -> None:
+    """Below a block its size, and what leaves it as it is."""
+    text = "\n".join(scale.lines_below(stage))
+    ax.text((place + 0.62) * scale.distance, top, text, ha="center", va="top", fontsize=SMALL)

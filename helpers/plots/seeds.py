@@ -26,8 +26,8 @@ from helpers.plots.style import (
 
 MARKERS = "Dsv^"  # of single results: diamonds, squares, triangles
 
-# Percentage points that the axis of ``plot_seeds`` spans at least: differences far below the scatter
-# of seeds would otherwise look large.
+# Percentage points that the axis of ``plot_seeds`` spans at least: differences far below the
+# scatter of seeds would otherwise look large.
 LEAST_SPAN = 0.4
 
 
@@ -236,6 +236,8 @@ def checked_rows(
 
     accuracies = {}
     for name, values in rows.items():
+        if number_array(values, f"the accuracies of {name}").ndim != 1:
+            raise CourseError(f"{name}: give one accuracy for each seed, in a list or by seed")
         # The check is that of a net with a number, which rows do not have.
         accuracies[name] = number_and_accuracies(name, (0, values))[1]
     stated = {}
@@ -290,21 +292,36 @@ def draw_stated(ax: Axes, place: float, accuracy: float) -> None:
 
 def label_columns(ax: Axes, columns: list[str], accuracies: Mapping[str, list[float]]) -> None:
     """Names below their columns, on two or three lines, with the number of seeds."""
-    # 11 letters of this size are an inch.
+    # About ten letters of this size are an inch.
     width = max(7, 84 // len(columns))
     labels = []
     slanted = False
     for name in columns:
-        lines = textwrap.wrap(str(name), width, break_long_words=False)
-        slanted = slanted or any(len(line) > width + 1 for line in lines)
+        lines = broken_name(name, width)
+        slanted = slanted or max(map(len, lines)) > width
         if name in accuracies:
             lines.append(f"n = {len(accuracies[name])}")
-        labels.append("\n".join(lines))
-    ax.set_xticks(range(len(columns)), labels)
-    # A word that is longer than its column stands beside the next when it is slanted.
-    if slanted:
-        for label in ax.get_xticklabels():
-            label.set(rotation=35, ha="right", rotation_mode="anchor")
+        labels.append(lines)
+    if not slanted:
+        ax.set_xticks(range(len(columns)), ["\n".join(lines) for lines in labels])
+        return
+
+    # A word is longer than its column: names in one line, slanted, touch none beside them.
+    words = []
+    for name, lines in zip(columns, labels):
+        count = ""
+        if name in accuracies:
+            count = f" ({lines[-1]})"
+        words.append(f"{name}{count}")
+    slant = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+    ax.set_xticks(range(len(columns)), words, **slant)
+
+
+def broken_name(name: str, width: int) -> list[str]:
+    """A name in lines of at most ``width`` letters, broken at spaces and behind hyphens."""
+    # textwrap breaks at hyphens between letters alone, and not before the 5 of budget-5.
+    lines = textwrap.wrap(str(name).replace("-", "- "), width, break_long_words=False)
+    return [line.replace("- ", "-") for line in lines] or [""]
 
 
 def widen(ax: Axes) -> None:
@@ -368,7 +385,7 @@ def move_to_free_place(label: Annotation, ax: Axes, occupied: list[Bbox]) -> Non
 
 def is_free(label: Annotation, ax: Axes, occupied: list[Bbox]) -> bool:
     """Whether a label lies within the axes and touches none of the boxes."""
-    box = label.get_window_extent().padded(2)
+    box = label.get_window_extent().padded(1.6 * pixels_of_a_point(ax))
     inside = ax.bbox.contains(box.x0, box.y0) and ax.bbox.contains(box.x1, box.y1)
     return inside and not box.count_overlaps(occupied)
 
@@ -376,19 +393,26 @@ def is_free(label: Annotation, ax: Axes, occupied: list[Bbox]) -> bool:
 def drawn_boxes(ax: Axes) -> list[Bbox]:
     """What dots, lines and deviations cover, in pixels of the figure."""
     boxes = []
+    point = pixels_of_a_point(ax)
     for line in ax.lines:
         # A line without marks is the target, from edge to edge.
         if line.get_marker() == "None":
             boxes.append(line.get_window_extent())
             continue
-        # Half of a mark of 8 points is about 5 pixels.
+        # Half of a mark of 8 points
+        half = 4 * point
         for x, y in ax.transData.transform(line.get_xydata()):
-            boxes.append(Bbox.from_extents(x - 5, y - 5, x + 5, y + 5))
+            boxes.append(Bbox.from_extents(x - half, y - half, x + half, y + half))
 
     # Deviations are vertical lines.
     for bars in ax.collections:
         if not isinstance(bars, LineCollection):
             continue
         for ends in bars.get_segments():
-            boxes.append(Bbox(ax.transData.transform(ends)).padded(1))
+            boxes.append(Bbox(ax.transData.transform(ends)).padded(0.8 * point))
     return boxes
+
+
+def pixels_of_a_point(ax: Axes) -> float:
+    """Pixels of the figure for a point, the unit of marks and texts; 72 points are an inch."""
+    return ax.figure.dpi / 72
