@@ -57,7 +57,7 @@ def drawn(ax: Axes) -> np.ndarray:
 
 
 def assert_legible(ax: Axes) -> None:
-    """At most 9 inches wide, 1,200 pixels or more across them, a small file, and no text too small for a projector."""
+    """9 inches of 1,200 pixels or more at most, a small file, no text too small for a projector."""
     assert len(png(ax)) < 250_000
     assert ax.figure.get_figwidth() <= 9 and 1200 <= 9 * ax.figure.dpi <= 1280
     texts = [*(ax.findobj(Text) if ax.axison else [ax.title]), *ax.figure.texts]

@@ -29,13 +29,14 @@ from helpers.interpret import Predictions
 from helpers.lr_finder import LRRangeTest
 from helpers.models.small import first_net
 from helpers.plots import charts, style
-from helpers.plots.charts import plot_by_depth, plot_history
+from helpers.plots.charts import plot_by_depth, plot_history, plot_losses
 from helpers.plots.classes import plot_confusion, plot_per_class
 from helpers.plots.fields import plot_field_growth, plot_receptive_field
+from helpers.plots.filters import show_convolution, show_filters, show_maps
 from helpers.plots.images import show_images, show_misclassified, show_predictions
-from helpers.plots.nets import plot_parameters, plot_residual_net
+from helpers.plots.nets import draw_network, plot_parameters, plot_residual_net
 from helpers.plots.rates import plot_lr_range_test, plot_schedule
-from helpers.plots.seeds import plot_accuracy
+from helpers.plots.seeds import plot_accuracy, plot_seeds
 from helpers.receptive_field.table import ReceptiveFieldTable, receptive_field_table
 from helpers.training import History
 
@@ -72,6 +73,12 @@ EVERY = {
     "accuracy": lambda: plot_accuracy({"a": (1, [99.0])}, "x", 99.4, {"b": [(1, 99.1)]}),
     "parameters": lambda: plot_parameters(first_net()),
     "residual net": plot_residual_net,
+    "network": lambda: draw_network(first_net(), (1, 28, 28)),
+    "convolution": lambda: show_convolution(torch.rand(9, 9), torch.randn(3, 3), 2, 3, 0.5),
+    "maps": lambda: show_maps(torch.rand(3, 9, 9), title="maps"),
+    "filters": lambda: show_filters(torch.randn(3, 1, 3, 3), title="filters"),
+    "losses": lambda: plot_losses([2.0, 1.0] * 50, steps_per_epoch=50, chance=2.3),
+    "seeds": lambda: plot_seeds({"a": [99.0, 99.1]}, 99.4, {"b": 99.2}),
     "field": lambda: plot_receptive_field(
         receptive_field_table(nn.Sequential(nn.Conv2d(1, 1, 3)), (1, 8, 8)), make_split()
     ),
@@ -248,6 +255,9 @@ def test_given_axes_are_used_and_no_figure_is_made(notebook: None) -> None:
         lambda ax: plot_confusion(predictions, ax=ax),
         lambda ax: plot_accuracy({"a": (1, [99.0])}, "x", ax=ax),
         lambda ax: plot_parameters(first_net(), ax=ax),
+        lambda ax: draw_network(first_net(), (1, 28, 28), ax=ax),
+        lambda ax: plot_losses([1.0], ax=ax),
+        lambda ax: plot_seeds({"a": [99.0, 99.1]}, ax=ax),
         lambda ax: plot_receptive_field(table, predictions.split, axes=ax)[0],
     ):
         given = Figure().subplots()

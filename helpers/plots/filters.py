@@ -100,6 +100,7 @@ def draw_numbers(ax: Axes, values: np.ndarray, title: str, **scale: Any) -> None
     decimals = 2
     if max(values.shape) > 3:
         decimals = 1
+    # Each number in black or white, as its cell is light or dark.
     for (row, column), value in np.ndenumerate(values):
         text = cell_text(value, decimals)
         color = readable_on(image, value)
@@ -143,6 +144,7 @@ def show_maps(
     if len(titles) != len(values):
         raise CourseError(f"{len(titles)} titles for {len(values)} maps: give one for each")
 
+    # One scale for all, and what its ends mean
     low, high = values.min(), values.max()
     scale = {"cmap": "gray", "vmin": low, "vmax": high}
     axes = draw_panels(values, titles, columns, title, scale)
@@ -195,6 +197,7 @@ def draw_panels(
     side = 9 / max(columns, 4)
     shape = values.shape[1] / values.shape[2]
     axes = new_axes(9, rows * (side * min(shape, 1.5) + 0.3) + 0.7, rows, columns)
+    # No frames and ticks, also where the last row is not full
     for ax in axes:
         ax.set_axis_off()
     for ax, value, name in zip(axes, values, titles):
@@ -214,6 +217,7 @@ def signed_scale(values: np.ndarray) -> dict[str, Any]:
 
 def finite_array(values: Any, name: str, dimensions: int | None, shape: str) -> np.ndarray:
     """Numbers as an array; ``CourseError`` for other dimensions, none, and what is not finite."""
+    # What is drawn is known to have the dimensions that its panel has.
     array = number_array(values, name)
     if dimensions is not None and (array.ndim != dimensions or not array.size):
         raise CourseError(f"{name}: give {shape}, not the shape {list(array.shape)}")

@@ -352,10 +352,13 @@ class Watcher(TorchFunctionMode):
         elif result.numel() != self.end.numel():
             # Whatever else changes the shape is called as torch calls it.
             self.stages.append(Stage(name, image_shape(result), PURPLE))
-        elif name in ("add", "iadd", "radd") and result.dim() == 4:
-            # A sum of maps: a shortcut ends here.
-            if all(isinstance(each, torch.Tensor) for each in args[:2]):
-                followed_by.append("sum")
+        elif name in ("add", "iadd", "radd") and is_sum_of_maps(args):
+            followed_by.append("sum")
+
+
+def is_sum_of_maps(args: Any) -> bool:
+    """Whether both terms are maps: then a shortcut ends here."""
+    return all(isinstance(term, torch.Tensor) and term.dim() == 4 for term in args[:2])
 
 
 def stage_of(name: str, args: Any, kwargs: Any, shape: Shape) -> Stage:
@@ -423,7 +426,7 @@ def draw_stage(ax: Axes, stage: Stage, scale: Scale, place: int, middle: float) 
     end = left - 0.04
     arrow = {"arrowstyle": "->", "lw": 1.5, "shrinkA": 0, "shrinkB": 0}
     ax.annotate("", xy=(end, middle), xytext=(end - ARROW, middle), arrowprops=arrow)
-    words = {"ha": "right", "fontsize": SMALL, "linespacing": 1.1}
+    words: dict[str, Any] = {"ha": "right", "fontsize": SMALL, "linespacing": 1.1}
     ax.text(end, middle + 0.06, stage.made_by, va="bottom", **words)
     if stage.details:
         ax.text(end, middle - 0.08, stage.details, va="top", **words)

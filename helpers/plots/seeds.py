@@ -293,7 +293,7 @@ def draw_stated(ax: Axes, place: float, accuracy: float) -> None:
 def label_columns(ax: Axes, columns: list[str], accuracies: Mapping[str, list[float]]) -> None:
     """Names below their columns, on two or three lines, with the number of seeds."""
     # About ten letters of this size are an inch.
-    width = max(7, 84 // len(columns))
+    width = max(7, 90 // len(columns))
     labels = []
     slanted = False
     for name in columns:
@@ -313,8 +313,9 @@ def label_columns(ax: Axes, columns: list[str], accuracies: Mapping[str, list[fl
         if name in accuracies:
             count = f" ({lines[-1]})"
         words.append(f"{name}{count}")
-    slant = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
-    ax.set_xticks(range(len(columns)), words, **slant)
+    ax.set_xticks(range(len(columns)), words)
+    for label in ax.get_xticklabels():
+        label.set(rotation=35, ha="right", rotation_mode="anchor")
 
 
 def broken_name(name: str, width: int) -> list[str]:
