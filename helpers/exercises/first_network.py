@@ -1,0 +1,336 @@
+"""The exercises of session 01: the training loop, two formulas, an accuracy, a net of one's own."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler, StepLR
+
+from helpers.data import Batches, ImageData
+from helpers.environment import pick_device, seed_everything
+from helpers.exercises import NotFilledIn, check, given, same_numbers, unfilled
+from helpers.models import count_parameters
+from helpers.training import evaluate
+from helpers.training.schedule import one_cycle
+
+# A loop trains a model on batches, for some epochs, and returns the loss of every step.
+Loop = Callable[..., Any]
+Pairs = Sequence[tuple[torch.Tensor, torch.Tensor]]
+
+# What a net of the learner's own is asked for.
+MOST_PARAMETERS = 4_999
+LEAST_ACCURACY = 98.5
+
+
+# The training loop.
+
+
+def course_loop(
+    model: nn.Module,
+    batches: Iterable,
+    optimizer: torch.optim.Optimizer,
+    scheduler: LRScheduler,
+    epochs: int,
+) -> list[float]:
+    """The loop of session 01, complete: trains ``model``, and returns the loss of every step."""
+    losses = []
+    for _ in range(epochs):
+        model.train()
+        for images, labels in batches:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(images), labels)
+            loss.backward()
+            optimizer.step()
+            scheduler.step()
+            losses.append(loss.item())
+    return losses
+
+
+class Watched(nn.Module):
+    """A small net, [N, 6] to logits [N, 3], that notes in which mode it is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+        self.was_training: list[bool] = []
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        self.was_training.append(self.training)
+        return self.layers(inputs)
+
+
+class Trial:
+    """What a loop has done to a small net on some batches."""
+
+    def __init__(self, loop: Loop, batches: Pairs, epochs: int) -> None:
+        # The same net with every loop; torch's own random numbers stay as they were.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.model = Watched()
+        self.before = self.weights()
+
+        # Momentum makes what is left over from an earlier step count; the rate changes each step.
+        optimizer = torch.optim.SGD(self.model.parameters(), lr=0.3, momentum=0.9)
+        self.scheduler = StepLR(optimizer, 1, 0.8)
+        self.model.eval()  # a loop has to change the mode itself
+        self.losses = loop(self.model, batches, optimizer, self.scheduler, epochs)
+        self.after = self.weights()
+
+    def weights(self) -> torch.Tensor:
+        """All weights of the net in one row, [parameters]."""
+        return nn.utils.parameters_to_vector(self.model.parameters()).detach().clone()
+
+
+def trial_batches(count: int) -> Pairs:
+    """So many batches of random inputs [4, 6] with labels [4]."""
+    generator = torch.Generator().manual_seed(1)
+    batches = []
+    for _ in range(count):
+        inputs = torch.randn(4, 6, generator=generator)
+        labels = torch.randint(3, (4,), generator=generator)
+        batches.append((inputs, labels))
+    return batches
+
+
+@check
+def training_loop(loop: Loop) -> str | None:
+    """Whether a loop does what ``course_loop`` does, on one step, on two, and over two epochs."""
+    for count, epochs in ((1, 1), (2, 1), (3, 2)):
+        batches = trial_batches(count)
+        mine = Trial(loop, batches, epochs)
+        ours = Trial(course_loop, batches, epochs)
+        problem = loop_problem(mine, ours, steps=count * epochs)
+        if problem is not None:
+            return problem
+    return None
+
+
+def loop_problem(mine: Trial, ours: Trial, steps: int) -> str | None:
+    """What is wrong with a loop that made so many steps, beside one that is right."""
+    # A loss that is left open is found in the list that comes back.
+    given(mine.losses)
+    problem = losses_problem(mine.losses, steps)
+    if problem is not None:
+        return problem
+    if not mine.model.was_training:
+        return "the net was never asked about an image"
+    if not all(mine.model.was_training):
+        return "the net was in evaluation mode while it learned"
+
+    # What was measured comes before what was done with it.
+    if not same_numbers(mine.losses[0], ours.losses[0]):
+        return (
+            "the loss of the first step is not the cross-entropy of the net's logits and the "
+            "labels; mind what the loss function takes, and in which order"
+        )
+    if torch.equal(mine.before, mine.after):
+        return f"after {steps} {in_words(steps)} no weight has changed"
+    if mine.scheduler.last_epoch != ours.scheduler.last_epoch:
+        moved = mine.scheduler.last_epoch
+        return f"in {steps} {in_words(steps)} the schedule moved {moved} times"
+    if same_numbers(mine.after, ours.after) and same_numbers(mine.losses, ours.losses):
+        return None
+    if steps == 1:
+        return "the weights did change in the first step, but not to what they should be"
+    return (
+        "the first step is right and a later one is not: look at what one step leaves behind for "
+        "the next, and at the order of the lines"
+    )
+
+
+def losses_problem(losses: Any, steps: int) -> str | None:
+    """What is wrong with the losses that a loop returned after so many steps."""
+    if not isinstance(losses, list | tuple | torch.Tensor) or not hasattr(losses, "__len__"):
+        return f"it returned a {type(losses).__name__}, and not a list with the loss of every step"
+    if isinstance(losses, torch.Tensor) and losses.dim() != 1:
+        return "it returned a tensor that is no row of losses"
+    if len(losses) != steps:
+        return f"{steps} {in_words(steps)} left {len(losses)} losses in the list"
+    return None
+
+
+def in_words(steps: int) -> str:
+    """The word behind a number of steps."""
+    if steps == 1:
+        return "step"
+    return "steps"
+
+
+def loop_to_use(loop: Loop) -> Loop:
+    """The learner's loop where it is right; else the course's own. Says which, in one line."""
+    if training_loop(loop):
+        print("Your loop passes the check: it trains from here on.")
+        return loop
+    print("Your loop is not finished: the course's own, with the four lines, trains from here on.")
+    return course_loop
+
+
+# Two formulas.
+
+
+@check
+def conv_parameters(answer: Callable[[int, int, int], int]) -> str | None:
+    """Whether a function counts the parameters of a convolution, for a grid of sizes."""
+    for in_channels in (1, 3, 8):
+        for out_channels in (1, 4, 16):
+            for kernel_size in (1, 3, 5):
+                found = given(answer(in_channels, out_channels, kernel_size))
+                layer = nn.Conv2d(in_channels, out_channels, kernel_size)
+                if not same_numbers(found, count_parameters(layer)):
+                    return (
+                        f"{found} is not what nn.Conv2d({in_channels}, {out_channels}, "
+                        f"{kernel_size}) has"
+                    )
+    return None
+
+
+@check
+def output_size(answer: Callable[[int, int, int, int], int]) -> str | None:
+    """Whether a function gives the output size of a window, for a grid of sizes."""
+    # Divisions that come out even, and others.
+    for n in (7, 28, 31):
+        for kernel_size in (1, 2, 3, 5):
+            for stride in (1, 2, 3):
+                for padding in (0, 1, 2):
+                    found = given(answer(n, kernel_size, stride, padding))
+                    layer = nn.Conv2d(1, 1, kernel_size, stride, padding)
+                    rows = layer(torch.zeros(1, 1, n, n)).shape[2]
+                    if not same_numbers(found, rows):
+                        return (
+                            f"{n} pixels, window {kernel_size}, stride {stride}, padding "
+                            f"{padding}: nn.Conv2d does not make {found}"
+                        )
+    return None
+
+
+# An accuracy to be mended.
+
+
+class Undecided(nn.Module):
+    """Gives its inputs back as logits, and in training mode their negatives."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            return -inputs
+        return inputs
+
+
+def scored_batches(sizes: Sequence[int], right: Sequence[int]) -> Pairs:
+    """Batches of logits [n, 3] as inputs, of which so many name the label; labels [n]."""
+    batches = []
+    for size, hits in zip(sizes, right, strict=True):
+        labels = torch.arange(size) % 3
+        named = labels.clone()
+        named[hits:] = (named[hits:] + 1) % 3
+        batches.append((F.one_hot(named, 3).float(), labels))
+    return batches
+
+
+@check
+def accuracy_over_batches(answer: Callable[[nn.Module, Pairs], float]) -> str | None:
+    """Whether a function measures accuracy in percent, on batches of equal and unequal size."""
+    for sizes, right in (((4, 4), (4, 2)), ((8, 2), (8, 0)), ((5, 3, 1), (0, 2, 1)), ((6,), (5,))):
+        model = Undecided().train()
+        found = given(answer(model, scored_batches(sizes, right)))
+        expected = 100 * sum(right) / sum(sizes)
+        if same_numbers(found, expected, tolerance=1e-4):
+            continue
+
+        # Which of the usual faults it is.
+        if len(sizes) == 1 or len(set(sizes)) == 1:
+            return accuracy_fault(float(found), expected)
+        return (
+            f"batches of {', '.join(map(str, sizes))} images with {', '.join(map(str, right))} of "
+            f"them right gave {float(found):.1f} %: does every image count once?"
+        )
+    return None
+
+
+def accuracy_fault(found: float, expected: float) -> str:
+    """What is said about a wrong accuracy over batches of one size."""
+    if same_numbers(100 * found, expected, tolerance=1e-4):
+        return "it gives a share between 0 and 1, and percent were asked for"
+    return (
+        f"batches of one size gave {found:.1f} %, which is not their accuracy: in which mode is "
+        "the net when it is measured, and what is counted?"
+    )
+
+
+# A net of the learner's own.
+
+
+@check
+def own_net(
+    build: Any, loop: Loop, data: ImageData, least: float = LEAST_ACCURACY, epochs: int = 3
+) -> str | None:
+    """Whether a net is small enough, and reaches ``least`` percent when ``loop`` trains it now.
+
+    ``build`` makes the net, or is one. On practice data nothing is judged, and it trains briefly.
+    """
+    generator = seed_everything(0)
+    model = built_net(build)
+    problem = net_problem(model)
+    if problem is not None:
+        return problem
+    count = count_parameters(model)
+
+    if data.source == "practice":
+        epochs = 1
+    accuracy = trained_accuracy(model, loop, data, epochs, generator)
+    if data.source == "practice":
+        return (
+            f"with {count:,} parameters the net is small enough, but claims are not judged on "
+            "practice data"
+        )
+    print(f"{count:,} parameters, {accuracy:.2f} % after {epochs} epochs")
+    if accuracy < least:
+        return f"{accuracy:.2f} % on the test digits, and at least {least} % were asked for"
+    return None
+
+
+def built_net(build: Any) -> nn.Module:
+    """The net that a learner's function makes; raises ``NotFilledIn`` where it makes none yet."""
+    model = build
+    if not isinstance(build, nn.Module):
+        model = given(build())
+    # A net without a layer is an answer that somebody left empty.
+    if isinstance(model, nn.Sequential) and len(model) == 0:
+        raise NotFilledIn
+    return model
+
+
+def net_problem(model: Any) -> str | None:
+    """What is wrong with a net before it is trained."""
+    if not isinstance(model, nn.Module):
+        return f"a {type(model).__name__} came back, and not a net"
+
+    # Two images have to give ten logits each.
+    with torch.no_grad():
+        shape = list(model(torch.zeros(2, 1, 28, 28)).shape)
+    if shape != [2, 10]:
+        return f"two images came out as {shape}, and each needs one row of ten logits"
+    count = count_parameters(model)
+    if count > MOST_PARAMETERS:
+        return f"the net has {count:,} parameters, which is over the budget"
+    if count == 0:
+        return "the net has no parameters, and so nothing to learn with"
+    return None
+
+
+def trained_accuracy(
+    model: nn.Module, loop: Loop, data: ImageData, epochs: int, generator: torch.Generator
+) -> float:
+    """The accuracy in percent on the test images, after a training like session 01's headline."""
+    device = pick_device()
+    model = model.to(device, memory_format=torch.channels_last)
+    batches = Batches(data.train, 128, shuffle=True, device=device, generator=generator)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+    scheduler = one_cycle(optimizer, 0.1, epochs, len(batches), epochs / 3, annihilate=True)
+
+    # An unfinished loop is no fault of the net.
+    if unfilled(loop):
+        loop = course_loop
+    loop(model, batches, optimizer, scheduler, epochs)
+    return evaluate(model, Batches(data.test, 1000, device=device))[1]
