@@ -26,6 +26,7 @@ from helpers.receptive_field.table import ReceptiveFieldTable, Row
 
 MOST_LAYERS = 12  # that one figure shows
 LONGEST_TITLE = 17  # characters that fit above one of six panels
+HALF = 0.5  # the share of the gradient that is drawn
 
 Fields = (
     EffectiveReceptiveField
@@ -132,8 +133,9 @@ def plot_effective_fields(
     """Heat maps of measured receptive fields, an Axes each, every one scaled to its largest value.
 
     ``fields``: one ``EffectiveReceptiveField``, several, or a dictionary by title. A solid box is
-    the field by formula, a dashed one holds the pixels above the threshold. ``note``: that of the
-    data. Raises ``CourseError`` for no field, for anything else, and for too few Axes.
+    the field by formula, a dashed one the smallest square around its middle that holds half of the
+    gradient. ``note``: that of the data. Raises ``CourseError`` for no field, for anything else, and
+    for too few Axes.
     """
     named = titled_fields(fields)
     panels = panel_axes(len(named), axes)
@@ -151,10 +153,10 @@ def plot_effective_fields(
             title = f"{title}\ntheory {box}"
 
         # As measured; a dead layer sees nothing.
-        if field.seen is not None:
-            box = Box(*field.seen)
-            draw_box(ax, box, ORANGE, "--")
-            title = f"{title}\nmeasured {box}"
+        half = square_holding(field, HALF)
+        if half is not None:
+            draw_box(ax, half, ORANGE, "--")
+            title = f"{title}\nhalf within {half}"
         ax.set_title(title, fontsize=SMALL)
     share_view(panels)
 
@@ -163,8 +165,42 @@ def plot_effective_fields(
     bar = figure.colorbar(panels[0].images[0], ax=list(panels))
     bar.set_label("mean |gradient|, largest = 1", fontsize=FONT)
     bar.ax.tick_params(labelsize=SMALL)
-    figure.suptitle(with_note("Solid: theory, dashed: measured", note), fontsize=FONT)
+    figure.suptitle(with_note("Solid: theory, dashed: half of the gradient", note), fontsize=FONT)
     return panels
+
+
+def square_holding(field: EffectiveReceptiveField, share: float) -> Box | None:
+    """The smallest square around the middle of a field that holds a share of its gradient.
+
+    The middle is that of the field by formula, or else the gradient's centre of mass. ``share`` is
+    from above 0 to 1. None where there is no gradient. The square may be larger than the image.
+    Unlike the outermost pixel above a threshold, one noisy pixel hardly moves it.
+    """
+    if not 0 < share <= 1:
+        raise CourseError(f"share={share!r}: give a share of the gradient, above 0 and at most 1")
+    values = field.map.double().numpy()
+    total = values.sum()
+    if total == 0:
+        return None
+
+    # The middle of the square.
+    rows, columns = np.indices(values.shape)
+    if field.box is not None:
+        top, left, bottom, right = field.box
+        row, column = (top + bottom) / 2, (left + right) / 2
+    else:
+        row = round(float((rows * values).sum() / total))
+        column = round(float((columns * values).sum() / total))
+
+    # From the middle outwards, ring by ring, until the share is reached.
+    distances = np.maximum(abs(rows - row), abs(columns - column))
+    reach = distances.max()
+    for distance in np.unique(distances):
+        # Rounding must not ask for a ring more where the last pixel is needed.
+        if values[distances <= distance].sum() >= share * total * (1 - 1e-9):
+            reach = distance
+            break
+    return Box(float(row - reach), float(column - reach), float(row + reach), float(column + reach))
 
 
 def titled_fields(fields: Fields) -> list[tuple[str, EffectiveReceptiveField]]:
