@@ -18,6 +18,7 @@ from helpers.plots.fields import (
     plot_effective_fields,
     plot_field_growth,
     plot_receptive_field,
+    square_holding,
     two_lines,
 )
 from helpers.receptive_field.measured import EffectiveReceptiveField
@@ -132,17 +133,22 @@ def test_heat_maps_with_both_boxes_and_sizes() -> None:
     assert [patch.get_linestyle() for ax in axes for patch in ax.patches] == ["-", "--", "--"]
     texts = axes[0].figure.get_suptitle(), axes[0].figure.axes[-1].get_ylabel()
     assert texts == (
-        "Solid: theory, dashed: measured · practice data",
+        "Solid: theory, dashed: half of the gradient · practice data",
         "mean |gradient|, largest = 1",
     )
     check(
         axes,
-        ("before\ntheory 22×22 px\nmeasured 4×6 px", [(0.5, -2.5, 22, 22), (3.5, 2.5, 6, 4)]),
-        ("after\nmeasured 4×6 px", [(3.5, 2.5, 6, 4)]),
+        (
+            "before\ntheory 22×22 px\nhalf within 12×12 px",
+            [(0.5, -2.5, 22, 22), (5.5, 2.5, 12, 12)],
+        ),
+        ("after\nhalf within 5×5 px", [(4.5, 1.5, 5, 5)]),
         ("none", []),
     )
     check(plot_receptive_field([make_field(None, 0, "29")] * 2), *[("layer 29", [])] * 2)
-    check(plot_receptive_field(make_field(None)), ("output\nmeasured 4×6 px", [(3.5, 2.5, 6, 4)]))
+    check(
+        plot_receptive_field(make_field(None)), ("output\nhalf within 5×5 px", [(4.5, 1.5, 5, 5)])
+    )
 
 
 def test_the_one_entry_draws_what_the_two_plots_draw() -> None:
@@ -180,3 +186,16 @@ def test_long_names_take_two_lines() -> None:
     assert two_lines("layer1.1.layers.0.0") == "layer1.1.\nlayers.0.0"
     assert two_lines("layer1.1.1") == "layer1.1.1"
     assert two_lines("a" * 30) == "a" * 30
+
+
+def test_half_of_the_gradient_lies_in_a_square_that_one_noisy_pixel_does_not_move() -> None:
+    values = torch.zeros(9, 9)
+    values[3:6, 3:6] = 1
+    values[4, 4] = 2
+    field = EffectiveReceptiveField(values, "", (4, 4), (0, 0, 8, 8), 0.0455)
+    assert square_holding(field, 0.2) == (4, 4, 4, 4)
+    assert square_holding(field, 0.5) == square_holding(field, 1) == (3, 3, 5, 5)
+    values[0, 0] = 1  # far above the threshold
+    assert field.seen == (0, 0, 5, 5) and square_holding(field, 0.5) == (3, 3, 5, 5)
+    with pytest.raises(CourseError, match="share"):
+        square_holding(field, 0)

@@ -134,8 +134,8 @@ def plot_effective_fields(
 
     ``fields``: one ``EffectiveReceptiveField``, several, or a dictionary by title. A solid box is
     the field by formula, a dashed one the smallest square around its middle that holds half of the
-    gradient. ``note``: that of the data. Raises ``CourseError`` for no field, for anything else, and
-    for too few Axes.
+    gradient. ``note``: that of the data. Raises ``CourseError`` for no field, for anything else,
+    and for too few Axes.
     """
     named = titled_fields(fields)
     panels = panel_axes(len(named), axes)
