@@ -17,7 +17,8 @@ from scipy import stats
 
 from helpers.environment import CourseError
 from helpers.plots.charts import plot_losses
-from helpers.plots.seeds import LEAST_SPAN, plot_seeds
+from helpers.plots.columns import LEAST_SPAN
+from helpers.plots.seeds import plot_seeds
 
 matplotlib.use("Agg")
 TEN = {
