@@ -27,10 +27,8 @@ NOT_RECORDED = {
     "cifar-resnet9-scaled",
     "cifar-resnet9-average",
     "starter",
-    "budget-5-he",
     "budget-19",
     "budget-19-augment",
-    "budget-19-decay",
 }
 
 # The GPU's machine had newer files than its history, so no commit holds what it ran: their commit
