@@ -1,0 +1,284 @@
+"""Checks of session 02: batch norm's evaluation, an evaluation mended, a width, a net of one's own.
+
+They import no notebook and change nothing that a learner made, apart from the net that is trained.
+"""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch import nn
+
+from helpers import environment, training
+from helpers.data import Batches, ImageData, ImageSplit
+from helpers.exercises import check, given, same_numbers
+from helpers.experiments import load_result
+from helpers.experiments.catalogue import EXPERIMENTS
+from helpers.experiments.recipe import Recipe
+from helpers.models import count_parameters, evaluating
+from helpers.models.small import conv_relu_norm
+
+Accuracy = Callable[[nn.Module, ImageSplit, int], Any]
+
+# Exercise 4 is done at this budget.
+MOST_PARAMETERS = 9_274
+# What a learner may change of the recipe; the rest is what makes two results comparable.
+FREE = (
+    "batch_size",
+    "learning_rate",
+    "momentum",
+    "nesterov",
+    "weight_decay",
+    "schedule",
+    "peak_epoch",
+    "annihilate",
+    "augment",
+    "label_smoothing",
+    "average",
+)
+
+
+# Exercise 1: what batch normalisation keeps in training, and uses in evaluation.
+
+
+@check
+def running_norm(norm_class: Any) -> str | None:
+    """A class with ``mean``, ``var``, ``watch(x)`` and ``evaluate(x)``, against ``BatchNorm2d``."""
+    # Channels, the momentum, and the shapes of the batches that are watched one after another.
+    cases = [
+        (3, 0.1, [(16, 3, 5, 5)]),
+        (1, 0.1, [(2, 1, 1, 1), (2, 1, 1, 1)]),
+        (4, 0.3, [(8, 4, 7, 3), (5, 4, 2, 6), (1, 4, 9, 9)]),
+        (2, 0.1, [(6, 2, 4, 4)] * 12),
+    ]
+    for channels, momentum, shapes in cases:
+        problem = follow_batches(norm_class, channels, momentum, shapes)
+        if problem:
+            return problem
+    return None
+
+
+def follow_batches(
+    norm_class: Any, channels: int, momentum: float, shapes: Sequence[tuple[int, ...]]
+) -> str | None:
+    """What is wrong with a learner's normalisation after some batches of these shapes."""
+    generator = torch.Generator().manual_seed(channels)
+    mine = norm_class(channels, momentum=momentum)
+    torchs = nn.BatchNorm2d(channels, momentum=momentum)
+
+    # Batches far from mean 0 and deviation 1, and other ones for each channel.
+    scale = torch.arange(1.0, channels + 1).view(-1, 1, 1)
+    for step, shape in enumerate(shapes, start=1):
+        batch = 3 + 2 * scale * torch.randn(shape, generator=generator)
+        torchs.train()(batch)
+        mine.watch(batch.clone())
+        after = f"after {step} batches, the last of shape {shape},"
+        if not same_numbers(given(mine.mean), torchs.running_mean):
+            return f"{after} the running mean is not the one that torch keeps"
+        if not same_numbers(given(mine.var), torchs.running_var):
+            return f"{after} the running variance is not the one that torch keeps"
+
+    # One picture, and several, in an order that must not matter.
+    torchs.eval()
+    for shape in ((1, channels, 3, 3), (7, channels, 2, 5), (1, channels, 3, 3)):
+        batch = 3 + 2 * scale * torch.randn(shape, generator=generator)
+        if not same_numbers(given(mine.evaluate(batch.clone())), torchs(batch), 1e-4):
+            return f"evaluation of a batch of shape {shape} gives other numbers than torch"
+    if not same_numbers(mine.mean, torchs.running_mean):
+        return "evaluation has changed what is kept, and only training may do that"
+    return None
+
+
+# Exercise 2: an evaluation that does not depend on the size of its batches.
+
+
+@check
+def steady_accuracy(accuracy: Accuracy) -> str | None:
+    """A function (model, split, batch_size) that gives an accuracy in percent."""
+    split = small_split()
+    for dropout in (0.0, 0.5):
+        model = worn_net(dropout)
+        expected = true_accuracy(model, split)
+        for found_in_training in (True, False):
+            for batch_size in (1, 7, 23, 50):
+                model.train(found_in_training)
+                problem = accuracy_problem(accuracy, model, split, batch_size, expected)
+                if problem:
+                    return problem
+    return None
+
+
+def accuracy_problem(
+    accuracy: Accuracy, model: nn.Module, split: ImageSplit, batch_size: int, expected: float
+) -> str | None:
+    """What is wrong with one measurement, or with the state that it leaves the model in."""
+    before = copy.deepcopy(model.state_dict())
+    mode = model.training
+    measured = given(accuracy(model, split, batch_size))
+
+    # The number first: most mistakes show in it.
+    case = f"for {len(split)} images in batches of {batch_size}"
+    if not same_numbers(measured, expected):
+        return f"{case} it gives {float(measured):.4g}, not the accuracy in percent"
+    for name, values in model.state_dict().items():
+        if not torch.equal(values, before[name]):
+            return f"{case} the number is right, but {name} of the model was changed by measuring"
+    if model.training is not mode:
+        return f"{case} the number is right, but the model is left in another mode than before"
+    return None
+
+
+def small_split(count: int = 23) -> ImageSplit:
+    """Pictures of noise with labels; their number is divisible by no batch size but 1 and 23."""
+    generator = torch.Generator().manual_seed(2)
+    images = torch.randint(0, 256, (count, 1, 8, 8), generator=generator).to(torch.uint8)
+    labels = torch.randint(0, 3, (count,), generator=generator)
+    return ImageSplit(images, labels, ("a", "b", "c"), (0.5,), (0.3,))
+
+
+def worn_net(dropout: float) -> nn.Sequential:
+    """A little net whose running statistics are far from those of any batch of the split."""
+    generator = torch.Generator().manual_seed(5)
+    net = nn.Sequential(
+        *conv_relu_norm(1, 6), nn.Dropout(dropout), nn.Flatten(), nn.Linear(6 * 64, 3)
+    )
+    # Weights of its own, so that no random number of the notebook is used up.
+    for parameter in net.parameters():
+        parameter.data = 0.3 * torch.randn(parameter.shape, generator=generator)
+    for layer in net:
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean = 0.5 * torch.randn(6, generator=generator)
+            layer.running_var = torch.full((6,), 0.2)
+    return net
+
+
+def true_accuracy(model: nn.Module, split: ImageSplit) -> float:
+    """The accuracy in percent, of all images at once in evaluation mode."""
+    model.eval()
+    with torch.no_grad():
+        for images, labels in Batches(split, len(split)):
+            right = model(images).argmax(1) == labels
+    return 100 * float(right.float().mean())
+
+
+# Exercise 3: the widest convolution that a number of parameters pays for.
+
+
+@check
+def widest_convolution(widest: Callable[[int], Any]) -> str | None:
+    """A function from parameters that are left to channels, against layers that are counted."""
+    for left in (0, 11, 12, 41, 42, 100, 1_000, 10_725, 123_456):
+        channels = given(widest(left))
+        if channels != int(channels) or channels < 0:
+            return f"with {left:,} left it gives {channels}, which is no number of channels"
+        width = int(channels)
+        if width > 200:
+            return f"with {left:,} left it gives {width} channels, far too many"
+        if cost(width) > left:
+            return f"with {left:,} left it gives {width} channels, which cost {cost(width):,}"
+        if cost(width + 1) <= left:
+            return f"with {left:,} left it gives {width} channels, and more would fit"
+    return None
+
+
+def cost(channels: int) -> int:
+    """Parameters of a 3×3 convolution between so many channels, and of its normalisation."""
+    # torch warns of layers without channels.
+    if channels == 0:
+        return 0
+    layers = conv_relu_norm(channels, channels)
+    return count_parameters(nn.Sequential(*layers))
+
+
+# Exercise 4: a net of the learner's own, trained and judged.
+
+
+@check
+def better_than_budget_5(
+    build_net: Callable[[], Any], settings: Mapping[str, Any], data: ImageData, seed: int = 0
+) -> str | None:
+    """Train a learner's net for five epochs, and set it beside the record of ``budget-5``.
+
+    ``settings`` are fields of a ``Recipe`` (see ``FREE``). Prints what came out. On practice data
+    it trains for one epoch, and nothing is judged.
+    """
+    environment.seed_everything(seed)
+    net = given(build_net())
+    problem = net_problem(net) or settings_problem(settings)
+    if problem:
+        return problem
+    recipe = replace(EXPERIMENTS["budget-5"], name="own", **settings)
+
+    # Practice data show that all works, and say nothing about digits.
+    if data.source == "practice":
+        train_own(net, replace(recipe, epochs=1, schedule="constant"), data, seed)
+        print("trained for an epoch on practice data, on which nothing is judged")
+        return None
+    return judged(train_own(net, recipe, data, seed))
+
+
+def net_problem(net: Any) -> str | None:
+    """What is wrong with a net before it is trained: its kind, its shapes, its parameters."""
+    if not isinstance(net, nn.Module):
+        return f"the function gives a {type(net).__name__}, not a net"
+    with evaluating(net), torch.no_grad():
+        shape = tuple(net(torch.zeros(2, 1, 28, 28)).shape)
+    if shape != (2, 10):
+        return f"for 2 digits the net gives numbers of shape {shape}, not ten logits each"
+    count = count_parameters(net)
+    if count > MOST_PARAMETERS:
+        return f"{count:,} parameters are more than the {MOST_PARAMETERS:,} of budget-5"
+    return None
+
+
+def settings_problem(settings: Mapping[str, Any]) -> str | None:
+    """What is wrong with the settings: a name that is none, or one that is fixed here."""
+    known = [field.name for field in fields(Recipe)]
+    for name in settings:
+        if name in FREE:
+            continue
+        if name in known:
+            return f"{name} stays as it is in budget-5, so that the two can be compared"
+        return f"there is no setting {name!r}: choose among {', '.join(FREE)}"
+    return None
+
+
+def train_own(net: nn.Module, recipe: Recipe, data: ImageData, seed: int) -> float:
+    """Train a net by a recipe, and give its test accuracy after the last epoch, in percent."""
+    generator = environment.seed_everything(seed)
+    device = environment.pick_device()
+    net = net.to(memory_format=torch.channels_last).to(device)
+    transform = recipe.build_augment()
+    batches = Batches(data.train, recipe.batch_size, transform, True, device, generator)
+    optimizer = recipe.build_optimizer(net)
+    history = training.fit(
+        net,
+        batches,
+        Batches(data.test, 1_000, device=device),
+        recipe.epochs,
+        optimizer,
+        recipe.build_scheduler(optimizer, len(batches)),
+        loss_fn=recipe.loss,
+        average=recipe.build_average(net),
+    )
+    return history.last["test_accuracy"]
+
+
+def judged(accuracy: float) -> str | None:
+    """What one accuracy says beside the recorded seeds of ``budget-5``; prints both."""
+    record = load_result("budget-5")
+    recorded = list(record.accuracies.values())
+    print(f"your net {accuracy:.2f} %, one seed; budget-5 {record.accuracy}")
+    print(f"its seeds reach {min(recorded):.2f} to {max(recorded):.2f} %")
+    if accuracy < fmean(recorded):
+        return "that is below the mean of budget-5"
+
+    # One seed above a mean is what half of all equal nets would reach.
+    if accuracy <= max(recorded):
+        print("Above its mean, and within its seeds. One seed is a rumour: train others.")
+    else:
+        print("Above each of its seeds. One seed is still a rumour: train others.")
+    return None
