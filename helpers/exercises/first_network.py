@@ -90,6 +90,7 @@ class Trial:
 
 def trial_batches(count: int) -> Pairs:
     """So many batches of random inputs [4, 6] with labels [4]."""
+    # A generator of its own, so that the session's random numbers are not used up.
     generator = torch.Generator().manual_seed(1)
     batches = []
     for _ in range(count):
@@ -102,6 +103,7 @@ def trial_batches(count: int) -> Pairs:
 @check
 def training_loop(loop: Loop) -> str | None:
     """Whether a loop does what ``course_loop`` does, on one step, on two, and over two epochs."""
+    # One step says whether a step is right, two whether it leaves nothing behind for the next.
     for count, epochs in ((1, 1), (2, 1), (3, 2)):
         batches = trial_batches(count)
         mine = Trial(loop, batches, epochs)
@@ -150,6 +152,7 @@ def losses_problem(losses: Any, steps: int) -> str | None:
     """What is wrong with the losses that a loop returned after so many steps."""
     if not isinstance(losses, list | tuple | torch.Tensor) or not hasattr(losses, "__len__"):
         return f"it returned a {type(losses).__name__}, and not a list with the loss of every step"
+    # A sum or a mean is a tensor as well, but has no length.
     if isinstance(losses, torch.Tensor) and losses.dim() != 1:
         return "it returned a tensor that is no row of losses"
     if len(losses) != steps:
@@ -169,6 +172,7 @@ def loop_to_use(loop: Loop) -> Loop:
 
     The loop that comes back returns the loss of every step as a number.
     """
+    # An unfinished loop must not stop the session: the numbers below are the same with either.
     if not training_loop(loop):
         print("Your loop is not finished yet, so the course's own trains from here on.")
         return course_loop
@@ -196,6 +200,7 @@ def as_numbers(losses: Iterable[Any]) -> list[float]:
 @check
 def conv_parameters(answer: Callable[[int, int, int], int]) -> str | None:
     """Whether a function counts the parameters of a convolution, for a grid of sizes."""
+    # Sizes that differ from each other, so that mixing two of them up shows.
     for in_channels in (1, 3, 8):
         for out_channels in (1, 4, 16):
             for kernel_size in (1, 3, 5):
@@ -242,6 +247,7 @@ class Undecided(nn.Module):
 
 def scored_batches(sizes: Sequence[int], right: Sequence[int]) -> Pairs:
     """Batches of logits [n, 3] as inputs, of which so many name the label; labels [n]."""
+    # The first ones of a batch are named rightly, the others one class too high.
     batches = []
     for size, hits in zip(sizes, right, strict=True):
         labels = torch.arange(size) % 3
@@ -299,6 +305,7 @@ def own_net(
         return problem
     count = count_parameters(model)
 
+    # Practice data show that the net can be trained, and nothing else.
     if data.source == "practice":
         epochs = 1
     accuracy = trained_accuracy(model, loop, data, epochs, generator)
@@ -346,6 +353,7 @@ def trained_accuracy(
     model: nn.Module, loop: Loop, data: ImageData, epochs: int, generator: torch.Generator
 ) -> float:
     """The accuracy in percent on the test images, after a training like session 01's headline."""
+    # Rate, momentum and schedule are those of the recipe "first".
     device = pick_device()
     model = model.to(device, memory_format=torch.channels_last)
     batches = Batches(data.train, 128, shuffle=True, device=device, generator=generator)
