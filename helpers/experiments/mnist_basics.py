@@ -72,6 +72,7 @@ BUDGET = Recipe(
     average=0.999,
     claim=Claim(19_999, 19, 99.4, last_epochs=5),
     headline=True,
+    baseline="budget-19-decay",  # the same training, without averaged weights
 )
 
 # The same net in five epochs, and what one change does to it.
