@@ -32,6 +32,7 @@ def refused(verdict, hidden=None):
         ((1, 1), 24, None),
         ((1, 2, 3, 4), 54, None),
         ("24", 24, None),
+        (3, 16, None),  # the net takes a list
     ],
 )
 def test_a_wrong_field_or_choice_of_pools_is_refused(pools, field, right):
@@ -40,7 +41,7 @@ def test_a_wrong_field_or_choice_of_pools_is_refused(pools, field, right):
 
 @pytest.mark.parametrize(
     "pools, field",
-    [((2, 4), 24), ([1, 2], 34.0), ({3}, 16), ((), 11), (3, torch.tensor(16)), ((1, 2, 3), 54)],
+    [((2, 4), 24), ([1, 2], 34.0), ({3}, 16), ((), 11), ((3,), torch.tensor(16)), ((1, 2, 3), 54)],
 )
 def test_a_right_field_is_accepted_for_any_choice_of_pools(pools, field):
     assert own_pools(pools, field).expect_right()

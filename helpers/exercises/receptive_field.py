@@ -40,11 +40,9 @@ def own_pools(pools: Any, predicted: Any) -> str | None:
     pools: numbers of the convolutions that a pooling follows, such as ``(1, 4)``
     predicted: the field in pixels of the last map before the average
     """
-    # Any iterable of numbers is a choice, and one number alone is a choice of one.
-    if whole_number(pools) is not None:
-        pools = [pools]
+    # One number alone would be no list for the net: (3) is 3, and (3,) is a list of one.
     if not isinstance(pools, Iterable) or isinstance(pools, str):
-        return "give the pooling places as numbers, such as (1, 4)"
+        return "give the places in a list, also where it is one place alone: [2]"
     places = list(pools)
     problem = problem_of_places(places)
     if problem is not None:
