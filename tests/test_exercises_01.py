@@ -296,7 +296,7 @@ def linear():
 
 
 WRONG_NETS = {
-    "too large": (first_net, "over the budget"),
+    "too large": (first_net, "were asked for"),
     "no ten logits": (lambda: nn.Sequential(*small(), nn.Linear(10, 9)), "ten logits"),
     "maps left": (lambda: nn.Sequential(nn.Conv2d(1, 10, 3)), "ten logits"),
     "no image": (lambda: nn.Linear(784, 10), "raised"),

@@ -343,7 +343,7 @@ def net_problem(model: Any) -> str | None:
         return f"two images came out as {shape}, and each needs one row of ten logits"
     count = count_parameters(model)
     if count > MOST_PARAMETERS:
-        return f"the net has {count:,} parameters, which is over the budget"
+        return f"the net has {count:,} parameters, and at most {MOST_PARAMETERS:,} were asked for"
     if count == 0:
         return "the net has no parameters, and so nothing to learn with"
     return None
