@@ -11,6 +11,7 @@ from helpers import data
 from helpers.environment import pick_device
 from helpers.exercises import OPEN
 from helpers.exercises import first_network as exercises
+from helpers.exercises.own_net import own_net
 from helpers.models.small import first_net
 
 # A loop is written as the lines of one step, with a step's usual surroundings.
@@ -309,32 +310,32 @@ WRONG_NETS = {
 
 @pytest.mark.parametrize("build, expected", WRONG_NETS.values(), ids=list(WRONG_NETS))
 def test_wrong_nets_are_refused(build, expected, digits):
-    verdict = exercises.own_net(build, exercises.course_loop, digits, least=50.0)
+    verdict = own_net(build, exercises.course_loop, digits, least=50.0)
     assert not verdict and verdict.problem != OPEN and expected in repr(verdict)
 
 
 def test_a_net_that_stays_below_the_claim_is_refused(digits):
-    verdict = exercises.own_net(linear, exercises.course_loop, digits, epochs=1)
+    verdict = own_net(linear, exercises.course_loop, digits, epochs=1)
     assert not verdict and "at least 98.5 %" in verdict.problem
 
 
 @pytest.mark.parametrize("build", [small, linear, linear(), lambda: net_of(4, 8, 12)])
 def test_right_nets_are_accepted(build, digits, capsys):
-    exercises.own_net(build, exercises.course_loop, digits, least=30.0).expect_right()
+    own_net(build, exercises.course_loop, digits, least=30.0).expect_right()
     assert "% after 3 epochs" in capsys.readouterr().out
 
 
 def test_nothing_is_judged_on_practice_data():
-    verdict = exercises.own_net(linear, None, data.load("mnist", validation=0))
+    verdict = own_net(linear, None, data.load("mnist", validation=0))
     assert verdict.problem == OPEN
     loop = exercises.course_loop
-    verdict = exercises.own_net(linear, loop, data.load("mnist", validation=0))
+    verdict = own_net(linear, loop, data.load("mnist", validation=0))
     assert "not judged on practice data" in verdict.problem
 
 
 @pytest.mark.parametrize("build", [None, ..., lambda: None, lambda: ..., nn.Sequential])
 def test_open_nets_are_told_so(build, digits):
-    assert exercises.own_net(build, exercises.course_loop, digits).problem == OPEN
+    assert own_net(build, exercises.course_loop, digits).problem == OPEN
 
 
 def test_the_net_trains_on_the_device_of_the_course(digits):
@@ -344,5 +345,5 @@ def test_the_net_trains_on_the_device_of_the_course(digits):
         devices.add(next(model.parameters()).device.type)
         devices.add(batches.device.type)
 
-    exercises.own_net(linear, loop, digits)
+    own_net(linear, loop, digits)
     assert devices == {pick_device().type}
