@@ -21,7 +21,7 @@ RIGHT = "#E8E8E8"  # the grey of what was classified right
 
 
 def plot_per_class(predictions: Predictions, ax: Axes | None = None) -> Axes:
-    """Accuracy of every class as bars with 95 % Wilson intervals.
+    """Accuracy of every class as a dot with its 95 % Wilson interval.
 
     The axis starts below the lowest interval, not at zero. Raises ``CourseError`` where there is
     no image.
@@ -31,7 +31,7 @@ def plot_per_class(predictions: Predictions, ax: Axes | None = None) -> Axes:
         raise CourseError("there is no image to judge: give predictions of one image at least")
     ax = one_axes(ax, 9, 4)
 
-    # A class without images keeps its place, without a bar.
+    # A class without images keeps its place, without a dot.
     rows = per_class_accuracy(predictions)
     names = []
     lowest = 100.0
@@ -46,13 +46,15 @@ def plot_per_class(predictions: Predictions, ax: Axes | None = None) -> Axes:
     heights = np.array([row.accuracy for row in rows])
     below = heights - [row.low for row in rows]
     above = [row.high for row in rows] - heights
-    ax.bar(
+    ax.errorbar(
         range(len(rows)),
         heights,
+        (below, above),
+        fmt="o",
         color=BLUE,
-        yerr=(below, above),
+        markersize=8,
         capsize=5,
-        error_kw={"elinewidth": 2, "capthick": 2},
+        elinewidth=2,
     )
     label_classes(ax, names)
 
