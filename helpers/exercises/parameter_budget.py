@@ -201,12 +201,13 @@ def cost(channels: int) -> int:
 
 @check
 def better_than_budget_5(
-    build_net: Callable[[], Any], settings: Mapping[str, Any], data: ImageData, seed: int = 0
+    build_net: Callable[[], Any], settings: Mapping[str, Any], data: ImageData, seed: int = 2
 ) -> str | None:
     """Train a learner's net for five epochs, and set it beside the record of ``budget-5``.
 
     ``settings`` are fields of a ``Recipe`` (see ``FREE``). Prints what came out. On practice data
-    it trains for one epoch, and nothing is judged.
+    it trains for one epoch, and nothing is judged. Of the recorded seeds of ``budget-5``, 2 lies
+    nearest to their mean.
     """
     environment.seed_everything(seed)
     net = given(build_net())
