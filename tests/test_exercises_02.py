@@ -397,8 +397,17 @@ def test_a_net_that_only_repeats_the_record_is_not_better(reaching):
 
     # Above the mean, and no better than the same seed, whichever of the two is higher.
     reaching(accuracies[0])
-    verdict = parameter_budget.better_than_budget_5(budget_net, {}, digits(), seed=0)
+    verdict = parameter_budget.better_than_budget_5(budget_net, {}, digits(), seeds=(0,))
     assert not verdict and "with seed 0" in repr(verdict)
+
+
+def test_several_seeds_have_an_interval(reaching, capsys):
+    reaching(99.47)
+    settings = {"learning_rate": 0.2}
+    verdict = parameter_budget.better_than_budget_5(tiny_net, settings, digits(), seeds=(0, 1, 2))
+    assert verdict.expect_right()
+    shown = capsys.readouterr().out
+    assert "seeds (0, 1, 2)" in shown and "undecided" in shown and "rumour" not in shown
 
 
 @pytest.mark.parametrize(
