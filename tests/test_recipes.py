@@ -343,16 +343,14 @@ def test_every_experiment_keeps_its_claims_limits_and_is_compared_with_another(r
     [
         ("ladder-dropout", {"model_options"}),
         ("ladder-pool", {"model"}),
-        (
-            "ladder-step",
-            {"schedule", "learning_rate", "gamma"},
-        ),  # a schedule and its highest rate belong together
+        ("ladder-constant", {"learning_rate"}),
+        # A schedule and its highest rate belong together, and so do an optimizer and its numbers.
+        ("ladder-step", {"schedule", "learning_rate", "gamma"}),
         ("ladder-onecycle", {"schedule", "learning_rate", "gamma"}),
         ("ladder-augment", {"augment"}),
-        (
-            "ladder-average",
-            {"model_options", "optimizer", "learning_rate", "weight_decay", "average"},
-        ),
+        ("ladder-adamw", {"optimizer", "learning_rate", "weight_decay"}),
+        ("ladder-adamw-average", {"average"}),
+        ("ladder-average", {"model_options"}),
         ("ladder-fewer", {"model"}),
         ("ladder-fewer-unmoved", {"augment"}),
         ("pointwise-step", {"schedule"}),

@@ -15,9 +15,9 @@ def under_8000(parent: Recipe, name: str, title: str, **changes: Any) -> Recipe:
     return variant(parent, name, title, claim=UNDER_8000, **changes)
 
 
-# The ladder of document 003: each rung keeps the changes of all below it, and makes one. The document
-# lists no layers of its first two nets: they are our reconstruction, built to its counts. A constant
-# rate, StepLR, one-cycle and AdamW are each shown at their own best rate, found by a search.
+# The ladder of document 003: each rung keeps the changes of all below it, and makes one. The
+# document lists no layers of its first nets: they are our reconstruction, built to its counts. A
+# constant rate, StepLR, one-cycle and AdamW are each shown at their own best rate, from a search.
 BASIC = Recipe(
     "ladder-basic",
     "models.small.basic_net",
@@ -95,15 +95,15 @@ ADAPTIVE = under_8000(
 # The moving average of the weights is measured in their place.
 AVERAGED = under_8000(
     ADAPTIVE,
-    "ladder-average",
-    "the weights averaged over the last steps",
+    "ladder-adamw-average",
+    "averaged weights",
     average=0.999,
 )
 # Augmentation has taken over what dropout was for. From here on it is the course's own recipe.
 UNDROPPED = under_8000(
     AVERAGED,
-    "ladder-no-dropout",
-    "dropout left out again",
+    "ladder-average",
+    "dropout left out again: our recipe",
     model_options={},
 )
 # The net that document 003 ends with, by our recipe.
