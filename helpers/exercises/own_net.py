@@ -9,7 +9,7 @@ from helpers.data import Batches, ImageData
 from helpers.environment import pick_device, seed_everything
 from helpers.exercises import NotFilledIn, check, given
 from helpers.exercises.first_network import Loop
-from helpers.models import count_parameters
+from helpers.models import count_parameters, evaluating
 from helpers.training import evaluate
 from helpers.training.schedule import one_cycle
 
@@ -59,19 +59,19 @@ def built_net(build: Any) -> nn.Module:
     return model
 
 
-def net_problem(model: Any) -> str | None:
-    """What is wrong with a net before it is trained."""
+def net_problem(model: Any, most: int = MOST_PARAMETERS) -> str | None:
+    """What is wrong with a net before it is trained; it may have ``most`` parameters."""
     if not isinstance(model, nn.Module):
         return f"a {type(model).__name__} came back, and not a net"
 
-    # Two images have to give ten logits each.
-    with torch.no_grad():
+    # Two images have to give ten logits each; in evaluation mode nothing of the net changes.
+    with evaluating(model), torch.no_grad():
         shape = list(model(torch.zeros(2, 1, 28, 28)).shape)
     if shape != [2, 10]:
         return f"two images came out as {shape}, and each needs one row of ten logits"
     count = count_parameters(model)
-    if count > MOST_PARAMETERS:
-        return f"the net has {count:,} parameters, and at most {MOST_PARAMETERS:,} were asked for"
+    if count > most:
+        return f"the net has {count:,} parameters, and at most {most:,} were asked for"
     if count == 0:
         return "the net has no parameters, and so nothing to learn with"
     return None

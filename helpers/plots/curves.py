@@ -1,0 +1,97 @@
+"""Test accuracy by epoch: several recipes in one picture, beside what a report printed."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from helpers.environment import CourseError
+from helpers.plots.charts import epoch_values, listed_runs
+from helpers.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    RED,
+    SMALL,
+    label_axes,
+    number_array,
+    one_axes,
+    require,
+    whole_ticks,
+)
+from helpers.training import History
+
+COLORS = (BLUE, ORANGE, GREEN, PURPLE)
+
+
+def plot_test_curves(
+    curves: Mapping[str, Sequence[History]],
+    others: Mapping[str, Sequence[float]] | None = None,
+    target: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Test accuracy in percent after every epoch: a thin line a seed, a thick one their mean.
+
+    curves: name to the histories of its seeds, four names at most
+    others: name to what others printed after each epoch, hollow diamonds
+    target: an accuracy drawn as a line
+
+    The last two thirds of the epochs set the scale: the first ones may lie outside. Raises
+    ``CourseError`` without a curve, for more than four, without an epoch, and for numbers that are
+    not finite.
+    """
+    require(curves, Mapping, "plot_test_curves")
+    if not 1 <= len(curves) <= len(COLORS):
+        raise CourseError(f"plot_test_curves: give one to {len(COLORS)} curves, not {len(curves)}")
+    ax = one_axes(ax, 9, 4.6)
+
+    # What is drawn of the later epochs decides on the scale.
+    late: list[float] = []
+    for (name, histories), color in zip(curves.items(), COLORS, strict=False):
+        values = epoch_values(listed_runs(histories), "test_accuracy").T
+        late += draw_curve(ax, name, values, color)
+    for name, printed in (others or {}).items():
+        late += draw_printed(ax, name, printed)
+
+    if target is not None:
+        ax.axhline(target, color=GREY, linestyle="--", label=f"target: {target:g} %")
+        late.append(target)
+    margin = 0.1 * (max(late) - min(late)) + 0.02
+    ax.set_ylim(min(late) - margin, max(late) + margin)
+    whole_ticks(ax.xaxis)
+    ax.legend(fontsize=SMALL, loc="lower right")
+    title = "Test accuracy: a thin line is a seed, the thick one their mean"
+    return label_axes(ax, title, "epoch", "test accuracy (%)")
+
+
+def draw_curve(ax: Axes, name: str, values: np.ndarray, color: str) -> list[float]:
+    """The seeds [seeds, epochs] of one recipe and their mean; returns the values of late epochs."""
+    epochs = np.arange(1, values.shape[1] + 1)
+    if not np.isfinite(values).all():
+        raise CourseError(f"{name}: a test accuracy is not finite, so there is no mean to draw")
+
+    # One seed alone is its own mean.
+    if len(values) > 1:
+        ax.plot(epochs, values.T, color=color, linewidth=0.8, alpha=0.45)
+    label = f"{name} (n = {len(values)})"
+    ax.plot(epochs, values.mean(axis=0), color=color, linewidth=2.5, label=label)
+    return list(values[:, len(epochs) // 3 :].ravel())
+
+
+def draw_printed(ax: Axes, name: str, printed: Sequence[float]) -> list[float]:
+    """What others printed after each epoch, hollow; returns the values of late epochs."""
+    values = number_array(printed, f"the accuracies of {name}")
+    if values.ndim != 1 or len(values) == 0 or not np.isfinite(values).all():
+        raise CourseError(f"{name}: give a list of finite accuracies, one for each epoch")
+    ax.plot(
+        np.arange(1, len(values) + 1),
+        values,
+        "D",
+        color=RED,
+        markerfacecolor="none",
+        markeredgewidth=1.5,
+        label=name,
+    )
+    return list(values[len(values) // 3 :])
