@@ -47,27 +47,24 @@ def plot_test_curves(
         raise CourseError(f"plot_test_curves: give one to {len(COLORS)} curves, not {len(curves)}")
     ax = one_axes(ax, 9, 4.6)
 
-    # What is drawn of the later epochs decides on the scale.
-    late: list[float] = []
+    drawn = []
     for (name, histories), color in zip(curves.items(), COLORS, strict=False):
         values = epoch_values(listed_runs(histories), "test_accuracy").T
-        late += draw_curve(ax, name, values, color)
+        drawn += draw_curve(ax, name, values, color)
     for name, printed in (others or {}).items():
-        late += draw_printed(ax, name, printed)
-
+        drawn.append(draw_printed(ax, name, printed))
     if target is not None:
         ax.axhline(target, color=GREY, linestyle="--", label=f"target: {target:g} %")
-        late.append(target)
-    margin = 0.1 * (max(late) - min(late)) + 0.02
-    ax.set_ylim(min(late) - margin, max(late) + margin)
+
+    show_late_epochs(ax, drawn, target)
     whole_ticks(ax.xaxis)
     ax.legend(fontsize=SMALL, loc="lower right")
     title = "Test accuracy: a thin line is a seed, the thick one their mean"
     return label_axes(ax, title, "epoch", "test accuracy (%)")
 
 
-def draw_curve(ax: Axes, name: str, values: np.ndarray, color: str) -> list[float]:
-    """The seeds [seeds, epochs] of one recipe and their mean; returns the values of late epochs."""
+def draw_curve(ax: Axes, name: str, values: np.ndarray, color: str) -> list[np.ndarray]:
+    """The seeds [seeds, epochs] of one recipe and their mean; returns a row for each seed."""
     epochs = np.arange(1, values.shape[1] + 1)
     if not np.isfinite(values).all():
         raise CourseError(f"{name}: a test accuracy is not finite, so there is no mean to draw")
@@ -77,11 +74,11 @@ def draw_curve(ax: Axes, name: str, values: np.ndarray, color: str) -> list[floa
         ax.plot(epochs, values.T, color=color, linewidth=0.8, alpha=0.45)
     label = f"{name} (n = {len(values)})"
     ax.plot(epochs, values.mean(axis=0), color=color, linewidth=2.5, label=label)
-    return list(values[:, len(epochs) // 3 :].ravel())
+    return list(values)
 
 
-def draw_printed(ax: Axes, name: str, printed: Sequence[float]) -> list[float]:
-    """What others printed after each epoch, hollow; returns the values of late epochs."""
+def draw_printed(ax: Axes, name: str, printed: Sequence[float]) -> np.ndarray:
+    """What others printed after each epoch, hollow; returns it as an array."""
     values = number_array(printed, f"the accuracies of {name}")
     if values.ndim != 1 or len(values) == 0 or not np.isfinite(values).all():
         raise CourseError(f"{name}: give a list of finite accuracies, one for each epoch")
@@ -94,4 +91,14 @@ def draw_printed(ax: Axes, name: str, printed: Sequence[float]) -> list[float]:
         markeredgewidth=1.5,
         label=name,
     )
-    return list(values[len(values) // 3 :])
+    return values
+
+
+def show_late_epochs(ax: Axes, rows: Sequence[np.ndarray], target: float | None) -> None:
+    """Let all but the first third of the epochs set the scale, and the target be seen."""
+    first = max(len(row) for row in rows) // 3
+    shown = np.concatenate([row[first:] for row in rows])
+    if target is not None:
+        shown = np.append(shown, target)
+    margin = 0.1 * np.ptp(shown) + 0.02
+    ax.set_ylim(shown.min() - margin, shown.max() + margin)
