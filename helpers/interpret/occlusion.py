@@ -1,0 +1,105 @@
+"""Occlusion: a patch is slid over an image, and the net is asked again at every place.
+
+Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", 2014, section 4.2.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from helpers.data import ImageSplit
+from helpers.environment import CourseError, whole_number
+from helpers.interpret import check_split
+from helpers.models import device_of, evaluating
+
+
+@dataclass(frozen=True, eq=False)
+class OcclusionMap:
+    """What a net says of one image when a patch covers a part of it; tensors on the CPU.
+
+    index: of the image in its split.
+    size: rows and columns of the patch, in pixels.
+    stride: pixels from one place of the patch to the next.
+    change: [rows, columns], the true class's log-probability with the patch less that without it.
+    predicted: int64 [rows, columns], the class that the net names with the patch.
+
+    Entry [i, j] belongs to the patch whose first pixel is at row i · stride, column j · stride.
+    """
+
+    index: int
+    size: int
+    stride: int
+    change: torch.Tensor
+    predicted: torch.Tensor
+
+
+def occlusion_map(
+    model: nn.Module,
+    split: ImageSplit,
+    index: int,
+    size: int = 7,
+    stride: int = 1,
+    fill: float | None = None,
+) -> OcclusionMap:
+    """Cover an image with a patch, place by place, and measure what it does to the true class.
+
+    fill: the patch's grey, from 0 (black) to 1 (white); the mean of the split unless given, which
+        is 0 for the net.
+
+    The model's modes are put back. Raises ``CourseError`` for an image that is not there, and for a
+    patch that does not fit on it.
+    """
+    check_split("occlusion_map", split)
+    place = whole_number(index, least=0)
+    if place is None or place >= len(split):
+        raise CourseError(f"occlusion_map: index={index!r} of {len(split)} images")
+    height, width = split.images.shape[2:]
+    if whole_number(size, least=1) is None or size > min(height, width):
+        raise CourseError(
+            f"occlusion_map: size={size!r}: give a whole number from 1 to {min(height, width)}"
+        )
+    if whole_number(stride, least=1) is None:
+        raise CourseError(f"occlusion_map: stride={stride!r}: give a whole number of at least 1")
+
+    # The image as the net gets it, and the grey of the patch on the same scale.
+    mean = torch.tensor(split.mean).view(-1, 1, 1)
+    std = torch.tensor(split.std).view(-1, 1, 1)
+    image = (split.images[place].cpu() / 255 - mean) / std
+    patch = torch.zeros_like(mean)
+    if fill is not None:
+        patch = (fill - mean) / std
+
+    # The image itself, and then a copy for each place of the patch.
+    tops = range(0, height - size + 1, stride)
+    lefts = range(0, width - size + 1, stride)
+    copies = image.repeat(1 + len(tops) * len(lefts), 1, 1, 1)
+    number = 0
+    for top in tops:
+        for left in lefts:
+            number += 1
+            copies[number, :, top : top + size, left : left + size] = patch
+    return asked(model, split, place, copies, (size, stride, len(tops), len(lefts)))
+
+
+def asked(
+    model: nn.Module,
+    split: ImageSplit,
+    index: int,
+    copies: torch.Tensor,
+    shape: tuple[int, int, int, int],
+) -> OcclusionMap:
+    """The net's answers to an image, which comes first, and to its covered copies."""
+    size, stride, rows, columns = shape
+    device = device_of(model)
+    outputs = []
+    with evaluating(model), torch.no_grad():
+        for batch in copies.split(500):
+            outputs.append(model(batch.to(device)).float().cpu())
+    logits = torch.cat(outputs)
+
+    # The logarithm of softmax directly: of a probability that rounds to 0 there is none.
+    true = int(split.labels[index])
+    log_probabilities = logits.log_softmax(1)[:, true]
+    change = (log_probabilities[1:] - log_probabilities[0]).view(rows, columns)
+    return OcclusionMap(index, size, stride, change, logits[1:].argmax(1).view(rows, columns))

@@ -1,0 +1,56 @@
+"""Accuracy against confidence: whether a net's probabilities are what they say."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from helpers.environment import CourseError
+from helpers.interpret.calibration import ConfidenceBin, expected_calibration_error
+from helpers.plots.style import BLUE, GREY, SMALL, label_axes, one_axes, with_note
+
+
+def plot_calibration(bins: Sequence[ConfidenceBin], ax: Axes | None = None, note: str = "") -> Axes:
+    """A dot for each bin with images, with its 95 % Wilson interval, and how many images it has.
+
+    On the dashed line accuracy equals confidence. A dot stands at the mean confidence of its bin.
+    ``note`` is that of the data. Raises ``CourseError`` where no bin has an image.
+    """
+    filled = [row for row in bins if row.count > 0]
+    if not filled:
+        raise CourseError("plot_calibration: no bin has an image: give predictions of one at least")
+    ax = one_axes(ax, 9, 4.2)
+    ax.plot([0, 100], [0, 100], color=GREY, linewidth=1.5, linestyle="--", label="calibrated")
+
+    # Intervals are not centred, so both ends are given.
+    places = np.array([row.confidence for row in filled])
+    heights = np.array([row.accuracy for row in filled])
+    below = heights - [row.low for row in filled]
+    above = [row.high for row in filled] - heights
+    ax.errorbar(
+        places,
+        heights,
+        (below, above),
+        fmt="o",
+        color=BLUE,
+        markersize=8,
+        capsize=5,
+        elinewidth=2,
+        label="accuracy, with 95 % Wilson interval",
+    )
+
+    # The counts stand below the axis, each under its bin, where nothing else is drawn.
+    first = min(row.floor for row in filled)
+    middles, names = [], []
+    for row in bins:
+        if row.floor >= first:
+            middles.append((row.floor + row.ceiling) / 2)
+            names.append(f"{row.floor:.0f}–{row.ceiling:.0f}\n{row.count:,}")
+    ax.set_xticks(middles, names)
+    ax.set_xlim(first - 2, 102)
+    ax.set_ylim(0, 103)
+    ax.legend(fontsize=SMALL, loc="upper left")
+    error = expected_calibration_error(bins)
+    title = with_note(f"Calibration: expected error {error:.2f} points", note)
+    xlabel = "probability of the answer (%), and images in the bin"
+    return label_axes(ax, title, xlabel, "accuracy (%)", grid="y")

@@ -1,0 +1,208 @@
+"""Evidence beside mistakes: numbered images, occlusion maps, and the nearest training images."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+
+from helpers.data import ImageSplit
+from helpers.environment import CourseError
+from helpers.interpret.occlusion import OcclusionMap
+from helpers.plots.filters import DIVERGING
+from helpers.plots.images import Indices, chosen_images
+from helpers.plots.style import (
+    BLUE,
+    FONT,
+    RED,
+    SMALL,
+    new_axes,
+    require,
+    require_channels,
+    require_count,
+    with_note,
+)
+
+MOST_COLUMNS = 8
+LARGEST = 1.3  # inches: few images are no larger than these
+
+
+def show_numbered(
+    split: ImageSplit,
+    indices: Indices,
+    titles: Sequence[str] | None = None,
+    heading: str = "",
+    columns: int = MOST_COLUMNS,
+) -> np.ndarray:
+    """Images under titles of the caller's, in rows of nearly equal length; an Axes each.
+
+    titles: one for each image; their numbers, from 1, unless given
+    columns: at most so many in a row
+
+    Without an image one empty Axes says so. Raises ``CourseError`` for indices that do not fit (see
+    ``chosen_images``), and for more or fewer titles than images.
+    """
+    require(split, ImageSplit, "show_numbered")
+    columns = require_count(columns, "columns", least=1)
+    chosen = chosen_images(indices, len(split))
+    if titles is None:
+        titles = [str(number) for number in range(1, len(chosen) + 1)]
+    if len(titles) != len(chosen):
+        raise CourseError(f"{len(titles)} titles for {len(chosen)} images: give one for each")
+    if not len(chosen):
+        heading = heading or "No image was chosen"
+
+    # As few rows as possible, and as equal: 13 images are 7 and 6, not 8 and 5.
+    rows = max(1, -(-len(chosen) // columns))
+    columns = max(1, -(-len(chosen) // rows))
+    lines = 1 + max((title.count("\n") for title in titles), default=0)
+    side = min(LARGEST, 9 / columns - 0.1)
+    axes = new_axes(9, rows * (side + 0.22 * lines) + 0.5, rows, columns)
+
+    # No frames and ticks, also where the last row is not full.
+    for ax in axes:
+        ax.set_axis_off()
+    for ax, index, title in zip(axes, chosen.tolist(), titles):
+        draw_image(ax, split, index)
+        ax.set_title(title, fontsize=SMALL, pad=3)
+    axes[0].figure.suptitle(with_note(heading, split.note), fontsize=FONT)
+    return axes[: max(1, len(chosen))]
+
+
+def draw_image(ax: Axes, split: ImageSplit, index: int) -> None:
+    """One image of a split, its black and white those of the file."""
+    require_channels(split.images.shape[1])
+    # Matplotlib wants [H, W, C].
+    picture = split.images[index].permute(1, 2, 0).cpu().numpy()
+    ax.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+
+
+def show_occlusion(
+    split: ImageSplit,
+    maps: Sequence[OcclusionMap],
+    titles: Sequence[str],
+    heading: str = "",
+    limit: float | None = None,
+) -> np.ndarray:
+    """Images, and below each its occlusion map with the strokes drawn in; two rows of Axes.
+
+    titles: one for each map, above its image
+    limit: the change at which the colours end; the largest of these maps unless given
+
+    Red: with the patch there, the true class gets a higher probability. Blue: a lower one. The
+    colour of a place stands at the patch's centre. Raises ``CourseError`` without a map, and for
+    more or fewer titles than maps.
+    """
+    require(split, ImageSplit, "show_occlusion")
+    if not len(maps) or len(titles) != len(maps):
+        raise CourseError(f"{len(titles)} titles for {len(maps)} maps: give one for each, and one")
+    if limit is None:
+        limit = max(float(each.change.abs().max()) for each in maps)
+    limit = max(limit, 1e-6)  # all maps may be 0
+    scale = {"cmap": DIVERGING, "vmin": -limit, "vmax": limit}
+
+    columns = len(maps)
+    side = min(1.6, 8 / columns - 0.1)
+    axes = new_axes(9, 2 * side + 0.9, 2, columns)
+    for column, (each, title) in enumerate(zip(maps, titles)):
+        above, below = axes[column], axes[columns + column]
+        draw_image(above, split, each.index)
+        above.set_title(title, fontsize=SMALL, pad=3)
+        drawn = draw_map(below, split, each, scale)
+        above.set_axis_off()
+        below.set_xticks([])
+        below.set_yticks([])
+
+    # One scale for all of them.
+    figure = axes[0].figure
+    bar = figure.colorbar(drawn, ax=list(axes), fraction=0.03, pad=0.02, extend="both")
+    bar.set_label("change of log p(true class)", fontsize=SMALL)
+    bar.ax.tick_params(labelsize=SMALL)
+    figure.suptitle(with_note(heading, split.note), fontsize=FONT)
+    return axes.reshape(2, columns)
+
+
+def draw_map(ax: Axes, split: ImageSplit, each: OcclusionMap, scale: dict) -> object:
+    """A map over the place of its image, whose strokes are drawn as outlines."""
+    rows, columns = each.change.shape
+    # The first patch has its centre half a patch from the edge of the first pixel.
+    first = (each.size - 1) / 2 - each.stride / 2
+    extent = (
+        first,
+        first + columns * each.stride,
+        first + rows * each.stride,
+        first,
+    )
+    change = each.change.numpy()
+    drawn = ax.imshow(change, extent=extent, interpolation="nearest", **scale)
+    picture = split.images[each.index].float().mean(0).cpu().numpy()
+    if picture.max() > picture.min():
+        middle = (float(picture.max()) + float(picture.min())) / 2
+        ax.contour(picture, levels=[middle], colors="black", linewidths=1.2)
+
+    # The whole image, also where no patch has its centre.
+    height, width = picture.shape
+    ax.set_xlim(-0.5, width - 0.5)
+    ax.set_ylim(height - 0.5, -0.5)
+    return drawn
+
+
+def show_nearest(
+    split: ImageSplit,
+    indices: Sequence[int],
+    titles: Sequence[str],
+    bank: ImageSplit,
+    neighbours: Sequence[Sequence[int]] | torch.Tensor,
+    readings: Sequence[int],
+    heading: str = "",
+) -> np.ndarray:
+    """A row for each image: itself, and beside it images of ``bank`` with their classes.
+
+    titles: one for each image, to its right, such as ``4 → 9``
+    neighbours: for each image places in ``bank``, nearest first
+    readings: what the net names each image
+
+    A neighbour's class is blue where it is the image's true class, red and bold where it is the
+    net's reading. Raises ``CourseError`` without an image, and for rows that do not fit.
+    """
+    require(split, ImageSplit, "show_nearest")
+    require(bank, ImageSplit, "show_nearest")
+    rows = [[int(place) for place in row] for row in neighbours]
+    if not len(indices) or not len(indices) == len(titles) == len(rows) == len(readings):
+        raise CourseError("show_nearest: give a title, a row and a reading for each image")
+
+    count = max(len(row) for row in rows)
+    axes = new_axes(9, 0.82 * len(rows) + 0.5, len(rows), count + 1)
+    for ax in axes:
+        ax.set_axis_off()
+    grid = axes.reshape(len(rows), count + 1)
+    for line, index, title, row, reading in zip(grid, indices, titles, rows, readings):
+        draw_image(line[0], split, int(index))
+        write_beside(line[0], title, "black", "normal")
+        true = int(split.labels[int(index)])
+        for ax, place in zip(line[1:], row):
+            draw_image(ax, bank, place)
+            label = int(bank.labels[place])
+            color, weight = "black", "normal"
+            if label == true:
+                color = BLUE
+            elif label == int(reading):
+                color, weight = RED, "bold"
+            write_beside(ax, bank.classes[label], color, weight)
+    axes[0].figure.suptitle(with_note(heading, split.note), fontsize=FONT)
+    return grid
+
+
+def write_beside(ax: Axes, text: str, color: str, weight: str) -> None:
+    """A text to the right of an image, at half of its height."""
+    ax.annotate(
+        text,
+        xy=(1, 0.5),
+        xycoords="axes fraction",
+        xytext=(4, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=SMALL,
+        color=color,
+        fontweight=weight,
+    )
