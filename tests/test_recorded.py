@@ -28,6 +28,10 @@ NOT_RECORDED = {
     "ladder-constant",
     "ladder-adamw",
     "ladder-adamw-average",
+    "ladder-narrow",
+    "ladder-late-pool",
+    "pointwise-longer",
+    "pointwise-as-written",
 }
 
 # The GPU's machine had newer files than its history, so no commit holds what it ran: their commit

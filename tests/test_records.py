@@ -477,7 +477,8 @@ def test_a_missing_record_names_its_command_and_an_unknown_one_the_near_names(fo
 
 def test_a_record_that_is_older_than_a_field_has_its_default(folder):
     saved = result(accuracies=(99, 98))
-    for newer in ("nesterov", "step_size", "gamma", "average_part", "step", "views", "options"):
+    functions = ("batches", "average_part", "step", "views")
+    for newer in ("nesterov", "step_size", "gamma", *functions, "options"):
         del saved.record["recipe"][newer]
     saved.record["recipe"]["model"] = "first_net"
     saved.save()

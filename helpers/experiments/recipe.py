@@ -94,7 +94,7 @@ class Recipe:
     step_size: int = 6  # of "step": so many epochs …
     gamma: float = 0.1  # … and the rate is multiplied by this
 
-    # Pairs of a transform's name in helpers.augment and its arguments.
+    # Pairs of a transform's name and its arguments: in helpers.augment, or as ``batches`` has it.
     augment: Steps = ()
     label_smoothing: float = 0.0
 
@@ -106,8 +106,10 @@ class Recipe:
     mixed: bool = False
     compile: bool = False
 
-    # Three more paths of functions. The first is called as (model, recipe), and returns what
-    # training.fit takes as its average.
+    # Four more paths of functions. The first is called as (split, recipe, device, generator), and
+    # returns the training batches: a DataLoader, or another iterable of pairs that has a length.
+    # The second is called as (model, recipe), and returns what training.fit takes as its average.
+    batches: str = ""  # empty: helpers.data.Batches
     average_part: str = ""  # empty: the moving average that ``average`` asks for
     step: str = ""  # takes one training step; empty: training.training_step
     views: str = ""  # wraps the trained net for measuring; empty: none
@@ -188,7 +190,7 @@ class Recipe:
         """The paths of the recipe's own parts inside ``helpers``, the net's first."""
         # A path has a dot, and a word such as "sgd" has none.
         fields = [self.model, self.optimizer, self.schedule]
-        fields += [self.average_part, self.step, self.views]
+        fields += [self.batches, self.average_part, self.step, self.views]
         return [path for path in fields if "." in path]
 
     def build_model(self) -> nn.Module:

@@ -10,6 +10,7 @@ from torch import nn
 from helpers import environment, training
 from helpers.data import Batches, ImageData, ImageSplit, load
 from helpers.environment import CourseError, smoke
+from helpers.experiments.parts import find_part
 from helpers.experiments.recipe import Recipe
 
 VALIDATION = 5_000  # training images that a search measures on
@@ -80,8 +81,7 @@ def train_net(
         model.compile()
 
     # The order of the batches has its own generator, so it does not depend on the net.
-    transform = recipe.build_augment()
-    batches = Batches(train_split, recipe.batch_size, transform, True, device, generator)
+    batches = training_batches(recipe, train_split, device, generator)
     test_batches = Batches(test_split, MEASURED, device=device)
     optimizer = recipe.build_optimizer(model)
     average = recipe.build_average(model)
@@ -114,6 +114,19 @@ def train_net(
     if average is not None:
         return Trained(average.module, history)
     return Trained(model, history)
+
+
+def training_batches(
+    recipe: Recipe, split: ImageSplit, device: torch.device, generator: torch.Generator
+) -> Any:
+    """Batches of the recipe's size, augmented, in an order from ``generator``, for ``fit``.
+
+    Raises ``CourseError`` where the recipe's own function for them is not there.
+    """
+    if recipe.batches:
+        return find_part("batches", recipe.batches)(split, recipe, device, generator)
+    transform = recipe.build_augment()
+    return Batches(split, recipe.batch_size, transform, True, device, generator)
 
 
 def too_large(recipe: Recipe, split: ImageSplit, device: torch.device) -> CourseError:
