@@ -24,7 +24,7 @@ class OcclusionMap:
     change: [rows, columns], the true class's log-probability with the patch less that without it.
     predicted: int64 [rows, columns], the class that the net names with the patch.
 
-    Entry [i, j] belongs to the patch whose first pixel is at row i · stride, column j · stride.
+    Entry [i, j] belongs to the patch around row i · stride, column j · stride.
     """
 
     index: int
@@ -43,6 +43,8 @@ def occlusion_map(
     fill: float | None = None,
 ) -> OcclusionMap:
     """Cover an image with a patch, place by place, and measure what it does to the true class.
+
+    The patch is laid around every pixel, or every ``stride``-th; at the rim its outer part is cut.
 
     fill: the patch's grey, from 0 (black) to 1 (white); the mean of the split unless given, which
         is 0 for the net.
@@ -71,15 +73,17 @@ def occlusion_map(
         patch = (fill - mean) / std
 
     # The image itself, and then a copy for each place of the patch.
-    tops = range(0, height - size + 1, stride)
-    lefts = range(0, width - size + 1, stride)
-    copies = image.repeat(1 + len(tops) * len(lefts), 1, 1, 1)
+    rows = range(0, height, stride)
+    columns = range(0, width, stride)
+    copies = image.repeat(1 + len(rows) * len(columns), 1, 1, 1)
     number = 0
-    for top in tops:
-        for left in lefts:
+    for row in rows:
+        for column in columns:
             number += 1
-            copies[number, :, top : top + size, left : left + size] = patch
-    return asked(model, split, place, copies, (size, stride, len(tops), len(lefts)))
+            top, left = row - size // 2, column - size // 2
+            across = slice(max(0, left), left + size)
+            copies[number, :, max(0, top) : top + size, across] = patch
+    return asked(model, split, place, copies, (size, stride, len(rows), len(columns)))
 
 
 def asked(

@@ -49,7 +49,7 @@ def plot_calibration(bins: Sequence[ConfidenceBin], ax: Axes | None = None, note
     ax.set_xticks(middles, names)
     ax.set_xlim(first - 2, 102)
     ax.set_ylim(0, 103)
-    ax.legend(fontsize=SMALL, loc="upper left")
+    ax.legend(fontsize=SMALL, loc="lower right")
     error = expected_calibration_error(bins)
     title = with_note(f"Calibration: expected error {error:.2f} points", note)
     xlabel = "probability of the answer (%), and images in the bin"

@@ -50,13 +50,13 @@ def show_numbered(
     if len(titles) != len(chosen):
         raise CourseError(f"{len(titles)} titles for {len(chosen)} images: give one for each")
     if not len(chosen):
-        heading = heading or "No image was chosen"
+        heading = "No image was chosen"
 
     # As few rows as possible, and as equal: 13 images are 7 and 6, not 8 and 5.
     rows = max(1, -(-len(chosen) // columns))
     columns = max(1, -(-len(chosen) // rows))
     lines = 1 + max((title.count("\n") for title in titles), default=0)
-    side = min(LARGEST, 9 / columns - 0.1)
+    side = min(LARGEST, 9 / columns - 0.2)
     axes = new_axes(9, rows * (side + 0.22 * lines) + 0.5, rows, columns)
 
     # No frames and ticks, also where the last row is not full.
@@ -115,7 +115,7 @@ def show_occlusion(
 
     # One scale for all of them.
     figure = axes[0].figure
-    bar = figure.colorbar(drawn, ax=list(axes), fraction=0.03, pad=0.02, extend="both")
+    bar = figure.colorbar(drawn, ax=list(axes), fraction=0.03, pad=0.02)
     bar.set_label("change of log p(true class)", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
     figure.suptitle(with_note(heading, split.note), fontsize=FONT)
@@ -125,14 +125,9 @@ def show_occlusion(
 def draw_map(ax: Axes, split: ImageSplit, each: OcclusionMap, scale: dict) -> object:
     """A map over the place of its image, whose strokes are drawn as outlines."""
     rows, columns = each.change.shape
-    # The first patch has its centre half a patch from the edge of the first pixel.
-    first = (each.size - 1) / 2 - each.stride / 2
-    extent = (
-        first,
-        first + columns * each.stride,
-        first + rows * each.stride,
-        first,
-    )
+    # A cell is as large as the patch moves, around the centre of the patch.
+    half = each.stride / 2
+    extent = (-half, columns * each.stride - half, rows * each.stride - half, -half)
     change = each.change.numpy()
     drawn = ax.imshow(change, extent=extent, interpolation="nearest", **scale)
     picture = split.images[each.index].float().mean(0).cpu().numpy()
@@ -140,7 +135,7 @@ def draw_map(ax: Axes, split: ImageSplit, each: OcclusionMap, scale: dict) -> ob
         middle = (float(picture.max()) + float(picture.min())) / 2
         ax.contour(picture, levels=[middle], colors="black", linewidths=1.2)
 
-    # The whole image, also where no patch has its centre.
+    # The whole image, whatever the stride
     height, width = picture.shape
     ax.set_xlim(-0.5, width - 0.5)
     ax.set_ylim(height - 0.5, -0.5)
@@ -176,6 +171,7 @@ def show_nearest(
     for ax in axes:
         ax.set_axis_off()
     grid = axes.reshape(len(rows), count + 1)
+    # The image and its title, then its neighbours in the colours of their classes.
     for line, index, title, row, reading in zip(grid, indices, titles, rows, readings):
         draw_image(line[0], split, int(index))
         write_beside(line[0], title, "black", "normal")

@@ -1,0 +1,207 @@
+"""Checks of session 05: a test mended, suspects read by eye, pictures counted, a head trained."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from helpers.exercises import check, given, same_numbers
+from helpers.interpret import Predictions
+from helpers.models import evaluating
+
+UNREADABLE = "?"
+CLOSE = 0.5  # points: so far below the recorded net a head counts as not yet trained
+
+
+# Exercise 1: how likely the difference of two nets is by luck, from the pictures that tell.
+
+
+@check
+def mended_test(chance: Callable[[torch.Tensor, torch.Tensor], Any]) -> str | None:
+    """A function of two masks, which pictures each net reads, that gives a chance from 0 to 1."""
+    # Pictures that both read, that the first alone reads, the second alone, and nobody.
+    cases = [
+        (900, 28, 22, 50),
+        (9_900, 20, 8, 72),
+        (9_980, 8, 20, 0),
+        (40, 6, 0, 3),
+        (0, 1, 2, 500),
+        (50, 7, 7, 7),
+        (30, 0, 0, 4),
+        (9_000, 700, 300, 0),
+    ]
+    for both, first, second, nobody in cases:
+        masks = two_masks(both, first, second, nobody)
+        found = float(given(chance(*masks)))
+        case = (
+            f"where {both:,} pictures are read by both nets, {first} by the first alone, {second} "
+            f"by the second alone and {nobody} by none"
+        )
+        if not 0 <= found <= 1 + 1e-9:
+            return f"{case}, it gives {found:.4g}, and a chance lies between 0 and 1"
+        if abs(found - coin(first, second)) > 0.002:
+            return f"{case}, it gives {found:.4g}, which is not what a fair coin does"
+    return None
+
+
+def two_masks(both: int, first: int, second: int, nobody: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which pictures two nets read, bool [N] each, in an order that says nothing."""
+    counts = torch.tensor([both, first, second, nobody])
+    one = torch.tensor([True, True, False, False]).repeat_interleave(counts)
+    two = torch.tensor([True, False, True, False]).repeat_interleave(counts)
+    order = torch.randperm(len(one), generator=torch.Generator().manual_seed(len(one)))
+    return one[order], two[order]
+
+
+def coin(heads: int, tails: int) -> float:
+    """How likely a fair coin falls so unevenly or more, to either side."""
+    tosses = heads + tails
+    # All counts of heads that are at least as far from the middle
+    ways = 0
+    for count in range(tosses + 1):
+        if abs(2 * count - tosses) >= abs(heads - tails):
+            ways += math.comb(tosses, count)
+    return ways / 2**tosses
+
+
+# Exercise 2: the learner's own labels of the suspects.
+
+
+@check
+def suspects_read(mine: Any, labels: Sequence[int], readings: Sequence[int]) -> str | None:
+    """A digit, or "?", for each suspect: a row, or by number from 1. Prints whom the reader joins.
+
+    labels: what the data set says of each suspect
+    readings: what most seeds read
+    """
+    answers = in_a_row(mine, len(labels))
+    if isinstance(answers, str):
+        return answers
+    for number, answer in enumerate(answers, 1):
+        if digit(answer) is None:
+            return f'number {number} is {answer!r}: give a digit from 0 to 9, or "{UNREADABLE}"'
+
+    # Nobody is right here: the score says with whom the reader sides.
+    with_label, with_net, unreadable = 0, 0, 0
+    for answer, label, reading in zip(map(digit, answers), labels, readings):
+        with_label += answer == label
+        with_net += answer == reading
+        unreadable += answer == UNREADABLE
+    others = len(answers) - with_label - with_net - unreadable
+    print(
+        f"of {len(answers)} pictures you read {with_label} as their label says, {with_net} as most "
+        f"seeds do, {others} as neither, and {unreadable} not at all"
+    )
+    return None
+
+
+def in_a_row(mine: Any, count: int) -> list[Any] | str:
+    """The answers in the order of their numbers, or what is wrong with them."""
+    if isinstance(mine, Mapping):
+        for number in range(1, count + 1):
+            if number not in mine:
+                return f"number {number} has no answer; the pictures are counted from 1"
+        if len(mine) > count:
+            return f"there are {count} pictures, and {len(mine)} answers"
+        return list(map(mine.get, range(1, count + 1)))
+
+    # Tensors and arrays become numbers of Python; a text is one sign for each picture.
+    if hasattr(mine, "tolist"):
+        mine = mine.tolist()
+    if isinstance(mine, str):
+        mine = mine.replace(",", " ").replace(" ", "")
+    answers = list(mine)
+    if len(answers) != count:
+        return f"there are {count} pictures, and {len(answers)} answers"
+    return answers
+
+
+def digit(answer: Any) -> int | str | None:
+    """An answer as a digit, or the sign for an unreadable one; None for anything else."""
+    if isinstance(answer, bool):
+        return None
+    if isinstance(answer, str):
+        answer = answer.strip()
+        if answer == UNREADABLE:
+            return UNREADABLE
+        if not (answer.isdecimal() and len(answer) == 1):
+            return None
+        return int(answer)
+    # A float that is whole is a digit as well.
+    if answer != int(answer) or not 0 <= answer <= 9:
+        return None
+    return int(answer)
+
+
+# Exercise 3: how many pictures a difference needs.
+
+
+@check
+def pictures_needed(needed: Callable[[float, float], Any]) -> str | None:
+    """A function of an accuracy in percent and a distance in points, that gives a number."""
+    for accuracy, points in ((99.4, 0.1), (99.4, 0.05), (50.0, 1.0), (90.0, 0.5), (99.9, 0.02)):
+        found = float(given(needed(accuracy, points)))
+        share = accuracy / 100
+        case = f"at {accuracy} % it gives {found:,.4g} pictures for {points} points"
+        if not found > 0:
+            return f"{case}, which is no number of pictures"
+
+        # Two deviations, or 1.96 of them, and rounded in any way
+        two_deviations = 200 * math.sqrt(share * (1 - share) / found)
+        if not 0.985 * points <= two_deviations <= 1.03 * points:
+            return f"{case}; of so many, two standard errors are {two_deviations:.3g} points"
+    return None
+
+
+# Exercise 4: a head of the learner's own on the recorded net's features.
+
+
+@check
+def head_against_net(
+    head: Callable[[torch.Tensor], Any], features: torch.Tensor, predictions: Predictions
+) -> str | None:
+    """A trained head from features [N, 16] to logits [N, classes], beside the recorded net's.
+
+    Prints the mistakes of both and how likely their difference is by luck. On practice data nothing
+    is judged but the shape.
+    """
+    # Answers first, and then how good they are.
+    if isinstance(head, type):
+        return f"{head.__name__} is a class: make a net of it, and train it"
+    logits = logits_of(head, features)
+    wanted = (len(features), len(predictions.split.classes))
+    if tuple(logits.shape) != wanted:
+        return f"for {wanted[0]:,} pictures it gives {list(logits.shape)}, not {list(wanted)}"
+    if not logits.isfinite().all():
+        return "some of its logits are not finite numbers"
+
+    # A picture's answer must not depend on chance, or on the pictures beside it.
+    if not same_numbers(logits_of(head, features), logits, 1e-4):
+        return "asked twice, it gives two answers: is a dropout still at work?"
+    if not same_numbers(logits_of(head, features[:3]), logits[:3], 1e-3):
+        return "its answer to a picture depends on the other pictures of the batch"
+
+    # Of the same pictures, so that McNemar's test can say what luck would do.
+    own = Predictions(predictions.split, logits)
+    if predictions.split.note:
+        print("trained on practice data, on which nothing is judged")
+        return None
+    print(f"mistakes: your head {own.mistakes}, the recorded net {predictions.mistakes}")
+    if own.accuracy < predictions.accuracy - CLOSE:
+        return f"it reads {own.accuracy:.2f} %, more than {CLOSE} points below the recorded net"
+    mine = int((own.correct & ~predictions.correct).sum())
+    others = int((~own.correct & predictions.correct).sum())
+    chance = coin(mine, others)
+    print(f"it alone reads {mine}, the net alone {others}: by luck alone in {chance:.0%} of cases")
+    return None
+
+
+def logits_of(head: Callable[[torch.Tensor], Any], features: torch.Tensor) -> torch.Tensor:
+    """What a head says, without a gradient; a net in evaluation mode, its modes put back."""
+    with torch.no_grad():
+        if isinstance(head, nn.Module):
+            with evaluating(head):
+                return torch.as_tensor(given(head(features)))
+        return torch.as_tensor(given(head(features)))
