@@ -127,10 +127,18 @@ def seeded(seed: int = 0) -> torch.Generator:
 # The images.
 
 
-@pytest.mark.parametrize("name", ["mnist", "cifar10"])
-def test_without_transforms_the_batches_are_those_of_batches(name):
+# The document's transforms, each with nothing to draw from.
+STILL = (
+    ("RandomRotation", {"degrees": [0, 0], "fill": [1]}),
+    ("RandomAffine", {"degrees": 0, "shear": [0, 0], "translate": [0, 0], "scale": [1, 1]}),
+    ("ColorJitter", {"brightness": 0, "contrast": 0, "saturation": 0, "hue": 0}),
+)
+
+
+@pytest.mark.parametrize("name, steps", [("mnist", ()), ("mnist", STILL), ("cifar10", ())])
+def test_with_transforms_that_do_nothing_the_batches_are_those_of_batches(name, steps):
     split = load(name, validation=0).train.subset(range(50))
-    plain = replace(RECIPE, augment=(), batch_size=16)
+    plain = replace(RECIPE, augment=steps, batch_size=16)
     loader = pil_batches(split, plain, CPU, seeded(3))
     mine, theirs = list(loader), list(Batches(split, 16))
     assert len(loader) == len(mine) == 4 and loader.dataset[7][1] == split.labels[7]
@@ -332,6 +340,7 @@ def short_run(path, stop_after: int = 0):
     return net.state_dict(), rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [1, 2])
 def test_a_stopped_run_goes_on_with_exactly_the_numbers_of_one_that_was_not(tmp_path, stop_after):
     weights, rows = short_run(tmp_path / "whole")
