@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -24,6 +25,7 @@ from helpers.plots.style import (
 )
 
 MOST_COLUMNS = 8
+STEPS = 13  # of colour in an occlusion map; the middle one is white
 LARGEST = 1.3  # inches: few images are no larger than these
 
 
@@ -89,7 +91,7 @@ def show_occlusion(
     titles: one for each map, above its image
     limit: the change at which the colours end; the largest of these maps unless given
 
-    Red: with the patch there, the true class gets a higher probability. Blue: a lower one. The
+    Red: with the patch there, the label's class gets a higher probability. Blue: a lower one. The
     colour of a place stands at the patch's centre. Raises ``CourseError`` without a map, and for
     more or fewer titles than maps.
     """
@@ -99,7 +101,8 @@ def show_occlusion(
     if limit is None:
         limit = max(float(each.change.abs().max()) for each in maps)
     limit = max(limit, 1e-6)  # all maps may be 0
-    scale = {"cmap": DIVERGING, "vmin": -limit, "vmax": limit}
+    # Few steps of colour are told apart on a projector, and make a small file.
+    scale = {"cmap": plt.get_cmap(DIVERGING, STEPS), "vmin": -limit, "vmax": limit}
 
     columns = len(maps)
     side = min(1.6, 8 / columns - 0.1)
@@ -116,7 +119,7 @@ def show_occlusion(
     # One scale for all of them.
     figure = axes[0].figure
     bar = figure.colorbar(drawn, ax=list(axes), fraction=0.03, pad=0.02)
-    bar.set_label("change of log p(true class)", fontsize=SMALL)
+    bar.set_label("change of log p(label)", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
     figure.suptitle(with_note(heading, split.note), fontsize=FONT)
     return axes.reshape(2, columns)
