@@ -29,7 +29,7 @@ def test_seeds_are_thin_and_their_mean_is_thick():
     marks = [line for line in ax.lines if line.get_marker() == "D"]
     assert [list(line.get_xdata()) for line in marks] == [[1, 2]]
     assert marks[0].get_markerfacecolor() == "none"
-    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    labels = [text.get_text() for text in ax.figure.legends[0].get_texts()]
     assert labels == ["ours (n = 2)", "the report", "target: 99.4 %"]
 
 

@@ -45,7 +45,7 @@ def plot_test_curves(
     require(curves, Mapping, "plot_test_curves")
     if not 1 <= len(curves) <= len(COLORS):
         raise CourseError(f"plot_test_curves: give one to {len(COLORS)} curves, not {len(curves)}")
-    ax = one_axes(ax, 9, 4.6)
+    ax = one_axes(ax, 9, 5.2)
 
     drawn = []
     for (name, histories), color in zip(curves.items(), COLORS, strict=False):
@@ -58,7 +58,8 @@ def plot_test_curves(
 
     show_late_epochs(ax, drawn, target)
     whole_ticks(ax.xaxis)
-    ax.legend(fontsize=SMALL, loc="lower right")
+    # Below the axes, where no curve is.
+    ax.figure.legend(fontsize=SMALL, loc="outside lower center", ncols=2)
     title = "Test accuracy: a thin line is a seed, the thick one their mean"
     return label_axes(ax, title, "epoch", "test accuracy (%)")
 

@@ -13,6 +13,7 @@ from helpers.environment import (
     unknown,
     whole_paths,
 )
+from helpers.upkeep.palettes import with_palettes
 from helpers.writing import check_folder, replacing
 
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
@@ -69,6 +70,7 @@ def run_session(number: str, train: bool = False, save: bool = False) -> Path:
 
     if save:
         without_answers(notebook)
+        with_palettes(notebook)
         with replacing(path) as temporary:
             nbformat.write(notebook, temporary)
     return page
