@@ -113,6 +113,43 @@ def mean_difference(values: Values, baseline: Values, confidence: float = 0.95) 
     return Interval(difference, float(ends.low), float(ends.high))
 
 
+def difference_of_differences(
+    values: Values,
+    baseline: Values,
+    other_values: Values,
+    other_baseline: Values,
+    confidence: float = 0.95,
+) -> Interval:
+    """How much more a change brings here than there, for four rows of independent seeds.
+
+    (mean(values) − mean(baseline)) − (mean(other_values) − mean(other_baseline)), with Student's
+    interval ± t · s · √(1/n₁ + 1/n₂ + 1/n₃ + 1/n₄): s² is the mean of the four variances, each
+    weighted by its n − 1, and t has n₁ + n₂ + n₃ + n₄ − 4 degrees of freedom. It is the interaction
+    of a two-by-two table (Fisher, "The design of experiments", 1935). Raises ``CourseError`` for
+    fewer than two values in a row, or one that is not finite.
+    """
+    name = "difference_of_differences"
+    check_confidence(name, confidence)
+    rows = []
+    for given in (values, baseline, other_values, other_baseline):
+        row = finite_numbers(name, given)
+        if len(row) < 2:
+            raise CourseError(f"{name}: a row has {len(row)} seeds, and two are needed")
+        rows.append(row)
+
+    # The scatter is that of all rows together.
+    means = [statistics.fmean(row) for row in rows]
+    difference = (means[0] - means[1]) - (means[2] - means[3])
+    degrees = sum(len(row) - 1 for row in rows)
+    squares = sum((len(row) - 1) * statistics.variance(row) for row in rows)
+    error = math.sqrt(squares / degrees * sum(1 / len(row) for row in rows))
+
+    from scipy.stats import t as student
+
+    half = float(student.ppf((1 + confidence) / 2, degrees)) * error
+    return Interval(difference, difference - half, difference + half)
+
+
 def paired_difference(
     values: Mapping[int, float], baseline: Mapping[int, float], confidence: float = 0.95
 ) -> Interval:

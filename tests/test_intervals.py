@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from helpers.environment import CourseError
-from helpers.intervals import Interval, mean_difference, mean_sd, paired_difference, wilson
+from helpers.intervals import (
+    Interval,
+    difference_of_differences,
+    mean_difference,
+    mean_sd,
+    paired_difference,
+    wilson,
+)
 
 # Test accuracies of four and of five seeds, in percent
 MINE = [99.41, 99.36, 99.52, 99.44]
@@ -299,3 +306,33 @@ def test_a_confidence_that_is_no_share_is_refused_in_one_line(wrong: object) -> 
         with pytest.raises(CourseError, match="a confidence lies between 0 and 1"):
             call()
     assert wilson(1, 2, np.float32(0.5)) == pytest.approx(wilson(1, 2, 0.5))
+
+
+@pytest.mark.parametrize("sizes", [(2, 2, 2, 2), (10, 5, 3, 7), (4, 12, 4, 12)])
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_a_difference_of_differences_is_the_interaction_of_a_least_squares_fit(
+    sizes: tuple[int, ...], confidence: float
+) -> None:
+    # The oracle: y = a + b · changed + c · here + d · changed · here, whose d is the interaction.
+    generator = np.random.default_rng(sum(sizes))
+    rows = [99 + generator.normal(0, 0.05, size) for size in sizes]
+    design = []
+    for (changed, here), size in zip(((1, 1), (0, 1), (1, 0), (0, 0)), sizes, strict=True):
+        design += [[1, changed, here, changed * here]] * size
+    matrix, y = np.array(design, float), np.concatenate(rows)
+    solution = np.linalg.lstsq(matrix, y, rcond=None)[0]
+    degrees = len(y) - 4
+    variance = ((y - matrix @ solution) ** 2).sum() / degrees
+    error = np.sqrt(variance * np.linalg.inv(matrix.T @ matrix)[3, 3])
+    half = stats.t.ppf((1 + confidence) / 2, degrees) * error
+    found = difference_of_differences(*rows, confidence=confidence)
+    assert found == pytest.approx((solution[3], solution[3] - half, solution[3] + half), abs=1e-9)
+
+
+def test_a_difference_of_differences_without_scatter_is_a_point_and_needs_two_of_each() -> None:
+    assert difference_of_differences([3.0, 3], [1.0, 1], [5.0, 5], [4.0, 4]) == (1, 1, 1)
+    assert difference_of_differences(BY_SEED, BY_SEED, BY_SEED, BY_SEED).estimate == 0
+    with pytest.raises(CourseError, match="a row has 1 seeds"):
+        difference_of_differences([1.0, 2], [1.0, 2], [1.0], [1.0, 2])
+    with pytest.raises(CourseError, match="finite"):
+        difference_of_differences([1.0, 2], [1.0, 2], [1.0, float("nan")], [1.0, 2])

@@ -83,11 +83,16 @@ def test_the_first_net_is_drawn_from_the_image_to_the_logits() -> None:
 
 
 def test_steps_that_keep_the_shape_are_named_below_their_block() -> None:
-    ax = draw_network(small.compact_net(), DIGIT)
+    ax = draw_network(small.compact_net(dropout=0.05), DIGIT)
     below = [text.get_text() for text in ax.texts if " × " in text.get_text()]
     assert " ".join(below[1].split()) == "4 × 26 × 26 ReLU, norm, dropout"
     assert below[3] == "10 × 12 × 12" and below[-1] == "10 × 1 × 1"
     assert between(ax)[-2:] == ["average 4×4", "conv 1×1"]
+
+
+def test_a_dropout_of_nothing_is_no_step() -> None:
+    ax = draw_network(small.compact_net(dropout=0.0), DIGIT)
+    assert not any("dropout" in text.get_text() for text in ax.texts)
 
 
 def test_padding_and_stride_are_said_where_they_are_not_the_usual_ones() -> None:

@@ -57,17 +57,24 @@ def show_numbered(
     # As few rows as possible, and as equal: 13 images are 7 and 6, not 8 and 5.
     rows = max(1, -(-len(chosen) // columns))
     columns = max(1, -(-len(chosen) // rows))
+    # A few images stand together in the middle, between as many empty places on either side.
+    empty = max(0, 7 - columns) // 2
+    across = columns + 2 * empty
     lines = 1 + max((title.count("\n") for title in titles), default=0)
-    side = min(LARGEST, 9 / columns - 0.2)
-    axes = new_axes(9, rows * (side + 0.22 * lines) + 0.5, rows, columns)
+    side = 0.2
+    if len(chosen):
+        side = min(LARGEST, 9 / across - 0.2)
+    axes = new_axes(9, rows * (side + 0.22 * lines) + 0.5, rows, across)
+    figure = axes[0].figure
 
     # No frames and ticks, also where the last row is not full.
     for ax in axes:
         ax.set_axis_off()
+    axes = axes.reshape(rows, across)[:, empty : empty + columns].ravel()
     for ax, index, title in zip(axes, chosen.tolist(), titles):
         draw_image(ax, split, index)
         ax.set_title(title, fontsize=SMALL, pad=3)
-    axes[0].figure.suptitle(with_note(heading, split.note), fontsize=FONT)
+    figure.suptitle(with_note(heading, split.note), fontsize=FONT)
     return axes[: max(1, len(chosen))]
 
 

@@ -121,6 +121,9 @@ class Watcher(TorchFunctionMode):
     def keep(self, name: str, args: Any, kwargs: Any, result: torch.Tensor) -> None:
         """Add a stage, or note what leaves the last one's shape as it is."""
         followed_by = self.stages[-1].followed_by
+        # A dropout that sets nothing to zero is no step.
+        if name == "dropout" and kwargs.get("p", (args[1:] or (None,))[0]) == 0:
+            return
         if name in FOLLOWERS:
             followed_by.append(FOLLOWERS[name])
         elif name in ("conv2d", "linear") or name in POOLINGS:

@@ -1,0 +1,344 @@
+"""Session 04's exercises: plausible wrong answers are refused, right ones accepted in any form."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+from statistics import fmean, pstdev, stdev, variance
+
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+from helpers import data
+from helpers.exercises import OPEN, under_8000
+from helpers.models import count_parameters
+from helpers.models.small import budget_net, compact_net
+from helpers.training.averages import moving_average
+
+# Exercise 1: what a squeeze saves.
+
+
+def by_layers(c_in, squeezed, c_out):
+    direct = nn.Conv2d(c_in, c_out, 3, bias=False)
+    both = nn.Conv2d(c_in, squeezed, 1, bias=False), nn.Conv2d(squeezed, c_out, 3, bias=False)
+    return count_parameters(direct) - sum(map(count_parameters, both))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda c, s, o: 9 * c * o - c * s - 9 * s * o,
+        lambda c, s, o: float(9 * o * (c - s) - c * s),
+        lambda c, s, o: torch.tensor(9 * c * o - s * (c + 9 * o)),
+        by_layers,
+    ],
+)
+def test_right_savings_are_accepted(answer):
+    assert under_8000.weights_saved(answer).expect_right()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda c, s, o: c * s + 9 * s * o - 9 * c * o,  # the sign
+        lambda c, s, o: max(0, 9 * c * o - c * s - 9 * s * o),  # never a loss
+        lambda c, s, o: 9 * c * o - 9 * s * o,  # the 1×1 forgotten
+        lambda c, s, o: 9 * c * o - 9 * c * s - 9 * s * o,  # a 1×1 of nine pixels
+        lambda c, s, o: (9 * c + 1) * o - (c + 1) * s - (9 * s + 1) * o,  # biases
+        lambda c, s, o: 9 * c * o - c * s - 9 * c * o,  # the squeeze has no effect
+        lambda c, s, o: 472,
+        lambda c, s: 9 * c * s,
+        lambda c, s, o: "a lot",
+    ],
+)
+def test_wrong_savings_are_refused_without_the_answer(answer):
+    verdict = under_8000.weights_saved(answer)
+    assert not verdict and verdict.problem != OPEN
+    # 428 is the right number of the first case.
+    assert "428" not in verdict.problem
+
+
+# Exercise 2: an average that forgets something.
+
+
+class Forgetful:
+    def __init__(self, model, decay):
+        self.module = copy.deepcopy(model)
+        self.decay, self.step = decay, 0
+
+    def share(self):
+        if self.step == 0:
+            return 0.0
+        return min(self.decay, (1 + self.step) / (10 + self.step))
+
+    def pairs(self, model):
+        return zip(self.module.parameters(), model.parameters())
+
+    @torch.no_grad()
+    def update(self, model):
+        d = self.share()
+        for mean, new in self.pairs(model):
+            mean.copy_(d * mean + (1 - d) * new)
+        self.step += 1
+
+
+class WithBuffers(Forgetful):
+    def pairs(self, model):
+        yield from super().pairs(model)
+        for mean, new in zip(self.module.buffers(), model.buffers()):
+            if mean.is_floating_point():
+                yield mean, new
+
+
+class ByState(Forgetful):
+    @torch.no_grad()
+    def update(self, model):
+        d, new = self.share(), model.state_dict()
+        state = {}
+        for name, mean in self.module.state_dict().items():
+            state[name] = d * mean + (1 - d) * new[name]  # counts too, as torch rounds them
+        self.module.load_state_dict(state)
+        self.step += 1
+
+
+class ByTorch:
+    def __init__(self, model, decay):
+        self.average = moving_average(model, decay)
+        self.module = self.average.module
+
+    def update(self, model):
+        self.average.update_parameters(model)
+
+
+class CopiedBuffers(Forgetful):
+    def update(self, model):
+        super().update(model)
+        for mean, new in zip(self.module.buffers(), model.buffers()):
+            mean.copy_(new)
+
+
+class Constant(WithBuffers):
+    def share(self):
+        return self.decay if self.step else 0.0
+
+
+class NoFirstCopy(WithBuffers):
+    def share(self):
+        return min(self.decay, (1 + self.step) / (10 + self.step))
+
+
+class Swapped(WithBuffers):
+    def share(self):
+        return 1 - super().share() if self.step else 0.0
+
+
+class NeverCounts(WithBuffers):
+    def update(self, model):
+        super().update(model)
+        self.step = 0
+
+
+class Alias(WithBuffers):
+    def update(self, model):
+        self.module = model
+
+
+class Backwards(WithBuffers):
+    def pairs(self, model):
+        for mean, new in super().pairs(model):
+            yield new, mean
+
+
+class Uniform:
+    def __init__(self, model, decay):
+        self.average = AveragedModel(model, use_buffers=True)
+        self.module = self.average.module
+
+    def update(self, model):
+        self.average.update_parameters(model)
+
+
+@pytest.mark.parametrize("answer", [WithBuffers, ByState, ByTorch])
+def test_right_averages_are_accepted(answer):
+    assert under_8000.mended_average(answer).expect_right()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Forgetful,
+        CopiedBuffers,
+        Constant,
+        NoFirstCopy,
+        Swapped,
+        NeverCounts,
+        Alias,
+        Backwards,
+        Uniform,
+    ],
+)
+def test_wrong_averages_are_refused_without_the_answer(answer):
+    verdict = under_8000.mended_average(answer)
+    assert not verdict and verdict.problem != OPEN
+    assert "running" not in verdict.problem and "buffer" not in verdict.problem
+
+
+def test_the_forgetful_average_is_told_that_its_parameters_are_right():
+    assert "parameters are right" in under_8000.mended_average(Forgetful).problem
+
+
+def test_an_average_that_is_left_open_is_not_judged():
+    class Unfilled(Forgetful):
+        def update(self, model):
+            self.module = ...
+
+    assert under_8000.mended_average(Unfilled).problem == OPEN
+    assert under_8000.mended_average(None).problem == OPEN
+
+
+# Exercise 3: the test that decides.
+
+
+def words(change, half):
+    if abs(change) <= half:
+        return "undecided"
+    return "better" if change > 0 else "worse"
+
+
+def pooled(new, old, quantile=None, weights=(1, 1)):
+    """The right formula, unless told otherwise."""
+    n, m = len(new), len(old)
+    squares = (n - weights[0]) * variance(new) + (m - weights[1]) * variance(old)
+    deviation = math.sqrt(squares / (n + m - sum(weights)))
+    quantile = quantile or stats.t.ppf(0.975, n + m - 2)
+    half = quantile * deviation * math.sqrt(1 / n + 1 / m)
+    return words(fmean(new) - fmean(old), half)
+
+
+def by_p_value(new, old):
+    test = stats.ttest_ind(new, old)
+    if test.pvalue > 0.05:
+        return " Undecided\n"
+    return "BETTER" if test.statistic > 0 else "Worse"
+
+
+def by_interval(new, old):
+    low, high = stats.ttest_ind(torch.tensor(new), torch.tensor(old)).confidence_interval()
+    return "better" if low > 0 else "worse" if high < 0 else "undecided"
+
+
+@pytest.mark.parametrize("answer", [pooled, by_p_value, by_interval])
+def test_right_decisions_are_accepted(answer):
+    assert under_8000.decision(answer).expect_right()
+
+
+def by_one_sided_test(new, old):
+    for side, word in (("greater", "better"), ("less", "worse")):
+        if stats.ttest_ind(new, old, alternative=side).pvalue < 0.05:
+            return word
+    return "undecided"
+
+
+def by_welch(new, old):
+    if stats.ttest_ind(new, old, equal_var=False).pvalue > 0.05:
+        return "undecided"
+    return words(fmean(new) - fmean(old), 0)
+
+
+def by_pairs(new, old):
+    count = min(len(new), len(old))
+    if stats.ttest_rel(new[:count], old[:count]).pvalue > 0.05:
+        return "undecided"
+    return words(fmean(new) - fmean(old), 0)
+
+
+def overlapping(new, old):
+    halves = [stats.t.ppf(0.975, len(row) - 1) * stats.sem(row) for row in (new, old)]
+    return words(fmean(new) - fmean(old), sum(halves))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda new, old: pooled(new, old, quantile=1.96),
+        lambda new, old: pooled(new, old, quantile=stats.t.ppf(0.95, len(new) + len(old) - 2)),
+        lambda new, old: pooled(new, old, weights=(0, 0)),
+        lambda new, old: words(fmean(new) - fmean(old), pstdev(new) + pstdev(old)),
+        lambda new, old: words(fmean(new) - fmean(old), stdev([*new, *old])),
+        lambda new, old: words(fmean(new) - fmean(old), 0),
+        lambda new, old: "better" if max(new) > max(old) else "worse",
+        lambda new, old: "undecided",
+        lambda new, old: pooled(old, new),
+        lambda new, old: pooled(new, old) == "better",
+        by_one_sided_test,
+        by_welch,
+        by_pairs,
+        overlapping,
+    ],
+)
+def test_wrong_decisions_are_refused(answer):
+    verdict = under_8000.decision(answer)
+    assert not verdict and verdict.problem != OPEN
+
+
+def test_a_decision_that_is_left_open_is_not_judged():
+    assert under_8000.decision(lambda new, old: ...).problem == OPEN
+
+
+def test_the_cases_lie_on_both_sides_of_the_border():
+    outcomes = [under_8000.outcome(*pair) for pair in under_8000.accuracy_pairs()]
+    assert min(outcomes.count(word) for word in under_8000.OUTCOMES) >= 10
+
+
+# Exercise 4: a net of the learner's own.
+
+
+def linear():
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+
+@pytest.fixture
+def digits():
+    """Practice digits that pass for real ones, so that a net is judged on them."""
+    return replace(data.load("mnist", validation=0), source="folder")
+
+
+@pytest.mark.parametrize("build", [linear, compact_net, lambda: linear()])
+def test_small_nets_are_trained_and_judged(build, digits, capsys):
+    verdict = under_8000.own_under_8000(build, digits, least=20.0, epochs=1)
+    assert verdict.expect_right() and "parameters: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "build, words",
+    [
+        (lambda: budget_net(), "9,274 parameters"),
+        (lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 11)), "11"),
+        (lambda: [nn.Linear(784, 10)], "list"),
+        (lambda: nn.Sequential(nn.Flatten(), nn.Linear(100, 10)), "raised"),
+        (lambda: nn.Flatten(), "784"),
+        (lambda: nn.Linear(3), "raised"),
+    ],
+)
+def test_nets_that_break_the_rules_are_refused(build, words, digits):
+    verdict = under_8000.own_under_8000(build, digits)
+    assert not verdict and words in verdict.problem
+
+
+def test_a_net_that_reads_too_little_is_refused(digits):
+    verdict = under_8000.own_under_8000(linear, digits, least=100.1, epochs=1)
+    assert "at least 100.1 %" in verdict.problem
+
+
+def test_nothing_is_judged_on_practice_data(digits):
+    practice = replace(digits, source="practice")
+    assert "not judged on practice data" in under_8000.own_under_8000(linear, practice).problem
+
+
+def test_a_net_that_is_left_open_is_not_judged(digits):
+    assert under_8000.own_under_8000(lambda: ..., digits).problem == OPEN
+    assert under_8000.own_under_8000(nn.Sequential, digits).problem == OPEN
