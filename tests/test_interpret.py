@@ -22,6 +22,8 @@ from helpers.interpret import (
     per_class_table,
     predict,
 )
+from helpers.interpret.calibration import calibration, expected_calibration_error
+from helpers.interpret.occlusion import occlusion_map
 from helpers.intervals import wilson
 from helpers.models import evaluating
 
@@ -499,3 +501,109 @@ def test_a_net_that_does_not_take_the_images_is_one_line(model: nn.Module) -> No
         predict(model, make_split(21), batch_size=10)
     assert "\n" not in str(error.value)
     assert model.training
+
+
+# Calibration: probabilities beside what came of them.
+
+
+def sure_of(confidences: list[float], right: list[bool]) -> Predictions:
+    """Predictions of two classes with these highest probabilities, all of class 0."""
+    share = torch.tensor(confidences, dtype=torch.float64)
+    logits = torch.stack([share, 1 - share], 1).log()
+    labels = [int(not hit) for hit in right]
+    return Predictions(with_classes(labels, labels, ("a", "b")).split, logits)
+
+
+def test_bins_hold_counts_means_and_intervals():
+    predictions = sure_of([0.55, 0.58, 0.92, 0.95, 0.99], [True, False, True, True, False])
+    bins = calibration(predictions)
+    assert [row.count for row in bins] == [0, 0, 0, 0, 0, 2, 0, 0, 0, 3]
+    assert [(row.floor, row.ceiling) for row in bins[:2]] == [(0, 10), (10, 20)]
+    assert bins[5].confidence == pytest.approx(56.5) and bins[5].accuracy == 50
+    assert bins[9].confidence == pytest.approx(100 * (0.92 + 0.95 + 0.99) / 3)
+    assert (bins[9].low, bins[9].high) == wilson(2, 3) and bins[9].correct == 2
+    assert math.isnan(bins[0].accuracy) and (bins[0].low, bins[0].high) == (0, 100)
+    gap = 2 * abs(50 - 56.5) + 3 * abs(200 / 3 - bins[9].confidence)
+    assert expected_calibration_error(bins) == pytest.approx(gap / 5)
+
+
+def test_an_edge_belongs_to_the_bin_below_it_and_every_image_to_one():
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(500, 4, generator=generator)
+    split = make_split(500)
+    for count in (1, 3, 10, 15):
+        bins = calibration(Predictions(split, logits), count)
+        assert len(bins) == count and sum(row.count for row in bins) == 500
+    sure = sure_of([1 - 1e-12, 0.5], [True, True])
+    assert [row.count for row in calibration(sure, 2)] == [1, 1]
+
+
+def test_a_net_as_good_as_it_says_has_no_calibration_error():
+    predictions = sure_of([0.75] * 4, [True, True, True, False])
+    assert expected_calibration_error(calibration(predictions)) == pytest.approx(0, abs=1e-6)
+    assert math.isnan(expected_calibration_error([]))
+
+
+def test_calibration_needs_probabilities_and_a_bin():
+    recorded = with_classes([0, 1], [0, 1])
+    with pytest.raises(CourseError, match="only classes were recorded"):
+        calibration(recorded)
+    for bins in (0, -1, 2.5, "ten"):
+        with pytest.raises(CourseError, match="calibration: bins"):
+            calibration(sure_of([0.75], [True]), bins)
+
+
+# Occlusion: an image is asked about again with a patch on it.
+
+
+@pytest.mark.parametrize(
+    "size, stride, fill", [(3, 1, None), (2, 2, 0.0), (5, 3, 1.0), (1, 1, 0.4)]
+)
+def test_an_occlusion_map_is_what_single_covered_images_give(size, stride, fill):
+    split, model = make_split(), make_model().eval()
+    seen = occlusion_map(model, split, 4, size, stride, fill)
+    image = (split.images[4] / 255 - 0.3) / 0.2
+    label = int(split.labels[4])
+
+    def log_p(picture):
+        with torch.no_grad():
+            return model(picture[None]).log_softmax(1)[0]
+
+    places = range(0, 6, stride)
+    assert seen.change.shape == seen.predicted.shape == (len(places), len(places))
+    for i, row in enumerate(places):
+        for j, column in enumerate(places):
+            covered = image.clone()
+            for y in range(row - size // 2, row - size // 2 + size):
+                for x in range(column - size // 2, column - size // 2 + size):
+                    if 0 <= y < 6 and 0 <= x < 6:
+                        covered[0, y, x] = 0 if fill is None else (fill - 0.3) / 0.2
+            now, before = log_p(covered), log_p(image)
+            assert seen.change[i, j] == pytest.approx(float(now[label] - before[label]), abs=1e-4)
+            assert seen.predicted[i, j] == now.argmax()
+    assert (seen.index, seen.size, seen.stride) == (4, size, stride)
+
+
+def test_occlusion_leaves_the_net_and_the_images_as_they_were():
+    split, model = make_split(channels=3), make_model(3)
+    images = split.images.clone()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    model.train()
+    occlusion_map(model, split, 0, size=3)
+    assert model.training and torch.equal(images, split.images)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, state[name])
+
+
+def test_occlusion_says_what_does_not_fit():
+    split, model = make_split(), make_model()
+    for index in (23, -1, 1.5, "first"):
+        with pytest.raises(CourseError, match="of 23 images"):
+            occlusion_map(model, split, index, 3)
+    for size in (0, 7, 2.5):
+        with pytest.raises(CourseError, match="from 1 to 6"):
+            occlusion_map(model, split, 0, size)
+    with pytest.raises(CourseError, match="stride"):
+        occlusion_map(model, split, 0, 3, 0)
+    with pytest.raises(CourseError, match="give a split"):
+        occlusion_map(model, "images", 0)

@@ -30,9 +30,10 @@ def plot_pairs(chances: Sequence[float], ax: Axes | None = None, note: str = "")
     title counts the dots below 5 %, and how many luck alone would put there. Without a pair the
     Axes say so. ``note`` is that of the data. Raises ``CourseError`` for what is no row of chances.
     """
-    shares = np.sort(100 * number_array(chances, "chances"))
+    shares = 100 * number_array(chances, "chances")
     if shares.ndim != 1 or not ((shares >= 0) & (shares <= 100)).all():
         raise CourseError("plot_pairs: give a row of chances, each from 0 to 1")
+    shares = np.sort(shares)
     ax = one_axes(ax, 9, 3.8)
     count = len(shares)
     places = np.arange(1, count + 1)

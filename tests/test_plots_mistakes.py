@@ -1,0 +1,195 @@
+"""Figures of session 05: numbered images, occlusion, neighbours, calibration, pairs of nets."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_hex
+from plot_inputs import NAMES, assert_legible, drawn, make_predictions, make_split
+
+from helpers.environment import CourseError
+from helpers.interpret.calibration import calibration
+from helpers.interpret.occlusion import OcclusionMap
+from helpers.plots.calibration import plot_calibration
+from helpers.plots.evidence import show_nearest, show_numbered, show_occlusion
+from helpers.plots.pairs import plot_pairs
+from helpers.plots.style import BLUE, RED
+
+matplotlib.use("Agg")
+
+
+# Numbered images.
+
+
+def test_numbered_images_are_those_asked_for_under_their_numbers() -> None:
+    split = make_split()
+    axes = show_numbered(split, [5, 3, 9], heading="three")
+    for ax, index in zip(axes, [5, 3, 9], strict=True):
+        assert np.array_equal(drawn(ax).squeeze(), split.images[index, 0].numpy())
+        assert ax.get_images()[0].get_clim() == (0, 255)
+    assert [ax.get_title() for ax in axes] == ["1", "2", "3"]
+    assert axes[0].figure.get_suptitle() == "three"
+    assert_legible(axes[0])
+    titles = [ax.get_title() for ax in show_numbered(split, [0, 1], ["a\nb", "c"])]
+    assert titles == ["a\nb", "c"]
+
+
+@pytest.mark.parametrize(
+    "count, rows, columns",
+    [(1, 1, 1), (2, 1, 2), (7, 1, 7), (8, 1, 8), (9, 2, 5), (13, 2, 7), (17, 3, 6), (24, 3, 8)],
+)
+def test_rows_are_of_nearly_equal_length(count: int, rows: int, columns: int) -> None:
+    axes = show_numbered(make_split(), range(count))
+    places = [ax.get_subplotspec() for ax in axes]
+    by_row = [place.rowspan.start for place in places]
+    assert len(axes) == count and len(set(by_row)) == rows
+    in_rows = [by_row.count(row) for row in range(rows)]
+    assert max(in_rows) == columns and columns - min(in_rows) < rows
+    # As many empty places to the left as to the right.
+    first = min(place.colspan.start for place in places)
+    last = max(place.colspan.start for place in places)
+    assert first == places[0].get_gridspec().ncols - 1 - last
+    assert_legible(axes[0])
+
+
+def test_no_image_is_said_and_practice_data_are_named() -> None:
+    axes = show_numbered(make_split(note="practice data"), [], heading="none")
+    assert len(axes) == 1 and not axes[0].get_images()
+    assert axes[0].figure.get_suptitle() == "No image was chosen · practice data"
+
+
+def test_titles_and_indices_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(CourseError, match="1 titles for 2 images"):
+        show_numbered(make_split(), [1, 2], ["one"])
+    with pytest.raises(CourseError):
+        show_numbered(make_split(), [40])
+
+
+# Occlusion maps.
+
+
+def some_map(index: int = 0, stride: int = 1, change: float = 1.0) -> OcclusionMap:
+    side = -(-8 // stride)
+    values = torch.linspace(-change, change, side * side).view(side, side)
+    return OcclusionMap(index, 3, stride, values, torch.zeros(side, side, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_a_map_lies_over_its_image_and_all_share_a_scale(stride: int) -> None:
+    split = make_split()
+    maps = [some_map(3, stride, 0.5), some_map(7, stride, 2.0)]
+    axes = show_occlusion(split, maps, ["a", "b"], "two")
+    assert axes.shape == (2, 2)
+    for column, each in enumerate(maps):
+        above, below = axes[:, column]
+        assert np.array_equal(drawn(above).squeeze(), split.images[each.index, 0].numpy())
+        image = below.get_images()[0]
+        assert np.allclose(np.asarray(image.get_array()), each.change)
+        assert image.get_clim() == (-2, 2)
+        # The first cell lies around pixel 0, the next around pixel ``stride``.
+        left, right, bottom, top = image.get_extent()
+        assert left == top == -stride / 2
+        assert right == bottom == stride * each.change.shape[0] - stride / 2
+        assert below.get_xlim() == (-0.5, 7.5) and below.get_ylim() == (7.5, -0.5)
+    assert [ax.get_title() for ax in axes[0]] == ["a", "b"]
+    assert_legible(axes[0, 0])
+    limited = show_occlusion(split, maps, ["a", "b"], limit=5)
+    assert limited[1, 0].get_images()[0].get_clim() == (-5, 5)
+
+
+def test_maps_without_a_change_and_images_without_a_stroke_are_drawn() -> None:
+    split = make_split()
+    split.images[0] = 0
+    axes = show_occlusion(split, [some_map(change=0.0)], ["black"])
+    low, high = axes[1, 0].get_images()[0].get_clim()
+    assert low == -high < 0
+    with pytest.raises(CourseError):
+        show_occlusion(split, [], [])
+    with pytest.raises(CourseError, match="1 titles for 2 maps"):
+        show_occlusion(split, [some_map(), some_map()], ["one"])
+
+
+# Nearest training images.
+
+
+def test_neighbours_stand_beside_their_image_in_the_colour_of_their_class() -> None:
+    split, bank = make_split(), make_split(24)
+    rows = torch.tensor([[1, 2, 3], [5, 6, 4]])
+    grid = show_nearest(split, [5, 2], ["bee → cow", "cow → dog"], bank, rows, [2, 3], "near")
+    assert grid.shape == (2, 4)
+    for line, index, row in zip(grid, (5, 2), rows.tolist(), strict=True):
+        assert np.array_equal(drawn(line[0]).squeeze(), split.images[index, 0].numpy())
+        for ax, place in zip(line[1:], row, strict=True):
+            assert np.array_equal(drawn(ax).squeeze(), bank.images[place, 0].numpy())
+            assert ax.texts[0].get_text() == NAMES[bank.labels[place]]
+    # The first is a bee (1) that was read as a cow (2); its neighbours are of classes 1, 2, 3.
+    colors = [to_hex(ax.texts[0].get_color()).upper() for ax in grid[0, 1:]]
+    assert colors == [BLUE, RED, "#000000"]
+    weights = [ax.texts[0].get_fontweight() for ax in grid[0, 1:]]
+    assert weights == ["normal", "bold", "normal"]
+    assert_legible(grid[0, 0])
+
+
+def test_neighbours_that_do_not_fit_are_refused() -> None:
+    split = make_split()
+    with pytest.raises(CourseError):
+        show_nearest(split, [], [], split, [], [])
+    with pytest.raises(CourseError):
+        show_nearest(split, [1, 2], ["a", "b"], split, [[1]], [0, 0])
+
+
+# Calibration.
+
+
+def test_a_dot_for_each_bin_with_images_at_its_mean_probability() -> None:
+    bins = calibration(make_predictions())
+    filled = [row for row in bins if row.count]
+    ax = plot_calibration(bins, note="practice data")
+    (bars,) = ax.containers
+    line, _, (segments,) = bars.lines[0], bars.lines[1], bars.lines[2]
+    assert line.get_xdata().tolist() == pytest.approx([row.confidence for row in filled])
+    assert line.get_ydata().tolist() == pytest.approx([row.accuracy for row in filled])
+    ends = [segment[:, 1].tolist() for segment in segments.get_segments()]
+    for end, row in zip(ends, filled, strict=True):
+        assert end == pytest.approx([row.low, row.high])
+    counts = [int(tick.get_text().split("\n")[1]) for tick in ax.get_xticklabels()]
+    assert sum(counts) == 40
+    assert ax.get_title().endswith("· practice data")
+    assert_legible(ax)
+
+
+def test_a_calibration_of_nothing_is_refused() -> None:
+    with pytest.raises(CourseError, match="no bin has an image"):
+        plot_calibration([])
+
+
+# All pairs of nets.
+
+
+@pytest.mark.parametrize("count", [1, 10, 45])
+def test_every_pair_has_a_dot_and_those_below_5_percent_are_red(count: int) -> None:
+    chances = np.random.default_rng(count).uniform(0, 0.4, count).tolist()
+    ax = plot_pairs(chances, note="practice data")
+    _, blue, red, limit = ax.lines
+    assert sorted(chances) == pytest.approx([*red.get_ydata() / 100, *blue.get_ydata() / 100])
+    assert len(red.get_ydata()) == sum(chance < 0.05 for chance in chances)
+    assert to_hex(red.get_color()).upper() == RED and to_hex(blue.get_color()).upper() == BLUE
+    assert set(limit.get_ydata()) == {5}
+    expected = f"{len(red.get_ydata())} of {count} pairs below 5 %; luck alone: about "
+    assert ax.get_title().startswith(expected)
+    assert ax.get_title().endswith("· practice data")
+    assert_legible(ax)
+
+
+def test_of_one_net_there_is_no_pair() -> None:
+    ax = plot_pairs([])
+    assert ax.get_title() == "One net alone makes no pair"
+    assert_legible(ax)
+
+
+def test_chances_outside_0_to_1_are_refused() -> None:
+    for wrong in ([0.5, 1.2], [-0.1], [float("nan")], [[0.1, 0.2]], 0.3, "often"):
+        with pytest.raises(CourseError):
+            plot_pairs(wrong)
