@@ -19,7 +19,7 @@ def plot_calibration(bins: Sequence[ConfidenceBin], ax: Axes | None = None, note
     filled = [row for row in bins if row.count > 0]
     if not filled:
         raise CourseError("plot_calibration: no bin has an image: give predictions of one at least")
-    ax = one_axes(ax, 9, 4.2)
+    ax = one_axes(ax, 9, 3.8)
     ax.plot([0, 100], [0, 100], color=GREY, linewidth=1.5, linestyle="--", label="calibrated")
 
     # Intervals are not centred, so both ends are given.

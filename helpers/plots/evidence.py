@@ -177,7 +177,7 @@ def show_nearest(
         raise CourseError("show_nearest: give a title, a row and a reading for each image")
 
     count = max(len(row) for row in rows)
-    axes = new_axes(9, 0.82 * len(rows) + 0.5, len(rows), count + 1)
+    axes = new_axes(9, 0.74 * len(rows) + 0.5, len(rows), count + 1)
     for ax in axes:
         ax.set_axis_off()
     grid = axes.reshape(len(rows), count + 1)

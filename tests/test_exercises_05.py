@@ -1,0 +1,344 @@
+"""The checks of session 05: wrong answers are refused and told why, right ones of any form pass."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binom, binomtest, chi2
+from torch import nn
+
+from helpers.data import ImageSplit
+from helpers.exercises import OPEN, reading_mistakes
+from helpers.interpret import Predictions
+
+# Exercise 1: McNemar's test, mended.
+
+
+def alone(first, second):
+    """How many pictures only the first net reads, and only the second."""
+    return int((first & ~second).sum()), int((second & ~first).sum())
+
+
+def by_binomtest(first, second):
+    one, two = alone(first, second)
+    return binomtest(one, one + two).pvalue if one + two else 1.0
+
+
+def by_tails(first, second):
+    one, two = alone(first, second)
+    return min(1.0, 2 * binom.cdf(min(one, two), one + two, 0.5))
+
+
+def by_counting(first, second):
+    told = first != second
+    wins = sum(first[told].tolist())
+    tosses = int(told.sum())
+    ways = sum(math.comb(tosses, wins) for wins in range(min(wins, tosses - wins) + 1))
+    return min(1, 2 * ways / 2**tosses)
+
+
+def by_numpy(first, second):
+    one = np.sum(first.numpy() > second.numpy())
+    two = np.sum(first.numpy() < second.numpy())
+    return np.float64(binomtest(int(one), int(max(one + two, 1))).pvalue) if one + two else 1
+
+
+def careless(first, second):
+    one, two = int((~first).sum()), int((~second).sum())
+    return binomtest(one, one + two).pvalue
+
+
+def of_what_is_read(first, second):
+    one, two = int(first.sum()), int(second.sum())
+    return binomtest(one, one + two).pvalue
+
+
+def of_all_pictures(first, second):
+    one, two = alone(first, second)
+    return binomtest(one + two, len(first)).pvalue
+
+
+def one_sided(first, second):
+    one, two = alone(first, second)
+    return binomtest(one, one + two, alternative="greater").pvalue if one + two else 1.0
+
+
+def half(first, second):
+    return by_tails(first, second) / 2
+
+
+def with_chi2(first, second):
+    one, two = alone(first, second)
+    return chi2.sf((one - two) ** 2 / (one + two), 1) if one + two else 1.0
+
+
+def in_percent(first, second):
+    return 100 * by_binomtest(first, second)
+
+
+def of_nothing(first, second):
+    one, two = alone(first, second)
+    return binomtest(one, one + two).pvalue
+
+
+def a_verdict(first, second):
+    return by_binomtest(first, second) < 0.05
+
+
+def the_counts(first, second):
+    return alone(first, second)
+
+
+@pytest.mark.parametrize("answer", [by_binomtest, by_tails, by_counting, by_numpy])
+def test_every_form_of_the_exact_test_is_right(answer):
+    assert reading_mistakes.mended_test(answer).expect_right()
+
+
+WRONG_TESTS = (careless, of_what_is_read, of_all_pictures, one_sided, half, with_chi2)
+
+
+@pytest.mark.parametrize(
+    "answer", [*WRONG_TESTS, in_percent, of_nothing, a_verdict, the_counts], ids=str
+)
+def test_another_test_is_refused_without_the_right_number(answer):
+    verdict = reading_mistakes.mended_test(answer)
+    assert not verdict and verdict.problem != OPEN
+    for right in ("0.48", "0.036", "0.0357"):
+        assert f"gives {right}" not in verdict.problem and f"is {right}" not in verdict.problem
+    assert "\n" not in verdict.problem
+
+
+def test_a_test_that_was_not_written_is_open():
+    assert reading_mistakes.mended_test(lambda first, second: ...).problem == OPEN
+    assert reading_mistakes.mended_test(lambda first, second: None).problem == OPEN
+    assert reading_mistakes.mended_test(None).problem == OPEN
+
+
+@pytest.mark.parametrize("heads, tails", [(0, 0), (1, 0), (28, 22), (20, 8), (700, 300)])
+def test_the_coin_is_scipys(heads, tails):
+    expected = binomtest(heads, heads + tails).pvalue if heads + tails else 1
+    assert reading_mistakes.coin(heads, tails) == pytest.approx(expected)
+
+
+# Exercise 2: suspects, read by eye.
+
+LABELS, READINGS = [4, 9, 0, 7], [9, 4, 6, 1]
+READ = [
+    [4, 4, "?", 3],
+    (4, 4, "?", 3),
+    ["4", " 4", "?", "3"],
+    "44?3",
+    "4 4 ? 3",
+    "4, 4, ?, 3",
+    {1: 4, 2: 4, 3: "?", 4: 3},
+    {4: "3", 3: "?", 2: 4.0, 1: np.int64(4)},
+    np.array([4, 4, "?", 3], dtype=object),
+]
+
+
+@pytest.mark.parametrize("mine", READ, ids=str)
+def test_every_form_of_labels_is_scored(mine, capsys):
+    assert reading_mistakes.suspects_read(mine, LABELS, READINGS).expect_right()
+    said = capsys.readouterr().out
+    assert "of 4 pictures you read 1 as their label says, 1 as most seeds do, 1 as neither" in said
+    assert "1 not at all" in said
+
+
+def test_tensors_are_labels_and_one_may_side_with_either_throughout(capsys):
+    for mine, words in ((torch.tensor(LABELS), "4 as their label"), (READINGS, "4 as most")):
+        assert reading_mistakes.suspects_read(mine, LABELS, READINGS)
+        assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "mine, words",
+    [
+        ([4, 4, 6], "there are 4 pictures, and 3 answers"),
+        ([4, 4, 6, 1, 1], "5 answers"),
+        ([4, 4, 6, 10], "number 4 is 10"),
+        ([4, -1, 6, 1], "number 2 is -1"),
+        ([4, 4.5, 6, 1], "number 2 is 4.5"),
+        ([4, "four", 6, 1], "number 2 is 'four'"),
+        ([4, True, 6, 1], "number 2 is True"),
+        (["10", 4, 6, 1], "number 1 is '10'"),
+        ("44x1", "number 3 is 'x'"),
+        ({0: 4, 1: 4, 2: 6, 3: 1}, "number 4 has no answer"),
+        ({1: 4, 2: 4, 3: 6, 4: 1, 5: 1}, "5 answers"),
+        (7, "TypeError"),
+        ([[4, 4], [6, 1], [1, 1], [2, 2]], "TypeError"),
+    ],
+    ids=str,
+)
+def test_what_is_no_label_is_refused(mine, words, capsys):
+    verdict = reading_mistakes.suspects_read(mine, LABELS, READINGS)
+    assert not verdict and words in verdict.problem
+    assert "you read" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mine", [None, ..., [None] * 4, [4, 4, None, 1], {1: 4, 2: ...}])
+def test_labels_that_are_missing_are_open(mine):
+    assert reading_mistakes.suspects_read(mine, LABELS, READINGS).problem == OPEN
+
+
+# Exercise 3: how many pictures.
+
+
+def exact(accuracy, points):
+    p, distance = accuracy / 100, points / 100
+    return p * (1 - p) * (2 / distance) ** 2
+
+
+RIGHT_COUNTS = [
+    exact,
+    lambda accuracy, points: math.ceil(exact(accuracy, points)),
+    lambda accuracy, points: exact(accuracy, points) * (1.96 / 2) ** 2,
+    lambda accuracy, points: round(4 * accuracy * (100 - accuracy) / points**2),
+    lambda accuracy, points: torch.tensor(exact(accuracy, points)),
+]
+WRONG_COUNTS = {
+    "one standard error": lambda accuracy, points: exact(accuracy, points) / 4,
+    "of a difference": lambda accuracy, points: 2 * exact(accuracy, points),
+    "points not in parts": lambda accuracy, points: exact(accuracy, 100 * points),
+    "percent as a share": lambda accuracy, points: accuracy * (100 - accuracy) / points,
+    "no square": lambda accuracy, points: (accuracy / 100) * (1 - accuracy / 100) * 200 / points,
+    "a root": lambda accuracy, points: exact(accuracy, points) ** 0.5,
+    "no 1 - p": lambda accuracy, points: (accuracy / 100) * (200 / points) ** 2,
+    "three": lambda accuracy, points: exact(accuracy, points) * 9 / 4,
+    "one case alone": lambda accuracy, points: 23_856,
+    "negative": lambda accuracy, points: -exact(accuracy, points),
+    "the order": lambda accuracy, points: exact(points, accuracy),
+}
+
+
+@pytest.mark.parametrize("needed", RIGHT_COUNTS)
+def test_every_form_of_the_count_is_right(needed):
+    assert reading_mistakes.pictures_needed(needed).expect_right()
+
+
+@pytest.mark.parametrize("needed", WRONG_COUNTS.values(), ids=WRONG_COUNTS)
+def test_another_count_is_refused_and_the_right_one_not_shown(needed):
+    verdict = reading_mistakes.pictures_needed(needed)
+    assert not verdict and verdict.problem != OPEN
+    assert "23,8" not in verdict.problem.replace("gives 2.386e+04", "")
+
+
+def test_a_count_that_was_not_written_is_open():
+    assert reading_mistakes.pictures_needed(lambda accuracy, points: ...).problem == OPEN
+
+
+# Exercise 4: a head of one's own.
+
+
+def features_and_labels(count: int = 400) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features [N, 16] in which three classes lie apart, with a few that do not."""
+    generator = torch.Generator().manual_seed(1)
+    labels = torch.randint(0, 3, (count,), generator=generator)
+    features = torch.randn(count, 16, generator=generator)
+    features[:, :3] += 5 * nn.functional.one_hot(labels, 3)
+    return features, labels
+
+
+FEATURES, TRUE = features_and_labels()
+
+
+def net_of(note: str = "") -> Predictions:
+    """What the recorded net is supposed to say: the largest of the first three features."""
+    images = torch.zeros(len(TRUE), 1, 2, 2, dtype=torch.uint8)
+    split = ImageSplit(images, TRUE, ("a", "b", "c"), (0.0,), (1.0,), note)
+    return Predictions(split, FEATURES[:, :3])
+
+
+def linear() -> nn.Linear:
+    """A head that does what the net does."""
+    head = nn.Linear(16, 3)
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.zero_()
+        head.weight[:, :3] = torch.eye(3)
+    return head
+
+
+class Doubled(nn.Module):
+    """A head as a class of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = linear()
+
+    def forward(self, features):
+        return 2 * self.head(features)
+
+
+def in_training() -> nn.Module:
+    return nn.Sequential(nn.BatchNorm1d(16), linear(), nn.Dropout(0.1)).train()
+
+
+HEADS = {
+    "a layer": linear(),
+    "a net with a norm and dropout, in training mode": in_training(),
+    "a class": Doubled(),
+    "a function": lambda features: features[:, :3] - 1,
+    "probabilities": lambda features: features[:, :3].softmax(1),
+}
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+def test_every_form_of_a_good_head_is_right(head, capsys):
+    modes = [module.training for module in head.modules()] if isinstance(head, nn.Module) else []
+    assert reading_mistakes.head_against_net(head, FEATURES, net_of()).expect_right()
+    assert f"the recorded net {net_of().mistakes}\n" in capsys.readouterr().out
+    if modes:
+        assert modes == [module.training for module in head.modules()]
+
+
+def test_what_is_printed_is_mcnemars_test(capsys):
+    def other(features):
+        return features[:, :3] + 0.05 * features[:, 3:6]
+
+    assert reading_mistakes.head_against_net(other, FEATURES, net_of())
+    own = other(FEATURES).argmax(1) == TRUE
+    one, two = alone(own, net_of().correct)
+    said = capsys.readouterr().out
+    assert f"your head {int((~own).sum())}, the recorded net" in said
+    assert f"it alone reads {one}, the net alone {two}: " in said
+    assert f"in {reading_mistakes.coin(one, two):.0%} of cases" in said
+
+
+def random_head() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Linear(16, 3)
+
+
+WRONG_HEADS = {
+    "not trained": (random_head(), "points below the recorded net"),
+    "classes": (lambda features: features[:, :3].argmax(1), "it gives [400], not [400, 3]"),
+    "too many logits": (nn.Linear(16, 10), "not [400, 3]"),
+    "too few inputs": (nn.Linear(8, 3), "RuntimeError"),
+    "the class": (Doubled, "Doubled is a class"),
+    "noise": (lambda features: features[:, :3] + torch.randn(len(features), 3), "asked twice"),
+    "by batch": (lambda features: features[:, :3] - features[:, :3].mean(0), "other pictures"),
+    "not finite": (lambda features: features[:, :3] / 0, "not finite"),
+    "constant": (lambda features: torch.zeros(len(features), 3), "below the recorded net"),
+    "no function": ("head", "TypeError"),
+}
+
+
+@pytest.mark.parametrize("head, words", WRONG_HEADS.values(), ids=WRONG_HEADS)
+def test_a_head_that_is_none_or_not_trained_is_refused(head, words):
+    verdict = reading_mistakes.head_against_net(head, FEATURES, net_of())
+    assert not verdict and words in verdict.problem
+
+
+def test_on_practice_data_the_shape_alone_counts(capsys):
+    practice = net_of("practice data")
+    assert reading_mistakes.head_against_net(random_head(), FEATURES, practice)
+    assert "nothing is judged" in capsys.readouterr().out
+    assert not reading_mistakes.head_against_net(nn.Linear(16, 4), FEATURES, practice)
+
+
+def test_a_head_that_was_not_built_is_open():
+    assert reading_mistakes.head_against_net(..., FEATURES, net_of()).problem == OPEN
+    assert reading_mistakes.head_against_net(lambda x: ..., FEATURES, net_of()).problem == OPEN
