@@ -194,9 +194,14 @@ def test_the_forgetful_average_is_told_that_its_parameters_are_right():
 def test_an_average_that_is_left_open_is_not_judged():
     class Unfilled(Forgetful):
         def update(self, model):
+            return ...
+
+    class Replaced(Forgetful):
+        def update(self, model):
             self.module = ...
 
-    assert under_8000.mended_average(Unfilled).problem == OPEN
+    for answer in (Unfilled, Replaced):
+        assert under_8000.mended_average(answer).problem == OPEN
     assert under_8000.mended_average(None).problem == OPEN
 
 

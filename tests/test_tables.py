@@ -137,6 +137,16 @@ def course(folder, monkeypatch):
     return folder
 
 
+def test_the_share_of_trainings_that_meet_a_claim_is_written_too(course):
+    notebook = course / "notebooks" / "01.ipynb"
+    notebook.write_text("It holds in <!-- claim first -->…<!-- /claim -->.", encoding="utf-8")
+    write_results(course)
+    assert notebook.read_text() == "It holds in <!-- claim first -->2 of 2<!-- /claim -->."
+    notebook.write_text("<!-- claim first-fast -->…<!-- /claim -->", encoding="utf-8")
+    with pytest.raises(CourseError, match="first-fast claims nothing"):
+        write_results(course)
+
+
 def test_the_table_has_a_row_an_experiment(course):
     table = tables.results_table()
     assert [row[0] for row in table.rows] == [

@@ -5,11 +5,13 @@ from pathlib import Path
 
 from helpers.environment import ROOT, CourseError
 from helpers.experiments import load_result
+from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.experiments.tables import results_table
 from helpers.writing import replacing
 
 TABLE = re.compile("(<!-- results -->).*?(<!-- /results -->)", re.DOTALL)
 FIGURE = re.compile(r"(<!-- result ([\w-]+) -->).*?(<!-- /result -->)")
+SHARE = re.compile(r"(<!-- claim ([\w-]+) -->).*?(<!-- /claim -->)")
 
 
 def outdated(root: Path = ROOT) -> dict[Path, str]:
@@ -32,7 +34,7 @@ def outdated(root: Path = ROOT) -> dict[Path, str]:
     # One figure after the other in every file, and the table in README.
     new = {}
     for path, text in old.items():
-        new[path] = FIGURE.sub(figure, text)
+        new[path] = SHARE.sub(share_of_claim, FIGURE.sub(figure, text))
     new[readme] = TABLE.sub(table, new[readme])
 
     # Files that are right already are left alone.
@@ -47,6 +49,16 @@ def figure(place: re.Match[str]) -> str:
     """The recorded accuracy that belongs between two markers, with them."""
     begin, name, end = place.groups()
     return begin + load_result(name).accuracy + end
+
+
+def share_of_claim(place: re.Match[str]) -> str:
+    """How many trainings meet the recipe's claim, such as ``4 of 5``, between its two markers."""
+    begin, name, end = place.groups()
+    claim = EXPERIMENTS[name].claim
+    if claim is None:
+        raise CourseError(f"{begin}: the recipe {name} claims nothing, so no training can meet it")
+    verdict = load_result(name).judge(claim)
+    return f"{begin}{verdict.passed} of {verdict.n}{end}"
 
 
 def table(place: re.Match[str]) -> str:
