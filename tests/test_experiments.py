@@ -124,7 +124,10 @@ def test_other_nets_keep_predictions_alone_and_large_ones_no_weights(small, monk
     assert experiments.run("first", [0]).arrays.keys() == {"predictions"}
     # The statistics of batch normalisation are too much now.
     monkeypatch.setattr(assembling, "WEIGHTS_LIMIT", 4 * 9274)
-    assert experiments.run(NAME, [0]).arrays.keys() == {"predictions", "logits"}
+    monkeypatch.setattr(assembling, "LOGITS_OF", 1)
+    arrays = experiments.run(NAME, SEEDS).arrays
+    assert arrays.keys() == {"predictions", "logits"}
+    assert arrays["logits"].shape == (1, 100, 10) and arrays["predictions"].shape == (2, 100)
     monkeypatch.setattr(environment, "NOTEBOOKS", small)
     for name in (NAME, "first"):
         monkeypatch.setitem(EXPERIMENTS, name, find(name))

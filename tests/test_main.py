@@ -267,11 +267,8 @@ def test_results_looks_at_everything_before_it_writes(capsys, monkeypatch, fault
 
     monkeypatch.setattr(readme, "outdated", fail if fault == "record" else dict)
     monkeypatch.setattr(commands, "load", fail if fault == "data" else lambda *_, **__: None)
-    for name in ("plot_history", "show_predictions", "show_misclassified", "plot_per_class"):
-        monkeypatch.setattr(pictures, name, lambda *_, **__: None)
-    shown = type("Shown", (), {"histories": [], "predictions": lambda self, data: None})
-    monkeypatch.setattr(pictures, "load_result", fail if fault == "picture" else lambda _: shown())
-    monkeypatch.setattr(pictures, "frontier", fail)
+    monkeypatch.setattr(pictures, "frontier", fail if fault == "picture" else lambda: None)
+    monkeypatch.setattr(pictures, "thumbnails", fail)
     for module in (readme, pictures):
         monkeypatch.setattr(module, "replacing", never)
     assert f"no {fault}" in error_of(capsys, "results")

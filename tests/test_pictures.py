@@ -19,13 +19,10 @@ IMAGES = sorted((ROOT / "images").iterdir())
 
 
 def test_every_picture_is_small_and_shown_with_a_text():
-    shown = dict(
-        re.findall(
-            r"!\[([^\]]*)\]\(images/([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")
-        )
-    )
-    assert sorted(shown.values()) == [path.name for path in IMAGES] and len(IMAGES) >= 5
-    assert all(len(text.split()) >= 4 for text in shown)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r'<img src="images/([^"]+)" width="\d+" alt="([^"]+)">', text))
+    assert sorted(shown) == [path.name for path in IMAGES] and len(IMAGES) >= 5
+    assert all(len(words.split()) >= 4 for words in shown.values())
     assert {
         path.name: path.stat().st_size for path in IMAGES if path.stat().st_size > 200_000
     } == {}
@@ -76,6 +73,8 @@ def test_the_residual_net_is_drawn_with_its_maps_and_shortcuts():
 def test_the_pictures_are_drawn_from_the_record(real_data_root: Path, tmp_path: Path):
     data = load("mnist", root=real_data_root, validation=0)
     written = pictures.draw(data, tmp_path)
-    assert [path.name for path in sorted(written)] == [path.name for path in IMAGES]
+    # Without CIFAR-10 its picture stays as it is.
+    missing = {path.name for path in IMAGES} - {path.name for path in written}
+    assert missing <= {"session_07.png"} and len(written) >= len(IMAGES) - 1
     assert all(path.read_bytes()[:4] == b"\x89PNG" for path in written)
     assert plt.get_fignums() == []

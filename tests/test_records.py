@@ -152,6 +152,18 @@ def test_recorded_classes_count_where_rounded_logits_tie():
     assert recorded.predictions(images()).losses.tolist() == pytest.approx([math.log(10)] * 3)
 
 
+def test_the_first_seeds_alone_may_have_logits(folder):
+    saved = result(accuracies=(SHARE, SHARE), logits=numpy.ones((1, 3, 10), dtype="float16"))
+    saved.save()
+    loaded = load_result("first")
+    assert loaded.predictions(images(), run=0).logits is not None
+    later = loaded.predictions(images(), run=1)
+    assert later.logits is None and later.predicted.tolist() == [1, 2, 3]
+    result(accuracies=(SHARE,), logits=numpy.ones((2, 3, 10), dtype="float16")).save()
+    with pytest.raises(CourseError, match="its logits are of other images"):
+        load_result("first")
+
+
 # On disk.
 
 

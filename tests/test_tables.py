@@ -12,6 +12,7 @@ from helpers.experiments import records, tables
 from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.experiments.recipe import Claim
 from helpers.intervals import Interval
+from helpers.upkeep import ledger
 from helpers.upkeep.readme import outdated, write_results
 
 
@@ -126,11 +127,14 @@ def course(folder, monkeypatch):
     """A README and a notebook with markers, and the two records that they need."""
     kept = {name: EXPERIMENTS[name] for name in ("first", "first-fast")}
     monkeypatch.setattr(tables, "EXPERIMENTS", kept)
+    monkeypatch.setattr(tables, "HEADLINES", ("first",))
+    monkeypatch.setattr(ledger, "EXPERIMENTS", kept)
     for name in kept:
         result(name, (98.0, 98.2)).save()
     (folder / "README.md").write_bytes(
         "# Kurs\r\n<!-- results -->\nold\n<!-- /results -->\r\nthe end – so".encode()
     )
+    (folder / "notebooks" / "results").mkdir(exist_ok=True)
     (folder / "notebooks" / "01.ipynb").write_bytes(
         '["It: <!-- result first -->…<!-- /result -->, é."]'.encode()
     )
@@ -148,7 +152,7 @@ def test_the_share_of_trainings_that_meet_a_claim_is_written_too(course):
 
 
 def test_the_table_has_a_row_an_experiment(course):
-    table = tables.results_table()
+    table = tables.results_table(list(tables.EXPERIMENTS.values()))
     assert [row[0] for row in table.rows] == [
         EXPERIMENTS[name].title for name in ("first", "first-fast")
     ]
@@ -164,13 +168,13 @@ def test_the_table_has_a_row_an_experiment(course):
 
 def test_the_table_shows_the_plus_of_a_record_from_changed_files(course):
     result("first", (98.0, 98.2), commit="c" * 40 + "+").save()
-    assert tables.results_table().rows[0][6].endswith("commit ccccccc+")
+    rows = tables.results_table([EXPERIMENTS["first"]]).rows
+    assert rows[0][6].endswith("commit ccccccc+")
 
 
-def test_a_net_of_cifar_10_without_a_record_is_told_as_one_to_record(course, monkeypatch):
+def test_a_net_of_cifar_10_without_a_record_is_told_as_one_to_record(course):
     names = ("cifar-resnet9-grouped", "cifar-resnet9-best-8")
-    monkeypatch.setattr(tables, "EXPERIMENTS", {name: EXPERIMENTS[name] for name in names})
-    assert tables.results_table().rows == [
+    assert tables.results_table([EXPERIMENTS[name] for name in names]).rows == [
         [
             "document 002's grouped version of that",
             "757,931",
@@ -199,14 +203,28 @@ def test_a_net_of_cifar_10_without_a_record_is_told_as_one_to_record(course, mon
 
 def test_the_figures_are_written_between_their_markers_and_nowhere_else(course):
     readme, notebook = course / "README.md", course / "notebooks" / "01.ipynb"
-    assert write_results(course) == [readme, notebook]
-    table = tables.results_table().markdown()
+    page = course / "notebooks" / "results" / "README.md"
+    assert write_results(course) == [readme, notebook, page]
+    table = tables.headline_table().markdown()
+    assert "98.10 ± 0.14 % (n = 2)" in table and "experiment first --seeds 2" in table
     # The file has Windows' line ends, and so has the table in it.
     expected = f"# Kurs\n<!-- results -->\n\n{table}\n\n<!-- /results -->\nthe end – so"
     assert readme.read_bytes().decode() == expected.replace("\n", "\r\n")
     assert notebook.read_bytes().decode() == (
         '["It: <!-- result first -->98.10 ± 0.14 % (n = 2)<!-- /result -->, é."]'
     )
+    # The page of all records has every recipe, with its origin.
+    text = page.read_text(encoding="utf-8")
+    assert text == ledger.ledger() and "twice the learning rate" in text and "torch 2.9.0" in text
+
+
+def test_every_recipe_belongs_to_a_session():
+    for recipe in EXPERIMENTS.values():
+        assert ledger.session_of(recipe) in ledger.SESSIONS
+    assert ledger.session_of(EXPERIMENTS["first"])[:2] == "01"
+    assert ledger.session_of(EXPERIMENTS["first-5-tenth"])[:2] == "06"
+    with pytest.raises(KeyError, match="none-of-them"):
+        ledger.session_of(replace(EXPERIMENTS["first"], name="none-of-them"))
 
 
 def test_writing_the_figures_twice_changes_nothing(course):

@@ -14,6 +14,7 @@ from helpers.interpret import predict
 from helpers.models import count_parameters
 from helpers.training import History
 
+LOGITS_OF = 5  # seeds: more logits would make a record large, and every seed keeps its classes
 WEIGHTS_LIMIT = 200_000  # bytes: larger weights are not recorded
 DIGITS = 6  # behind the point, of every recorded number
 
@@ -50,8 +51,8 @@ def run_of(seed: int, history: History) -> dict[str, Any]:
 def arrays_of(recipe: Recipe, data: ImageData, nets: list[Any]) -> dict[str, Any]:
     """The classes that every net predicts, uint8 [seeds, N].
 
-    Of a headline also the logits, float16 [seeds, N, 10], and the first net's weights where they
-    are small.
+    Of a headline also the logits of the first five seeds, float16 [≤ 5, N, 10], and the first net's
+    weights where they are small.
     """
     import numpy
 
@@ -65,7 +66,7 @@ def arrays_of(recipe: Recipe, data: ImageData, nets: list[Any]) -> dict[str, Any
     # The classes are those of the full logits: rounded to 16 bits, two of them can be equal.
     arrays = {"predictions": stacked.argmax(2).astype("uint8")}
     if recipe.headline:
-        arrays["logits"] = stacked.astype("float16")
+        arrays["logits"] = stacked[:LOGITS_OF].astype("float16")
         weights = nets[0].state_dict()
         if sum(tensor.nbytes for tensor in weights.values()) <= WEIGHTS_LIMIT:
             for name, tensor in weights.items():

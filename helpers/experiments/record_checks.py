@@ -95,7 +95,8 @@ def check_arrays(arrays: dict[str, Any], runs: int) -> None:
         raise ValueError("its predictions are no class numbers of every run")
     if "logits" in arrays:
         logits = arrays["logits"]
-        if logits.ndim != 3 or logits.shape[:2] != predictions.shape:
+        # The first seeds alone may have them.
+        if logits.ndim != 3 or logits.shape[1] != predictions.shape[1] or len(logits) > runs:
             raise ValueError("its logits are of other images than its predictions")
 
 

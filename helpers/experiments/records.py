@@ -43,7 +43,7 @@ def is_recorded(name: str) -> bool:
 class Result:
     """A record: what its JSON holds, and the arrays of its NPZ.
 
-    The arrays are ``predictions`` [seeds, N], maybe ``logits`` [seeds, N, 10], and maybe the
+    The arrays are ``predictions`` [seeds, N], maybe ``logits`` [first seeds, N, 10], and maybe the
     weights of the first seed's net, each as ``weights/NAME``.
     """
 
@@ -153,9 +153,9 @@ class Result:
         if place is None or place >= count:
             raise CourseError(f"the record {name} has runs 0 to {count - 1}, and no run {run!r}")
 
-        # Headlines alone keep logits.
+        # Headlines alone keep logits, and of their first seeds alone.
         logits = None
-        if "logits" in self.arrays:
+        if place < len(self.arrays.get("logits", ())):
             logits = self.arrays["logits"][place]
         return Predictions(data.test, logits, self.arrays["predictions"][place])
 

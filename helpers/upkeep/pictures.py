@@ -1,5 +1,6 @@
 """The pictures of README, drawn from the records into ``images/``."""
 
+import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -9,17 +10,17 @@ from matplotlib.axes import Axes
 from helpers.data import ImageData
 from helpers.environment import ROOT
 from helpers.experiments import load_result
-from helpers.plots.charts import plot_history
-from helpers.plots.classes import plot_per_class
-from helpers.plots.images import show_misclassified, show_predictions
-from helpers.plots.nets import plot_residual_net
 from helpers.plots.seeds import plot_accuracy, separate_labels
+from helpers.upkeep.palettes import with_palette
+from helpers.upkeep.thumbnails import thumbnails
 from helpers.writing import replacing
 
-DPI = 80  # pixels per inch
+DPI = 200  # pixels per inch, before a picture is made smaller
 
-# The net whose curves, predictions and mistakes README shows.
-SHOWN = "ladder-fewer"
+# The most pixels from left to right and from top to bottom: README shows pictures at half that
+# width, so that they are sharp on a screen of double density too.
+WHOLE_WIDTH = (1_500, 1_000)
+THUMBNAIL = (360, 204)
 
 # The records of the frontier, the smallest net first. (The tiny net lies far to the left.)
 FRONTIER = (
@@ -55,25 +56,18 @@ ELSEWHERE = {
 def draw(data: ImageData, folder: Path = ROOT / "images") -> list[Path]:
     """Write every picture of README as a PNG; returns the files.
 
-    Curves, predictions, mistakes and classes of one net, the frontier, the residual net. Raises
-    ``CourseError`` where there is no record, or ``data`` is not what it was made on.
+    The frontier, and a thumbnail for each session. Raises ``CourseError`` where there is no record,
+    or ``data`` is not what it was made on.
     """
-    # One net for most of them: its curves over all seeds, its mistakes with the first.
-    result = load_result(SHOWN)
-    predictions = result.predictions(data)
-    drawn: dict[str, Axes | np.ndarray] = {
-        "history": plot_history(result.histories),
-        "predictions": show_predictions(predictions, count=12),
-        "mistakes": show_misclassified(predictions, count=12),
-        "per_class": plot_per_class(predictions),
-        "frontier": frontier(),
-        "residual_net": plot_residual_net(),
-    }
+    drawn: dict[str, Axes | np.ndarray] = {"frontier": frontier(), **thumbnails(data)}
 
     # A record that is missing was found by now: nothing is written yet.
     written = []
     for name, axes in drawn.items():
-        written.append(save(axes, folder / f"{name}.png"))
+        box = THUMBNAIL
+        if name == "frontier":
+            box = WHOLE_WIDTH
+        written.append(save(axes, folder / f"{name}.png", box))
     return written
 
 
@@ -100,23 +94,29 @@ def frontier() -> Axes:
     return ax
 
 
-def save(axes: Axes | np.ndarray, path: Path) -> Path:
+def save(axes: Axes | np.ndarray, path: Path, box: tuple[int, int]) -> Path:
     """Write the figure that ``axes``, one or an array of them, belong to, and close it.
 
-    The same figure gives the same bytes, as long as matplotlib stays the same: its version is
-    left out of the file.
+    ``box``: the width and the height in pixels that it has to fit into. The same figure gives the
+    same bytes, as long as matplotlib and Pillow stay the same.
     """
+    from PIL import Image
+
     # All panels belong to one figure, so the first of them is enough.
     figure = np.ravel(np.asarray(axes, dtype=object))[0].figure
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI, bbox_inches="tight")
+    plt.close(figure)
+
+    # Drawn large and made smaller, so that lines and letters keep their proportions.
+    image = Image.open(drawn).convert("RGB")
+    scale = min(box[0] / image.width, box[1] / image.height)
+    size = (round(scale * image.width), round(scale * image.height))
+    image = image.resize(size, Image.Resampling.LANCZOS)
+    plain = io.BytesIO()
+    image.save(plain, "PNG", optimize=True)
 
     # A reader never meets half a file.
     with replacing(path) as temporary:
-        figure.savefig(
-            temporary,
-            format="png",
-            dpi=DPI,
-            bbox_inches="tight",
-            metadata={"Software": None},
-        )
-    plt.close(figure)
+        temporary.write_bytes(with_palette(plain.getvalue()))
     return path

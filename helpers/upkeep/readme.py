@@ -6,9 +6,11 @@ from pathlib import Path
 from helpers.environment import ROOT, CourseError
 from helpers.experiments import load_result
 from helpers.experiments.catalogue import EXPERIMENTS
-from helpers.experiments.tables import results_table
+from helpers.experiments.tables import headline_table
+from helpers.upkeep.ledger import ledger
 from helpers.writing import replacing
 
+LEDGER = Path("notebooks") / "results" / "README.md"
 TABLE = re.compile("(<!-- results -->).*?(<!-- /results -->)", re.DOTALL)
 FIGURE = re.compile(r"(<!-- result ([\w-]+) -->).*?(<!-- /result -->)")
 SHARE = re.compile(r"(<!-- claim ([\w-]+) -->).*?(<!-- /claim -->)")
@@ -37,6 +39,13 @@ def outdated(root: Path = ROOT) -> dict[Path, str]:
         new[path] = SHARE.sub(share_of_claim, FIGURE.sub(figure, text))
     new[readme] = TABLE.sub(table, new[readme])
 
+    # The page of all records is written as a whole.
+    page = root / LEDGER
+    old[page] = ""
+    if page.exists():
+        old[page] = page.read_text(encoding="utf-8")
+    new[page] = ledger()
+
     # Files that are right already are left alone.
     changed = {}
     for path, text in new.items():
@@ -62,9 +71,9 @@ def share_of_claim(place: re.Match[str]) -> str:
 
 
 def table(place: re.Match[str]) -> str:
-    """The table of all recipes, with the two markers around it, in the text's line ends."""
+    """The table of headlines, with the two markers around it, in the text's line ends."""
     begin, end = place.groups()
-    text = f"{begin}\n\n{results_table().markdown()}\n\n{end}"
+    text = f"{begin}\n\n{headline_table().markdown()}\n\n{end}"
     if "\r\n" in place.string:
         text = text.replace("\n", "\r\n")
     return text

@@ -1,0 +1,54 @@
+"""The page of all records, ``notebooks/results/README.md``: session by session, with origins."""
+
+from helpers.experiments.catalogue import EXPERIMENTS
+from helpers.experiments.recipe import Recipe
+from helpers.experiments.tables import results_table
+
+# The sessions that show records, and how the names of their recipes begin.
+SESSIONS = {
+    "01 · A first network": ("first", "starter"),
+    "02 · A parameter budget": ("budget",),
+    "03 · Receptive fields": ("field",),
+    "04 and 05 · Under 8,000 parameters": ("ladder", "small", "tiny", "large", "pointwise"),
+    "06 · A residual net": ("residual", "depth", "first-5"),
+    "07 · CIFAR-10": ("cifar",),
+}
+
+INTRODUCTION = """# All results
+
+Every recipe of the course, session by session. An accuracy is the mean and the sample standard
+deviation over n seeds, measured on all test images after the last epoch; all training images were
+used. Recipes were chosen on a validation split of the training images ([trials](search)), where
+test images are not even read.
+
+Each row's command makes its record: it goes on where it was stopped, and with `--fresh` it begins
+anew. The column "recorded" says when, on what, and from which commit; a `+` behind a commit says
+that the code differed from it.
+
+This page is written by `python -m helpers results`.
+"""
+
+
+def session_of(recipe: Recipe) -> str:
+    """The session whose records a recipe belongs to; ``KeyError`` where there is none."""
+    # The longest beginning counts: first-5 belongs to another session than first.
+    found = {}
+    for session, beginnings in SESSIONS.items():
+        for beginning in beginnings:
+            if recipe.name.startswith(beginning):
+                found[len(beginning)] = session
+    if not found:
+        raise KeyError(recipe.name)
+    return found[max(found)]
+
+
+def ledger() -> str:
+    """The whole page."""
+    # In the order of the catalogue, so that a recipe follows the one that it changes.
+    recipes: dict[str, list[Recipe]] = {session: [] for session in SESSIONS}
+    for recipe in EXPERIMENTS.values():
+        recipes[session_of(recipe)].append(recipe)
+    parts = [INTRODUCTION]
+    for session, rows in recipes.items():
+        parts.append(f"## {session}\n\n{results_table(rows).markdown()}\n")
+    return "\n".join(parts)
