@@ -204,7 +204,8 @@ def test_a_net_of_cifar_10_without_a_record_is_told_as_one_to_record(course):
 def test_the_figures_are_written_between_their_markers_and_nowhere_else(course):
     readme, notebook = course / "README.md", course / "notebooks" / "01.ipynb"
     page = course / "notebooks" / "results" / "README.md"
-    assert write_results(course) == [readme, notebook, page]
+    sheet = course / "notebooks" / "CHEAT_SHEET.md"
+    assert write_results(course) == [readme, notebook, page, sheet]
     table = tables.headline_table().markdown()
     assert "98.10 ± 0.14 % (n = 2)" in table and "experiment first --seeds 2" in table
     # The file has Windows' line ends, and so has the table in it.
@@ -213,6 +214,11 @@ def test_the_figures_are_written_between_their_markers_and_nowhere_else(course):
     assert notebook.read_bytes().decode() == (
         '["It: <!-- result first -->98.10 ± 0.14 % (n = 2)<!-- /result -->, é."]'
     )
+    # The cheat sheet counts what the models module counts.
+    rows = sheet.read_text(encoding="utf-8").splitlines()
+    assert "| 02: the net of report 001 | 9,274 | 46 pixels |" in rows
+    assert len(rows) < 100 and "Wilson" in "".join(rows)
+
     # The page of all records has every recipe, with its origin.
     text = page.read_text(encoding="utf-8")
     assert text == ledger.ledger() and "twice the learning rate" in text and "torch 2.9.0" in text

@@ -7,10 +7,12 @@ from helpers.environment import ROOT, CourseError
 from helpers.experiments import load_result
 from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.experiments.tables import headline_table
+from helpers.upkeep.cheat_sheet import cheat_sheet
 from helpers.upkeep.ledger import ledger
 from helpers.writing import replacing
 
-LEDGER = Path("notebooks") / "results" / "README.md"
+# Pages that are written as a whole, and what writes them.
+PAGES = {"notebooks/results/README.md": ledger, "notebooks/CHEAT_SHEET.md": cheat_sheet}
 TABLE = re.compile("(<!-- results -->).*?(<!-- /results -->)", re.DOTALL)
 FIGURE = re.compile(r"(<!-- result ([\w-]+) -->).*?(<!-- /result -->)")
 SHARE = re.compile(r"(<!-- claim ([\w-]+) -->).*?(<!-- /claim -->)")
@@ -39,12 +41,12 @@ def outdated(root: Path = ROOT) -> dict[Path, str]:
         new[path] = SHARE.sub(share_of_claim, FIGURE.sub(figure, text))
     new[readme] = TABLE.sub(table, new[readme])
 
-    # The page of all records is written as a whole.
-    page = root / LEDGER
-    old[page] = ""
-    if page.exists():
-        old[page] = page.read_text(encoding="utf-8")
-    new[page] = ledger()
+    for name, text_of in PAGES.items():
+        page = root / name
+        old[page] = ""
+        if page.exists():
+            old[page] = page.read_text(encoding="utf-8")
+        new[page] = text_of()
 
     # Files that are right already are left alone.
     changed = {}

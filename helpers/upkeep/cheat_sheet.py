@@ -1,0 +1,82 @@
+r"""The cheat sheet, ``notebooks/CHEAT_SHEET.md``: formulas, and the course's nets in numbers."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from helpers.markdown import Table
+from helpers.models import count_parameters, small
+from helpers.models.residual import ResidualNet
+from helpers.receptive_field.table import receptive_field_table
+
+DIGIT = (1, 28, 28)
+
+# The nets of the course on digits, by what a reader knows them as.
+NETS: dict[str, Callable[[], nn.Module]] = {
+    "01: the first net": small.first_net,
+    "01: the starter of report 001": small.starter_net,
+    "02: the net of report 001": small.budget_net,
+    "04: rungs 1 and 2": small.basic_net,
+    "04: rungs 3 to 10": small.early_pool_net,
+    "04: the net of report 003": small.compact_net,
+    "04: the net of report 004": small.PointwiseNet,
+    "06: the residual net of report 000": ResidualNet,
+}
+
+FORMULAS = r"""# Cheat sheet
+
+One page of what the course calculates. Written by `python -m helpers results`.
+
+## Shapes, parameters, work
+
+| what | formula |
+|---|---|
+| size behind a window of $k$, stride $s$, padding $p$, dilation $d$ | $\lfloor (n + 2p - d(k-1) - 1) / s \rfloor + 1$ |
+| parameters of a convolution, $c_{in}$ to $c_{out}$ channels, with bias | $(k^2 c_{in} + 1)\,c_{out}$ |
+| parameters of a batch normalisation | $2c$, and as many running numbers that are not trained |
+| multiplications of a convolution | its weights, times rows and columns of its output |
+
+## Receptive fields
+
+| what | formula, layer by layer |
+|---|---|
+| jump, begins at 1 | $j \leftarrow j\,s$ |
+| field, begins at 1 | $r \leftarrow r + d(k-1)\,j$, with the jump before the layer |
+| centre of the first, begins at 0.5 | $a \leftarrow a + (\frac{d(k-1)}{2} - p)\,j$, with the jump before the layer |
+
+## Training
+
+| what | formula |
+|---|---|
+| softmax, cross-entropy | $p_c = e^{z_c} / \sum_j e^{z_j}$, $\ell = -\log p_{true}$ |
+| momentum | $v \leftarrow \mu v + g$, $w \leftarrow w - \eta v$ |
+| weight decay | each step also takes $\eta\lambda w$ from $w$ |
+| StepLR | $\eta = \eta_0\,\gamma^{\lfloor epoch / size \rfloor}$ |
+| one-cycle | linear up to the peak, linear down to almost nothing |
+| averaged weights | $\bar w \leftarrow d\,\bar w + (1 - d)\,w$, $d = \min(0.999, \frac{1+t}{10+t})$ |
+| batch normalisation | $\gamma\,(x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta$, for each channel |
+| He's rule | $\mathrm{Var}(w) = 2 / n$, with $n = k^2 c_{in}$ |
+
+## How sure
+
+| question | answer |
+|---|---|
+| the mean of $n$ seeds | $\bar a \pm t\,s / \sqrt n$, with $n - 1$ degrees of freedom |
+| two recipes, independent seeds | $\bar a_1 - \bar a_2 \pm t\,s\sqrt{1/n_1 + 1/n_2}$, $s$ pooled, $n_1 + n_2 - 2$ |
+| one more training | $\bar a \pm t\,s\sqrt{1 + 1/n}$, with $n - 1$ |
+| a share of $n$ images or trainings | Wilson's interval, `helpers.intervals.wilson` |
+| two nets on the same images | McNemar: count the images that only one of them reads |
+| deviation of 60 mistakes in 10,000 | about $\sqrt{60} \approx 8$ mistakes, or 0.08 points |
+"""
+
+
+def cheat_sheet() -> str:
+    """The whole page."""
+    # The field is that of the last layer that has one: the logits, in most nets.
+    rows = []
+    for name, build in NETS.items():
+        net = build()
+        *_, last = receptive_field_table(net, DIGIT)
+        rows.append((name, f"{count_parameters(net):,}", f"{last.rf} pixels"))
+    table = Table(("net", "parameters", "field of a logit"), rows)
+    return f"{FORMULAS}\n## The nets on digits\n\n{table.markdown()}\n"
