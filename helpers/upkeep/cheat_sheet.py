@@ -29,20 +29,25 @@ One page of what the course calculates. Written by `python -m helpers results`.
 
 ## Shapes, parameters, work
 
+A window of $k \times k$ has stride $s$, padding $p$ and dilation $d$, and leads from $c_{in}$ to
+$c_{out}$ channels.
+
 | what | formula |
 |---|---|
-| size behind a window of $k$, stride $s$, padding $p$, dilation $d$ | $\lfloor (n + 2p - d(k-1) - 1) / s \rfloor + 1$ |
-| parameters of a convolution, $c_{in}$ to $c_{out}$ channels, with bias | $(k^2 c_{in} + 1)\,c_{out}$ |
+| size behind the window | $\lfloor (n + 2p - d(k-1) - 1) / s \rfloor + 1$ |
+| parameters of a convolution with bias | $(k^2 c_{in} + 1)\,c_{out}$ |
 | parameters of a batch normalisation | $2c$, and as many running numbers that are not trained |
 | multiplications of a convolution | its weights, times rows and columns of its output |
 
 ## Receptive fields
 
-| what | formula, layer by layer |
+Layer by layer, with the jump $j$ as it was before the layer:
+
+| what | formula |
 |---|---|
+| field, begins at 1 | $r \leftarrow r + d(k-1)\,j$ |
+| centre of the first, begins at 0.5 | $a \leftarrow a + (\frac{d(k-1)}{2} - p)\,j$ |
 | jump, begins at 1 | $j \leftarrow j\,s$ |
-| field, begins at 1 | $r \leftarrow r + d(k-1)\,j$, with the jump before the layer |
-| centre of the first, begins at 0.5 | $a \leftarrow a + (\frac{d(k-1)}{2} - p)\,j$, with the jump before the layer |
 
 ## Training
 
@@ -53,17 +58,20 @@ One page of what the course calculates. Written by `python -m helpers results`.
 | weight decay | each step also takes $\eta\lambda w$ from $w$ |
 | StepLR | $\eta = \eta_0\,\gamma^{\lfloor epoch / size \rfloor}$ |
 | one-cycle | linear up to the peak, linear down to almost nothing |
-| averaged weights | $\bar w \leftarrow d\,\bar w + (1 - d)\,w$, $d = \min(0.999, \frac{1+t}{10+t})$ |
+| averaged weights | $\bar w \leftarrow d\,\bar w + (1 - d)\,w$ |
+| its factor after step $t$ | $d = \min(0.999, \frac{1+t}{10+t})$ |
 | batch normalisation | $\gamma\,(x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta$, for each channel |
 | He's rule | $\mathrm{Var}(w) = 2 / n$, with $n = k^2 c_{in}$ |
 
 ## How sure
 
-| question | answer |
+The factor $t$ is `stats.t.ppf(0.975, degrees)`; of two recipes $s$ is the pooled deviation.
+
+| question | answer, and the degrees of freedom |
 |---|---|
-| the mean of $n$ seeds | $\bar a \pm t\,s / \sqrt n$, with $n - 1$ degrees of freedom |
-| two recipes, independent seeds | $\bar a_1 - \bar a_2 \pm t\,s\sqrt{1/n_1 + 1/n_2}$, $s$ pooled, $n_1 + n_2 - 2$ |
-| one more training | $\bar a \pm t\,s\sqrt{1 + 1/n}$, with $n - 1$ |
+| the mean of $n$ seeds | $\bar a \pm t\,s / \sqrt n$, $n - 1$ |
+| two recipes | $\bar a_1 - \bar a_2 \pm t\,s\sqrt{1/n_1 + 1/n_2}$, $n_1 + n_2 - 2$ |
+| one more training | $\bar a \pm t\,s\sqrt{1 + 1/n}$, $n - 1$ |
 | a share of $n$ images or trainings | Wilson's interval, `helpers.intervals.wilson` |
 | two nets on the same images | McNemar: count the images that only one of them reads |
 | deviation of 60 mistakes in 10,000 | about $\sqrt{60} \approx 8$ mistakes, or 0.08 points |
