@@ -343,7 +343,6 @@ def test_every_experiment_keeps_its_claims_limits_and_is_compared_with_another(r
     [
         ("ladder-dropout", {"model_options"}),
         ("ladder-pool", {"model"}),
-        ("ladder-constant", {"learning_rate"}),
         # A schedule and its highest rate belong together, and so do an optimizer and its numbers.
         ("ladder-step", {"schedule", "learning_rate", "gamma"}),
         ("ladder-onecycle", {"schedule", "learning_rate", "gamma"}),

@@ -25,7 +25,6 @@ ON_MNIST = [name for name in RECORDED if EXPERIMENTS[name].data == "mnist"]
 NOT_RECORDED = {
     "cifar-resnet9-scaled",
     "cifar-resnet9-average",
-    "ladder-constant",
     "ladder-adamw",
     "ladder-adamw-average",
     "ladder-narrow",

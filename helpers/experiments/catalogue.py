@@ -44,9 +44,7 @@ def at_decays(recipes: Sequence[Recipe], decays: Sequence[float]) -> tuple[Recip
 SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "budget-5-constant": at_rates(mnist_basics.SHORT_CONSTANT, (0.003, 0.01, 0.02, 0.05, 0.1)),
     "budget-5-he": at_rates(mnist_basics.SHORT_HE, (0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)),
-    # The schedules of session 04: each at its own best rate. (Lower constant rates are recorded too,
-    # with one or two seeds: those that are left get more.)
-    "ladder-constant": at_rates(mnist_ladder.CONSTANT, (0.01, 0.02, 0.05, 0.1)),
+    # The schedules of session 04: each at its own best rate.
     "ladder-step": at_rates(mnist_ladder.STEPPED, (0.01, 0.03, 0.06, 0.1)),
     "ladder-onecycle": at_rates(mnist_ladder.CYCLED, (0.01, 0.03, 0.1, 0.2, 0.4)),
     "ladder-adamw": at_decays(at_rates(mnist_ladder.ADAPTIVE, (0.003, 0.01, 0.03)), (0.01, 0.1)),

@@ -17,7 +17,7 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "01: the starter of report 001": small.starter_net,
     "02: the net of report 001": small.budget_net,
     "04: rungs 1 and 2": small.basic_net,
-    "04: rungs 3 to 10": small.early_pool_net,
+    "04: rungs 3 to 9": small.early_pool_net,
     "04: the net of report 003": small.compact_net,
     "04: the net of report 004": small.PointwiseNet,
     "06: the residual net of report 000": ResidualNet,
