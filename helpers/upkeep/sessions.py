@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def run_session(number: str, train: bool = False, save: bool = False) -> Path:
     import nbformat
     from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-    from helpers.upkeep import kernel
+    from helpers.upkeep import kernel, minutes, pages
 
     path = find_session(number)
     page = runs_root() / f"{path.stem}.html"
@@ -55,6 +56,7 @@ def run_session(number: str, train: bool = False, save: bool = False) -> Path:
 
     notebook = nbformat.read(path, as_version=4)
     failed = ""
+    started = time.monotonic()
     try:
         kernel.execute(notebook, path.stem, NOTEBOOKS, kernel_variables(train))
     except (CellExecutionError, DeadKernelError) as problem:
@@ -62,12 +64,14 @@ def run_session(number: str, train: bool = False, save: bool = False) -> Path:
         failed = COLOUR.sub("", str(problem)).strip().splitlines()[-1]
 
     # A session that failed has its page too: it shows where.
-    text = as_page(notebook, path.stem)
+    text = pages.as_page(notebook, path.stem)
     with replacing(page) as temporary:
         temporary.write_text(text, encoding="utf-8")
     if failed:
         raise CourseError(f"{path.stem} stopped: {failed}; the page up to there: {page}")
 
+    # The teacher's edition tells how long a session computes on this machine.
+    minutes.keep(path.stem, time.monotonic() - started)
     if save:
         without_answers(notebook)
         with_palettes(notebook)
@@ -96,13 +100,3 @@ def kernel_variables(train: bool) -> dict[str, str]:
     if smoke():
         variables.setdefault("OMP_NUM_THREADS", "1")
     return variables
-
-
-def as_page(notebook: Any, title: str) -> str:
-    """The notebook as one HTML file that holds its pictures."""
-    from nbconvert import HTMLExporter
-
-    resources = {"metadata": {"name": title, "path": str(NOTEBOOKS)}}
-    exporter = HTMLExporter(embed_images=True)
-    page, _ = exporter.from_notebook_node(notebook, resources)
-    return page
