@@ -113,6 +113,7 @@ const Drawing = (() => {
   canvas.addEventListener("focus", () => {
     // A click draws at once, and needs no pen of the keyboard.
     pen.shown = canvas.matches(":focus-visible");
+    if (pen.shown) tellPen("The arrow keys move the pen, and the space bar puts it down.");
     show();
   });
   canvas.addEventListener("blur", () => {

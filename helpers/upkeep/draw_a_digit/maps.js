@@ -41,7 +41,10 @@ const Maps = (() => {
     text.className = "small";
 
     const canvas = document.createElement("canvas");
-    const built = { ...stage, number, last, canvas, shown: stage.steps.length - 1 };
+    const tile = document.createElement("canvas");
+    tile.width = columns;
+    tile.height = rows;
+    const built = { ...stage, last, canvas, tile, shown: stage.steps.length - 1 };
     if (stage.steps.length > 1) head.append(stepButtons(built));
     canvas.tabIndex = 0;
     canvas.setAttribute("role", "application");
@@ -102,9 +105,7 @@ const Maps = (() => {
     const values = outputs?.[stage.steps[stage.shown].layer].values;
     const largest = values ? Math.max(1e-6, ...values.map(Math.abs)) : 1;
 
-    const tile = document.createElement("canvas");
-    tile.width = columns;
-    tile.height = rows;
+    const tile = stage.tile; // one map, a pixel for each of its numbers
     const brush = tile.getContext("2d");
     const image = brush.createImageData(columns, rows);
     context.imageSmoothingEnabled = false;
@@ -226,6 +227,7 @@ const Maps = (() => {
       stages.forEach(show);
     },
     onMove: (call) => (moved = call),
+    leave: () => set(null, false),
     cursor: () => cursor,
   };
 })();

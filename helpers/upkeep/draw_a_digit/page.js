@@ -172,7 +172,7 @@
     picture.forEach((value, i) => {
       if (value === 0) return;
       const grey = Math.round(255 * value);
-      context.fillStyle = `rgb(${grey} ${grey} ${grey})`;
+      context.fillStyle = `rgb(${grey}, ${grey}, ${grey})`;
       const [row, column] = [Math.floor(i / Net.SIDE), i % Net.SIDE];
       // A little larger than a pixel, so that no seams are seen.
       context.fillRect(column * size, row * size, size + 0.4, size + 0.4);
@@ -255,6 +255,8 @@
     });
   }
 
+  // A finger that has looked at a map comes back to the paper.
+  document.getElementById("paper").addEventListener("pointerdown", Maps.leave);
   Drawing.onChange(readSoon);
   Drawing.onSay(say);
   Maps.onMove((cursor, byKey) => {
