@@ -74,7 +74,7 @@ def text(browser: Browser, name: str) -> str:
 
 def wait(browser: Browser, condition: str) -> None:
     """Until an expression is true: the page reads with the next picture of the screen."""
-    for _ in range(200):
+    for _ in range(600):
         if browser.run(f"Boolean({condition})"):
             return
         time.sleep(0.05)
@@ -299,12 +299,21 @@ def test_the_frame_lies_on_the_drawing_too(browser):
     last = browser.run("Net.stages.length") - 1
     hover(browser, last, 10, 10)
     wait(browser, "document.getElementById('spot').textContent.startsWith('The logit of the 0')")
-    # The last layer sees the whole image: 28 of the pixels of which the seven is 20 high.
+    # The last layer sees the whole image, which reaches beyond the paper: the frame does not.
     paper = browser.run("Drawing.centred().paper")
-    left = paper["left"] + 14 * paper["scale"]
-    top = paper["top"]
-    assert top > 2  # the frame's upper side lies on the paper
-    assert is_orange(browser, "paper", left / 280, top / 280)
+    assert paper["top"] < 0
+    assert is_orange(browser, "paper", 0.5, 1 / 280)
+
+    # A pixel of the third map sees 6 × 6 pixels.
+    zoom = 74 // browser.run("Net.stages[2].size[2]")
+    hover(browser, 2, 4.5 * zoom, 3.5 * zoom)
+    wait(browser, "document.getElementById('spot').textContent.includes('row 4, column 5:')")
+    assert "rows 7 to 12 and columns 9 to 14" in text(browser, "spot")
+    for row, column in ((6, 10), (12, 10), (8, 8), (8, 14)):
+        y = paper["top"] + row * paper["scale"]
+        x = paper["left"] + column * paper["scale"]
+        assert is_orange(browser, "paper", x / 280, y / 280)
+    assert not is_orange(browser, "paper", 0.5, 1 / 280)
 
 
 def test_maps_are_walked_over_with_keys(browser):

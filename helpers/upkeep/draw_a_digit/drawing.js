@@ -251,7 +251,7 @@ const Drawing = (() => {
     }
     context.strokeStyle = style.getPropertyValue("--frame");
     context.lineWidth = 2.5;
-    if (field !== null) context.strokeRect(field.left, field.top, field.width, field.height);
+    if (field !== null) frame(context, field);
     if (pen.shown) {
       context.beginPath();
       context.arc(pen.x, pen.y, RADIUS, 0, 2 * Math.PI);
@@ -261,6 +261,15 @@ const Drawing = (() => {
         context.fill();
       }
     }
+  }
+
+  // A large field reaches beyond the paper: its frame stays on it.
+  function frame(context, { top, left, width, height }) {
+    const edge = context.lineWidth / 2;
+    const [above, before] = [Math.max(edge, top), Math.max(edge, left)];
+    const right = Math.min(Net.PAPER - edge, left + width);
+    const below = Math.min(Net.PAPER - edge, top + height);
+    context.strokeRect(before, above, right - before, below - above);
   }
 
   // A context for a canvas with as many pixels as its place on the screen has.
