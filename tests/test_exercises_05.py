@@ -14,7 +14,70 @@ from helpers.data import ImageSplit
 from helpers.exercises import OPEN, reading_mistakes
 from helpers.interpret import Predictions
 
-# Exercise 1: McNemar's test, mended.
+# Exercise 1: suspects, read by eye.
+
+LABELS, READINGS = [4, 9, 0, 7], [9, 4, 6, 1]
+READ = [
+    [4, 4, "?", 3],
+    (4, 4, "?", 3),
+    ["4", " 4", "?", "3"],
+    "44?3",
+    "4 4 ? 3",
+    "4, 4, ?, 3",
+    {1: 4, 2: 4, 3: "?", 4: 3},
+    {4: "3", 3: "?", 2: 4.0, 1: np.int64(4)},
+    np.array([4, 4, "?", 3], dtype=object),
+]
+
+
+@pytest.mark.parametrize("mine", READ, ids=str)
+def test_every_form_of_labels_is_scored(mine, capsys):
+    assert reading_mistakes.suspects_read(mine, LABELS, READINGS).expect_right()
+    said = capsys.readouterr().out
+    assert "of 4 pictures you read 1 as their label says, 1 as most seeds do, 1 as neither" in said
+    assert "1 not at all" in said
+
+
+def test_tensors_are_labels_and_one_may_side_with_either_throughout(capsys):
+    for mine, words in ((torch.tensor(LABELS), "4 as their label"), (READINGS, "4 as most")):
+        assert reading_mistakes.suspects_read(mine, LABELS, READINGS)
+        assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "mine, words",
+    [
+        ([4, 4, 6], "there are 4 pictures, and 3 answers"),
+        ([4, 4, 6, 1, 1], "5 answers"),
+        ([4, 4, 6, 10], "number 4 is 10"),
+        ([4, -1, 6, 1], "number 2 is -1"),
+        ([4, 4.5, 6, 1], "number 2 is 4.5"),
+        ([4, "four", 6, 1], "number 2 is 'four'"),
+        ([4, True, 6, 1], "number 2 is True"),
+        (["10", 4, 6, 1], "number 1 is '10'"),
+        ("44x1", "number 3 is 'x'"),
+        ({0: 4, 1: 4, 2: 6, 3: 1}, "number 4 has no answer"),
+        ({1: 4, 2: 4, 3: 6, 4: 1, 5: 1}, "5 answers"),
+        ([4, 4, None, 1], "number 3 has no answer"),
+        ((4, ..., 6, None), "number 2 has no answer"),
+        ({1: 4, 2: ..., 3: 6, 4: 1}, "number 2 has no answer"),
+        (7, "TypeError"),
+        ([[4, 4], [6, 1], [1, 1], [2, 2]], "TypeError"),
+    ],
+    ids=str,
+)
+def test_what_is_no_label_is_refused(mine, words, capsys):
+    verdict = reading_mistakes.suspects_read(mine, LABELS, READINGS)
+    assert not verdict and words in verdict.problem
+    assert "you read" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mine", [None, ..., [None] * 4, (None, ...), {1: None, 2: ...}])
+def test_labels_that_are_missing_are_open(mine):
+    assert reading_mistakes.suspects_read(mine, LABELS, READINGS).problem == OPEN
+
+
+# Exercise 2: McNemar's test, mended.
 
 
 def alone(first, second):
@@ -84,6 +147,11 @@ def of_nothing(first, second):
     return binomtest(one, one + two).pvalue
 
 
+def divided(first, second):
+    one, two = alone(first, second)
+    return by_tails(first, second) * (one + two) / (one + two)
+
+
 def a_verdict(first, second):
     return by_binomtest(first, second) < 0.05
 
@@ -111,6 +179,17 @@ def test_another_test_is_refused_without_the_right_number(answer):
     assert "\n" not in verdict.problem
 
 
+def test_no_toss_and_more_than_the_chance_are_named():
+    words = "where no picture is read by one net alone, it raises"
+    for answer, error in ((of_nothing, "ValueError"), (divided, "ZeroDivisionError")):
+        assert reading_mistakes.mended_test(answer).problem == f"{words} {error}"
+    verdict = reading_mistakes.mended_test(lambda first, second: [*alone(first, second), 1.0])
+    assert verdict.problem == "it gives 3 things: give the chance alone"
+    # An error of another kind, or in another case, is told as it is.
+    assert "raised TypeError" in reading_mistakes.mended_test(lambda first: 1.0).problem
+    assert "raised ValueError" in reading_mistakes.mended_test(lambda *masks: float("x")).problem
+
+
 def test_a_test_that_was_not_written_is_open():
     assert reading_mistakes.mended_test(lambda first, second: ...).problem == OPEN
     assert reading_mistakes.mended_test(lambda first, second: None).problem == OPEN
@@ -121,66 +200,6 @@ def test_a_test_that_was_not_written_is_open():
 def test_the_coin_is_scipys(heads, tails):
     expected = binomtest(heads, heads + tails).pvalue if heads + tails else 1
     assert reading_mistakes.coin(heads, tails) == pytest.approx(expected)
-
-
-# Exercise 2: suspects, read by eye.
-
-LABELS, READINGS = [4, 9, 0, 7], [9, 4, 6, 1]
-READ = [
-    [4, 4, "?", 3],
-    (4, 4, "?", 3),
-    ["4", " 4", "?", "3"],
-    "44?3",
-    "4 4 ? 3",
-    "4, 4, ?, 3",
-    {1: 4, 2: 4, 3: "?", 4: 3},
-    {4: "3", 3: "?", 2: 4.0, 1: np.int64(4)},
-    np.array([4, 4, "?", 3], dtype=object),
-]
-
-
-@pytest.mark.parametrize("mine", READ, ids=str)
-def test_every_form_of_labels_is_scored(mine, capsys):
-    assert reading_mistakes.suspects_read(mine, LABELS, READINGS).expect_right()
-    said = capsys.readouterr().out
-    assert "of 4 pictures you read 1 as their label says, 1 as most seeds do, 1 as neither" in said
-    assert "1 not at all" in said
-
-
-def test_tensors_are_labels_and_one_may_side_with_either_throughout(capsys):
-    for mine, words in ((torch.tensor(LABELS), "4 as their label"), (READINGS, "4 as most")):
-        assert reading_mistakes.suspects_read(mine, LABELS, READINGS)
-        assert words in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    "mine, words",
-    [
-        ([4, 4, 6], "there are 4 pictures, and 3 answers"),
-        ([4, 4, 6, 1, 1], "5 answers"),
-        ([4, 4, 6, 10], "number 4 is 10"),
-        ([4, -1, 6, 1], "number 2 is -1"),
-        ([4, 4.5, 6, 1], "number 2 is 4.5"),
-        ([4, "four", 6, 1], "number 2 is 'four'"),
-        ([4, True, 6, 1], "number 2 is True"),
-        (["10", 4, 6, 1], "number 1 is '10'"),
-        ("44x1", "number 3 is 'x'"),
-        ({0: 4, 1: 4, 2: 6, 3: 1}, "number 4 has no answer"),
-        ({1: 4, 2: 4, 3: 6, 4: 1, 5: 1}, "5 answers"),
-        (7, "TypeError"),
-        ([[4, 4], [6, 1], [1, 1], [2, 2]], "TypeError"),
-    ],
-    ids=str,
-)
-def test_what_is_no_label_is_refused(mine, words, capsys):
-    verdict = reading_mistakes.suspects_read(mine, LABELS, READINGS)
-    assert not verdict and words in verdict.problem
-    assert "you read" not in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("mine", [None, ..., [None] * 4, [4, 4, None, 1], {1: 4, 2: ...}])
-def test_labels_that_are_missing_are_open(mine):
-    assert reading_mistakes.suspects_read(mine, LABELS, READINGS).problem == OPEN
 
 
 # Exercise 3: how many pictures.
@@ -237,11 +256,13 @@ def features_and_labels(count: int = 400) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     labels = torch.randint(0, 3, (count,), generator=generator)
     features = torch.randn(count, 16, generator=generator)
-    features[:, :3] += 5 * nn.functional.one_hot(labels, 3)
+    features[:, :3] += 3 * nn.functional.one_hot(labels, 3)
     return features, labels
 
 
 FEATURES, TRUE = features_and_labels()
+# The same pictures serve as training digits, which a head reads as well as others.
+TRAIN = (FEATURES, TRUE)
 
 
 def net_of(note: str = "") -> Predictions:
@@ -251,12 +272,19 @@ def net_of(note: str = "") -> Predictions:
     return Predictions(split, FEATURES[:, :3])
 
 
-def linear() -> nn.Linear:
-    """A head that does what the net does."""
+def judged(head, predictions=None, train=TRAIN):
+    """The verdict on a head, beside the net unless other predictions are given."""
+    if predictions is None:
+        predictions = net_of()
+    return reading_mistakes.head_against_net(head, *train, FEATURES, predictions)
+
+
+def linear(off: float = 0.2) -> nn.Linear:
+    """A head that does what the net does, but for a lean to the first class."""
     head = nn.Linear(16, 3)
     with torch.no_grad():
         head.weight.zero_()
-        head.bias.zero_()
+        head.bias.copy_(torch.tensor([off, 0.0, 0.0]))
         head.weight[:, :3] = torch.eye(3)
     return head
 
@@ -276,35 +304,57 @@ def in_training() -> nn.Module:
     return nn.Sequential(nn.BatchNorm1d(16), linear(), nn.Dropout(0.1)).train()
 
 
+def leaning(features):
+    """The net's answers, moved a little by features that say nothing."""
+    return features[:, :3] + 0.2 * features[:, 3:6]
+
+
 HEADS = {
     "a layer": linear(),
     "a net with a norm and dropout, in training mode": in_training(),
     "a class": Doubled(),
-    "a function": lambda features: features[:, :3] - 1,
-    "probabilities": lambda features: features[:, :3].softmax(1),
+    "a function": leaning,
+    "probabilities": lambda features: leaning(features).softmax(1),
 }
 
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
 def test_every_form_of_a_good_head_is_right(head, capsys):
     modes = [module.training for module in head.modules()] if isinstance(head, nn.Module) else []
-    assert reading_mistakes.head_against_net(head, FEATURES, net_of()).expect_right()
+    assert judged(head).expect_right()
     assert f"the recorded net {net_of().mistakes}\n" in capsys.readouterr().out
     if modes:
         assert modes == [module.training for module in head.modules()]
 
 
 def test_what_is_printed_is_mcnemars_test(capsys):
-    def other(features):
-        return features[:, :3] + 0.05 * features[:, 3:6]
-
-    assert reading_mistakes.head_against_net(other, FEATURES, net_of())
-    own = other(FEATURES).argmax(1) == TRUE
+    assert judged(leaning)
+    own = leaning(FEATURES).argmax(1) == TRUE
     one, two = alone(own, net_of().correct)
     said = capsys.readouterr().out
     assert f"your head {int((~own).sum())}, the recorded net" in said
-    assert f"it alone reads {one}, the net alone {two}: " in said
-    assert f"in {reading_mistakes.coin(one, two):.0%} of cases" in said
+    assert f"it alone reads {one}, the net alone {two}; a coin would" in said
+    assert f"in {reading_mistakes.coin(one, two):.1%} of cases" in said
+
+
+@pytest.mark.parametrize(
+    "mine, nets, words",
+    [
+        (8, 25, "reads 17 fewer than the net: it alone reads 8, the net alone 25"),
+        (9, 4, "reads 5 more than the net: it alone reads 9, the net alone 4"),
+        (3, 3, "reads as many pictures as the net: it alone reads 3, the net alone 3"),
+    ],
+)
+def test_the_better_side_is_named(mine, nets, words):
+    split = net_of().split
+    right = torch.nn.functional.one_hot(TRUE, 3).float()
+    head, recorded = right.clone(), right.clone()
+    head[:nets] = right[:nets].roll(1, 1)
+    recorded[nets : nets + mine] = right[nets : nets + mine].roll(1, 1)
+    said = reading_mistakes.beside(Predictions(split, head), Predictions(split, recorded))
+    assert words in said
+    chance = binomtest(mine, mine + nets).pvalue
+    assert said.endswith(f"at least so unevenly in {chance:.1%} of cases")
 
 
 def random_head() -> nn.Module:
@@ -315,30 +365,45 @@ def random_head() -> nn.Module:
 WRONG_HEADS = {
     "not trained": (random_head(), "points below the recorded net"),
     "classes": (lambda features: features[:, :3].argmax(1), "it gives [400], not [400, 3]"),
-    "too many logits": (nn.Linear(16, 10), "not [400, 3]"),
-    "too few inputs": (nn.Linear(8, 3), "RuntimeError"),
+    "too many logits": (nn.Linear(16, 10), "not [400, 3]; the head gets 16 numbers a picture"),
+    "too few inputs": (nn.Linear(8, 3), "the head gets 16 numbers a picture"),
     "the class": (Doubled, "Doubled is a class"),
     "noise": (lambda features: features[:, :3] + torch.randn(len(features), 3), "asked twice"),
     "by batch": (lambda features: features[:, :3] - features[:, :3].mean(0), "other pictures"),
     "not finite": (lambda features: features[:, :3] / 0, "not finite"),
     "constant": (lambda features: torch.zeros(len(features), 3), "below the recorded net"),
     "no function": ("head", "TypeError"),
+    "the net's own last layer": (linear(0.0), "is it the net's own last layer?"),
+    "the net's own, moved": (lambda features: features[:, :3] - 1, "own last layer?"),
 }
 
 
 @pytest.mark.parametrize("head, words", WRONG_HEADS.values(), ids=WRONG_HEADS)
 def test_a_head_that_is_none_or_not_trained_is_refused(head, words):
-    verdict = reading_mistakes.head_against_net(head, FEATURES, net_of())
+    verdict = judged(head)
     assert not verdict and words in verdict.problem
+
+
+def test_a_head_that_reads_test_digits_better_than_training_digits_is_refused():
+    # Training digits among which a tenth has another class than the head can know.
+    other = TRUE.clone()
+    other[:40] = (other[:40] + 1) % 3
+    verdict = judged(leaning, train=(FEATURES, other))
+    assert not verdict and "has it been trained on the test digits?" in verdict.problem
+
+    # Two standard errors are within what luck does.
+    other = TRUE.clone()
+    other[:2] = (other[:2] + 1) % 3
+    assert judged(leaning, train=(FEATURES, other))
 
 
 def test_on_practice_data_the_shape_alone_counts(capsys):
     practice = net_of("practice data")
-    assert reading_mistakes.head_against_net(random_head(), FEATURES, practice)
+    assert judged(random_head(), practice)
     assert "nothing is judged" in capsys.readouterr().out
-    assert not reading_mistakes.head_against_net(nn.Linear(16, 4), FEATURES, practice)
+    assert not judged(nn.Linear(16, 4), practice)
 
 
 def test_a_head_that_was_not_built_is_open():
-    assert reading_mistakes.head_against_net(..., FEATURES, net_of()).problem == OPEN
-    assert reading_mistakes.head_against_net(lambda x: ..., FEATURES, net_of()).problem == OPEN
+    assert judged(...).problem == OPEN
+    assert judged(lambda x: ...).problem == OPEN

@@ -156,8 +156,15 @@ def test_a_dot_for_each_bin_with_images_at_its_mean_probability() -> None:
         assert end == pytest.approx([row.low, row.high])
     counts = [int(tick.get_text().split("\n")[1]) for tick in ax.get_xticklabels()]
     assert sum(counts) == 40
+    first = filled[0].floor
+    assert first > 0 and ax.get_xlabel().endswith(f"; none below {first:.0f} %")
     assert ax.get_title().endswith("· practice data")
     assert_legible(ax)
+
+
+def test_a_calibration_from_the_lowest_bin_on_leaves_nothing_out() -> None:
+    ax = plot_calibration(calibration(make_predictions(), bins=1))
+    assert ax.get_xlabel().endswith("images in the bin")
 
 
 def test_a_calibration_of_nothing_is_refused() -> None:
@@ -172,13 +179,17 @@ def test_a_calibration_of_nothing_is_refused() -> None:
 def test_every_pair_has_a_dot_and_those_below_5_percent_are_red(count: int) -> None:
     chances = np.random.default_rng(count).uniform(0, 0.4, count).tolist()
     ax = plot_pairs(chances, note="practice data")
-    _, blue, red, limit = ax.lines
+    even, blue, red, limit = ax.lines
     assert sorted(chances) == pytest.approx([*red.get_ydata() / 100, *blue.get_ydata() / 100])
     assert len(red.get_ydata()) == sum(chance < 0.05 for chance in chances)
     assert to_hex(red.get_color()).upper() == RED and to_hex(blue.get_color()).upper() == BLUE
     assert set(limit.get_ydata()) == {5}
-    expected = f"{len(red.get_ydata())} of {count} pairs below 5 %; luck alone: about "
-    assert ax.get_title().startswith(expected)
+    assert red.get_markersize() == blue.get_markersize() == (4 if count > 20 else 7)
+    # The line ends where the last share does.
+    assert even.get_xydata().tolist() == [[0.5, 0], [count + 0.5, 100]]
+    expected = f"{len(red.get_ydata())} of {count} pairs below 5 %; equally good nets: at most "
+    assert ax.get_title().startswith(f"{expected}{count / 20:.1f}")
+    assert "likely" not in ax.get_xlabel() and "coin" in ax.get_ylabel()
     assert ax.get_title().endswith("· practice data")
     assert_legible(ax)
 
@@ -186,6 +197,7 @@ def test_every_pair_has_a_dot_and_those_below_5_percent_are_red(count: int) -> N
 def test_of_one_net_there_is_no_pair() -> None:
     ax = plot_pairs([])
     assert ax.get_title() == "One net alone makes no pair"
+    assert not len(ax.lines[0].get_xdata())
     assert_legible(ax)
 
 

@@ -14,7 +14,8 @@ def plot_calibration(bins: Sequence[ConfidenceBin], ax: Axes | None = None, note
     """A dot for each bin with images, with its 95 % Wilson interval, and how many images it has.
 
     On the dashed line accuracy equals confidence. A dot stands at the mean confidence of its bin.
-    ``note`` is that of the data. Raises ``CourseError`` where no bin has an image.
+    Empty bins at the left end are left out, which the label of the axis says. ``note`` is that of
+    the data. Raises ``CourseError`` where no bin has an image.
     """
     filled = [row for row in bins if row.count > 0]
     if not filled:
@@ -53,4 +54,6 @@ def plot_calibration(bins: Sequence[ConfidenceBin], ax: Axes | None = None, note
     error = expected_calibration_error(bins)
     title = with_note(f"Calibration: expected error {error:.2f} points", note)
     xlabel = "probability of the answer (%), and images in the bin"
+    if first > 0:
+        xlabel += f"; none below {first:.0f} %"
     return label_axes(ax, title, xlabel, "accuracy (%)", grid="y")

@@ -1,4 +1,4 @@
-"""All pairs of nets: how likely each pair's difference is by luck alone."""
+"""All pairs of nets: how often a fair coin divides two nets as unevenly as each pair is."""
 
 from collections.abc import Sequence
 
@@ -18,17 +18,19 @@ from helpers.plots.style import (
     with_note,
 )
 
-LIMIT = 5.0  # percent: what is rarer by luck is often called a discovery
+LIMIT = 5.0  # percent: what a coin does more seldom is often called a discovery
+MANY = 20  # pairs: more of them get smaller dots, which would lie on each other
 
 
 def plot_pairs(chances: Sequence[float], ax: Axes | None = None, note: str = "") -> Axes:
     """A dot for each pair of nets, the rarest first, those below the line of 5 % in red.
 
-    chances: how likely a pair's difference, or a larger one, is by luck, from 0 to 1
+    chances: how often a coin divides the pictures that tell at least so unevenly, from 0 to 1
 
-    Were all pairs alike but for luck, and independent, the dots would lie along the thin line. The
-    title counts the dots below 5 %, and how many luck alone would put there. Without a pair the
-    Axes say so. ``note`` is that of the data. Raises ``CourseError`` for what is no row of chances.
+    Were both nets of every pair equally good, and the pairs independent, the dots would lie about
+    the thin line. The title counts the dots below 5 %, and how many there would be at most, on
+    average: whole counts cannot hit 5 % exactly. Without a pair the Axes say so. ``note`` is that
+    of the data. Raises ``CourseError`` for what is no row of chances.
     """
     shares = 100 * number_array(chances, "chances")
     if shares.ndim != 1 or not ((shares >= 0) & (shares <= 100)).all():
@@ -40,13 +42,19 @@ def plot_pairs(chances: Sequence[float], ax: Axes | None = None, note: str = "")
 
     # One net alone has nobody to be compared with.
     rare = shares < LIMIT
-    title = f"{rare.sum()} of {count} pairs below 5 %; luck alone: about {LIMIT * count / 100:.1f}"
+    expected = f"equally good nets: at most {LIMIT * count / 100:.1f} on average"
+    title = f"{rare.sum()} of {count} pairs below 5 %; {expected}"
+    # Each pair has the middle of its share of the way from 0 to 100 %.
+    even = [0.5, count + 0.5], [0, 100]
     if not count:
         title = "One net alone makes no pair"
-    spread = 100 * (places - 0.5) / max(count, 1)
-    ax.plot(places, spread, color=GREY, linewidth=1.5, label="luck alone spreads them evenly")
+        even = [], []
+    ax.plot(*even, color=GREY, linewidth=1.5, label="spread evenly, if only luck counts")
+    size = 7
+    if count > MANY:
+        size = 4
     for chosen, color, marker in ((~rare, BLUE, "o"), (rare, RED, "D")):
-        ax.plot(places[chosen], shares[chosen], marker, color=color, markersize=7)
+        ax.plot(places[chosen], shares[chosen], marker, color=color, markersize=size)
 
     # The line, with its name beyond its right end, where no dot can lie.
     ax.axhline(LIMIT, color=RED, linewidth=1.5, linestyle="--")
@@ -64,5 +72,6 @@ def plot_pairs(chances: Sequence[float], ax: Axes | None = None, note: str = "")
     whole_ticks(ax.xaxis)
     # The dots rise from left to right.
     ax.legend(fontsize=SMALL, loc="upper left")
-    xlabel = "pair of seeds, the least likely first"
-    return label_axes(ax, with_note(title, note), xlabel, "chance by luck alone (%)", grid="y")
+    xlabel = "pair of seeds, the most uneven first"
+    ylabel = "how often a coin does as much (%)"
+    return label_axes(ax, with_note(title, note), xlabel, ylabel, grid="y")
