@@ -8,10 +8,12 @@ decoded once is cached (``cache``). ``Batches`` hands the images out for trainin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -151,6 +153,25 @@ def load(
         validation=whole.subset(held_out),
         test=splits.get("test", whole.subset(slice(0))),
     )
+
+
+def from_images(
+    files: str | Path | Iterable[str | Path],
+    labels: Mapping[str, int] | None = None,
+    invert: bool = False,
+) -> Any:
+    """Photographs of handwritten digits, made into inputs: ``photographs.Photographs``.
+
+    Args:
+        files: a folder of pictures, a file, or a list of files; one digit to a picture.
+        labels: which digit a file shows, by the file's name; ``7.jpg`` and ``7_b.jpg`` say it.
+        invert: the digits are light on a dark ground.
+
+    Raises DataError for what is no picture, and for one without ink or with several digits.
+    """
+    # Named by a text: what reads photographs is no part of any training, whose imports count.
+    photographs = importlib.import_module("helpers.data.photographs")
+    return photographs.from_images(files, labels, invert)
 
 
 def find(name: str, folder: Path, real: bool) -> Source:
