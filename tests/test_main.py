@@ -189,7 +189,7 @@ def test_an_experiment_prints_its_accuracy_and_its_claim(capsys, monkeypatch):
     called.clear()
     assert main(["experiment", "cifar", "--seeds", "5"]) == 0
     assert (
-        called == [(name, range(5), None, False) for name in GROUPS["cifar"]] and len(called) == 10
+        called == [(name, range(5), None, False) for name in GROUPS["cifar"]] and len(called) == 28
     )
     assert capsys.readouterr().out.startswith(
         "cifar-resnet9: 99.50 % (n = 1)\njudged by 94.0\ncifar-resnet9-annihilate"

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from helpers.augment.affine import RandomAffine
+from helpers.augment.alternating import AlternatingFlip
 from helpers.augment.pixels import ColorJitter, Cutout, RandomCrop, RandomHorizontalFlip
 from helpers.environment import CourseError, unknown
 
@@ -68,6 +69,7 @@ TRANSFORMS: dict[str, Callable[..., Any]] = {
     "ColorJitter": ColorJitter,
     "RandomCrop": RandomCrop,
     "RandomHorizontalFlip": RandomHorizontalFlip,
+    "AlternatingFlip": AlternatingFlip,
     "Cutout": Cutout,
 }
 

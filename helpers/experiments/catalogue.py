@@ -4,20 +4,37 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from helpers.environment import smoke, unknown
-from helpers.experiments import cifar10, mnist_basics, mnist_ladder, mnist_residual
+from helpers.experiments import (
+    cifar10,
+    cifar10_assigned,
+    cifar10_best,
+    cifar10_grouped,
+    cifar10_searches,
+    mnist_basics,
+    mnist_ladder,
+    mnist_residual,
+)
 from helpers.experiments.recipe import Recipe
 
-# README's table has its rows in this order.
+# What one command records together, on a GPU.
+ON_A_GPU = (
+    *cifar10.ON_A_GPU,
+    *cifar10_assigned.RECIPES,
+    *cifar10_best.RECIPES,
+    *cifar10_grouped.RECIPES,
+)
+GROUPS = {"cifar": [recipe.name for recipe in ON_A_GPU]}
+
+# The page of all results has its rows in this order.
 RECIPES = (
     *mnist_basics.RECIPES,
     *mnist_ladder.RECIPES,
     *mnist_residual.RECIPES,
-    *cifar10.RECIPES,
+    *ON_A_GPU,
+    *cifar10.IN_HOURS,
+    *cifar10.IN_MINUTES,
 )
 EXPERIMENTS = {recipe.name: recipe for recipe in RECIPES}
-
-# What one command records together, on a GPU.
-GROUPS = {"cifar": [recipe.name for recipe in cifar10.ON_A_GPU]}
 
 
 def at_rates(recipe: Recipe, rates: Sequence[float]) -> tuple[Recipe, ...]:
@@ -51,6 +68,7 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     # The frontier: a better recipe for document 003's net, and the best below 3,500 parameters.
     "frontier-sgd": at_decays(at_rates(mnist_ladder.FEWER_SGD, (0.1, 0.3, 1.0)), (5e-5, 5e-4)),
     "frontier-small": mnist_ladder.SMALLEST,
+    **cifar10_searches.SEARCHES,
 }
 
 

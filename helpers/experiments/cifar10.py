@@ -1,4 +1,4 @@
-"""The recipes for CIFAR-10: session 07."""
+"""The first recipes for CIFAR-10, session 07; the others build on them."""
 
 from helpers.data.known import KNOWN
 from helpers.experiments.recipe import Claim, Recipe, Steps, variant
@@ -172,6 +172,3 @@ NARROW_SCALED = variant(
     learning_rate=1.0,
 )
 IN_MINUTES = (NARROW, NARROW_GROUPED, NARROW_ANNIHILATED, NARROW_SCALED)
-
-# From here the order is README's.
-RECIPES = (*ON_A_GPU, *IN_HOURS, *IN_MINUTES)
