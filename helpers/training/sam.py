@@ -47,8 +47,8 @@ def step(
 
     # Back to exactly where it was: to subtract what was added would round.
     with torch.no_grad():
-        for weights, before in kept:
-            weights.copy_(before)
+        for moved, before in kept:
+            moved.copy_(before)
 
     # In float16 the scaler knows by how much the gradients are too large.
     if scaler is None:
@@ -98,8 +98,8 @@ def move_uphill(model: nn.Module, rho: float) -> list[tuple[torch.Tensor, torch.
     # All gradients together are one long vector: its length, from those of its parts.
     if moved:
         length = torch.stack(lengths).norm().clamp(min=1e-12)
-        for weights, _ in moved:
-            weights.add_(weights.grad * (rho / length))
+        for each, _ in moved:
+            each.add_(each.grad * (rho / length))
     return moved
 
 
