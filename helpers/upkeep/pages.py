@@ -19,8 +19,8 @@ CLASSROOM = NOTEBOOKS / "classroom"  # the style of pages and decks, and the tea
 # A link to another session leads to the other session's page.
 SESSION_LINK = re.compile(r'href="(\d\d_\w+)\.ipynb')
 # An <img> of a text, with an address in some network.
-FAR_IMAGE = re.compile(r'<img\b[^>]*\bsrc="(?:https?:)?//[^>]*>')
-ALT = re.compile(r'\balt="([^"]*)"')
+FAR_IMAGE = re.compile(r"<img\b[^>]*\bsrc\s*=\s*[\"']?(?:https?:)?//[^>]*>", re.IGNORECASE)
+ALT = re.compile(r"\balt=([\"'])(.*?)\1")
 
 # What both templates add: pictures say what they show, and nothing is loaded from elsewhere.
 BLOCKS = """
@@ -93,7 +93,7 @@ def described_only(found: re.Match[str]) -> str:
     alt = ALT.search(found.group())
     if alt is None:
         return ""
-    return f"<em>{alt.group(1)}</em>"
+    return f"<em>{alt.group(2)}</em>"
 
 
 def described(output: Any, kind: str) -> str:
