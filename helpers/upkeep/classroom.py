@@ -16,16 +16,18 @@ from helpers.environment import NOTEBOOKS, CourseError, runs_root
 from helpers.upkeep import decks, editions, engine, formulas, minutes, notes, pages
 from helpers.writing import check_folder, replacing
 
+# A picture of the course in a text; others are none of the course's files.
 PICTURE = re.compile(r"\]\(\.\./images/([\w.-]+)\)")
 
+# Filled in by ``as_index``. It has the style of the pages that it leads to.
 INDEX = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Classroom</title>
 <meta name="viewport" content="width=device-width, initial-scale=1.0">
 <style>{style}</style></head><body><main>
 <h1>For the classroom</h1>
 <p>All pages open without a network. The notebooks need the course's package:
-<code>pip install -r requirements.txt</code> in the folder of the course. In the slides the key S
-opens the teacher's notes in a window of their own, and the key ? lists all others.</p>
+<code>pip install -r requirements.txt</code> in the folder of the course. In the slides the space
+bar goes on, the key S opens the teacher's notes in a window of their own, and ? lists all keys.</p>
 <table><tr><th>session</th><th>student</th><th>teacher</th><th>slides</th><th>minutes planned</th>
 <th>read aloud</th></tr>
 {rows}</table>
@@ -49,9 +51,11 @@ def folder() -> Path:
 
 def read_sessions() -> list[Session]:
     """Every session, in order. Raises ``CourseError`` for a note that fits no cell."""
+    # A session that is added to the folder has its editions too: no list names them.
     found = []
     for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
+        # Notes are kept by the ids of cells, which stay when a text is changed.
         cells = {cell.id for cell in notebook.cells}
         found.append(Session(path.stem, notebook, notes.load(path.stem, cells)))
     return found
@@ -67,8 +71,10 @@ def write() -> tuple[Path, list[str]]:
     sessions = read_sessions()
     check_folder(folder())
     remarks = [line for line in [formulas.problem()] if line]
+    # Without the engine everything else is still of use.
     slides = load_engine(remarks)
 
+    # One edition after the other, so that only one long text is in memory.
     for session in sessions:
         write_edition(session, "student", editions.student(session.notebook))
         taught = editions.teacher(session.notebook, session.name, session.notes)
@@ -78,6 +84,7 @@ def write() -> tuple[Path, list[str]]:
             deck = decks.as_deck(session.notebook, session.name, session.notes, slides)
             write_text(folder() / "slides" / f"{session.name}.html", deck)
 
+    # Last, and so it never leads to a file that is not there yet.
     index = folder() / "index.html"
     write_text(index, as_index(sessions, with_slides=slides is not None))
     return index, remarks
@@ -94,6 +101,7 @@ def load_engine(remarks: list[str]) -> dict[str, str] | None:
 
 def write_edition(session: Session, kind: str, edition: Any) -> None:
     """Write an edition as a notebook to work in, and as a page to read or print."""
+    # The names are those of the sessions, so that links between sessions lead on.
     place = folder() / kind
     write_text(place / f"{session.name}.ipynb", nbformat.writes(edition) + "\n")
     page = pages.as_page(edition, session.name, unfolded=kind == "teacher")
@@ -110,6 +118,7 @@ def copy_pictures(session: Session) -> None:
     """Put the pictures that a notebook's text shows where its editions look for them."""
     for cell in session.notebook.cells:
         for name in PICTURE.findall(cell.source):
+            # One that is missing leaves its description; a test of the notebooks tells of it.
             source = NOTEBOOKS.parent / "images" / name
             if source.is_file():
                 with replacing(folder() / "images" / name) as temporary:
@@ -126,7 +135,7 @@ def as_index(sessions: list[Session], with_slides: bool) -> str:
             both_forms("student", session.name),
             both_forms("teacher", session.name),
             "–",
-            f"{planned:g}" if planned else "–",
+            f"{planned:g}",
             f"{minutes.reading(session.notebook.cells):.0f}",
         ]
         if with_slides:

@@ -13,6 +13,7 @@ from helpers.upkeep.notes import Note
 # A place where a guess is asked for: ``guess = None  # your guess: percent``.
 ASKED = re.compile(r"^(guess\w*) = None\b", re.MULTILINE)
 
+# What the student edition says of itself, behind its title.
 STUDENT = (
     "*This is the student edition: solutions are left out, and so is what a guess would be told. "
     "Give your guess, run the cell, and compare.*"
@@ -23,6 +24,7 @@ def student(notebook: Any) -> Any:
     """The notebook without solutions, and without outputs from a guess to its answer."""
     edition = copy.deepcopy(notebook)
     edition.cells = [cell for cell in edition.cells if not is_solution(cell)]
+    # Without its number a cell is seen to wait for being run.
     for cell in hidden_answers(edition.cells):
         cell.outputs = []
         cell.execution_count = None
@@ -38,6 +40,7 @@ def is_solution(cell: Any) -> bool:
 def hidden_answers(cells: list[Any]) -> list[Any]:
     """The code cells from each question to its answer: the last cell that reads the guess."""
     code = [cell for cell in cells if cell.cell_type == "code"]
+    # What lies between may give the answer away as well, as a figure above it does.
     hidden = []
     for place, cell in enumerate(code):
         for name in ASKED.findall(cell.source):
@@ -50,6 +53,7 @@ def answer_to(name: str, code: list[Any], asked: int) -> int:
     answer = asked
     for place in range(asked + 1, len(code)):
         source = code[place].source
+        # The same name serves for many questions, one after the other.
         if name in ASKED.findall(source):
             break
         if re.search(rf"\b{name}\b", source):
@@ -59,6 +63,7 @@ def answer_to(name: str, code: list[Any], asked: int) -> int:
 
 def remark(text: str, tag: str, slide_type: str, cell_id: str = "") -> Any:
     """A Markdown cell that an edition adds."""
+    # A stable id: an edition that is written twice is the same file.
     metadata = {"tags": [tag], "slideshow": {"slide_type": slide_type}}
     return new_markdown_cell(text, metadata=metadata, id=cell_id or tag)
 
@@ -82,6 +87,7 @@ def with_solutions(edition: Any, found: list[tuple[str, Any]]) -> Any:
 
     Raises ValueError where a cell that a solution follows is not in the edition.
     """
+    # In their order, for a solution may follow another one.
     whole = copy.deepcopy(edition)
     for before, cell in found:
         ids = [other.id for other in whole.cells]
@@ -100,10 +106,12 @@ def teacher(notebook: Any, name: str, notes: Mapping[str, Note]) -> Any:
         if is_solution(cell) and cell.cell_type == "code":
             unfold(cell)
         cells.append(cell)
+        # Behind its cell: the class has read what the teacher then asks about.
         if cell.id in notes:
             note = remark(notes[cell.id].markdown(), "teacher-note", "notes", f"{cell.id}-note")
             cells.append(note)
     edition.cells = cells
+    # Behind the title, which stays the first thing that is seen.
     plan = remark(plan_of(notebook, name, notes), "teacher-note", "skip", "plan")
     edition.cells.insert(1, plan)
     return edition

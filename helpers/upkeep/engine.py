@@ -32,6 +32,7 @@ def load() -> dict[str, str]:
     Raises ``CourseError`` where the package can neither be found nor fetched: one line that says
     why, and where to put it.
     """
+    # Checked at every use, and not only when it came.
     path = cached()
     content = read_sound(path)
     if content is None:
@@ -87,6 +88,7 @@ def by_hand(path: Path) -> str:
 
 def unpack(content: bytes) -> dict[str, str]:
     """The files of ``PARTS`` out of the package's archive."""
+    # Read from memory: nothing of an archive is written to a place that it names.
     parts = {}
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
         for name, member in PARTS.items():

@@ -22,6 +22,7 @@ def keep(name: str, seconds: float) -> None:
     """Note how long a whole session has computed; the fast profile says nothing about a lesson."""
     if smoke():
         return
+    # A number without its machine could not be told from that of another one.
     here = machine()
     found = {"seconds": round(seconds, 1), "device": here["device"], "threads": here["threads"]}
     with replacing(file_of(name)) as temporary:
@@ -44,6 +45,7 @@ def measured(name: str) -> str:
 
 def reading(cells: list[Any]) -> float:
     """Minutes in which the Markdown of some cells is read aloud."""
+    # Code is not read aloud, and what is in a comment nobody sees.
     words = 0
     for cell in cells:
         if cell.cell_type == "markdown":

@@ -16,6 +16,7 @@ from pathlib import Path
 from helpers.environment import CourseError
 from helpers.upkeep.pages import CLASSROOM
 
+# The forms of a line. What stands before the first heading is for readers of the file.
 HEADING = re.compile(r"##\s+(\S+)\s*(.*)")
 ENTRY = re.compile(r"-\s+(\w+):\s*(.*)")
 # What an entry is called in the file, and in the teacher's edition.
@@ -39,6 +40,7 @@ class Note:
 
     def markdown(self) -> str:
         """The note as the Markdown of a cell."""
+        # In one line, as a title that an eye finds while the class waits.
         head = " · ".join(filter(None, ["For the teacher", self.title]))
         if self.minutes:
             head += f" · {self.minutes:g} minutes"
@@ -63,6 +65,7 @@ def load(session: str, cells: set[str]) -> dict[str, Note]:
     if not path.exists():
         return {}
     found = parse(path.read_text(encoding="utf-8"), path.name)
+    # A cell that was renamed or taken out would take its note along in silence.
     for name in found:
         if name not in cells:
             raise CourseError(f"{path.name} has a note at {name!r}, which is no cell of {session}")
@@ -75,6 +78,7 @@ def parse(text: str, name: str) -> dict[str, Note]:
     note: Note | None = None
     for number, line in enumerate(text.splitlines(), 1):
         place = f"{name}, line {number}"
+        # Every line is a heading, or belongs to the note of the last one.
         heading = HEADING.fullmatch(line)
         if heading is not None:
             note = Note(cell=heading.group(1), title=heading.group(2))
@@ -97,6 +101,7 @@ def read_line(note: Note, line: str, place: str) -> None:
         note.lines[-1] = (kind, f"{text} {line.strip()}")
         return
 
+    # A slip of the finger must not hide a sentence from the teacher.
     kind, text = entry.groups()
     if kind == "minutes":
         note.minutes = read_minutes(text, place)

@@ -34,6 +34,7 @@ BLOCKS = """
 {%- block data_latex scoped -%}{{ output.data['text/latex'] | formula }}{%- endblock -%}
 """
 
+# nbconvert's page without what it loads: a reader of notebooks, a style, and formulas.
 PAGE = """
 {%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js -%}{%- endblock -%}
@@ -82,6 +83,7 @@ def as_data(path: Path) -> str:
 
 def markdown(text: str) -> str:
     """Markdown with formulas, as HTML that loads nothing."""
+    # HTML in a text is the course's own, such as the marks around a result.
     renderer = Renderer(escape=False, anchor_link_text="")
     page = MarkdownWithMath(renderer=renderer).render(text)
     page = FAR_IMAGE.sub(described_only, page)
@@ -98,6 +100,7 @@ def described_only(found: re.Match[str]) -> str:
 
 def described(output: Any, kind: str) -> str:
     """The alternative text of a picture, from its metadata."""
+    # Jupyter keeps it by the kind of picture; a tool may set it for the whole output.
     known = output.get("metadata", {})
     text = known.get(kind, {}).get("alt") or known.get("alt")
     return html.escape(text or "a figure, which the text around it explains")
@@ -105,6 +108,7 @@ def described(output: Any, kind: str) -> str:
 
 def folded_name(cell: Any) -> str:
     """What stands on a cell that the page folds; nothing for a cell that is shown."""
+    # Jupyter folds both of them; nbconvert would show them in full.
     tags = cell.metadata.get("tags", [])
     if "solution" in tags:
         return "Solution"
@@ -135,6 +139,7 @@ def style(name: str) -> str:
 
 def as_page(notebook: Any, title: str, unfolded: bool = False) -> str:
     """The notebook as a page; setup is folded, and so are solutions unless ``unfolded`` is set."""
+    # Blocks of the same name replace those of nbconvert.
     exporter = prepare(HTMLExporter(raw_template=PAGE + BLOCKS))
     resources = {
         "metadata": {"name": title, "path": str(NOTEBOOKS)},

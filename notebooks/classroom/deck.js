@@ -106,7 +106,7 @@
     document.documentElement.classList.remove("measuring");
     Reveal.initialize({
       width: WIDTH, height: HEIGHT, margin: 0, center: false, hash: true,
-      slideNumber: "c/t", transition: "none", plugins: [RevealNotes],
+      slideNumber: "c/t", controls: false, transition: "none", plugins: [RevealNotes],
     });
   }
 
