@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -187,6 +188,24 @@ def test_it_reads_while_the_line_is_drawn(browser):
     assert len(set(signs)) >= 3
 
 
+def test_a_line_that_leaves_the_paper_ends_where_the_button_is_let_go(browser):
+    inside, outside, later = on_paper(browser, [(200, 60), (360, 160), (60, 200)])
+    held = {"button": "left", "buttons": 1, "clickCount": 1}
+    for kind, (x, y) in (
+        ("mousePressed", inside),
+        ("mouseMoved", outside),
+        ("mouseReleased", outside),
+    ):
+        browser.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, **held)
+    ink = "[...Drawing.centred().picture].join()"
+    drawn = browser.run(ink)
+    # The line goes on to the edge of the paper; without a button nothing is drawn.
+    assert browser.run("Drawing.centred().paper.left") > 150
+    for x, y in (inside, later):
+        browser.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    assert browser.run(ink) == drawn
+
+
 def test_a_finger_on_the_paper_does_not_move_the_page(browser):
     screen(browser, 390, 844, mobile=True)
     draw_with_finger(browser, SEVEN)
@@ -327,6 +346,12 @@ def test_maps_are_walked_over_with_keys(browser):
     # Beyond the edge lies the next map.
     press(browser, *["ArrowRight"] * columns)
     assert f"Map 2 of 10, row {rows // 2 + 2}, column 1:" in text(browser, "said")
+    press(browser, *["ArrowDown"] * rows)
+    below = re.search(r"Map (\d+) of 10, row (\d+), column 1:", text(browser, "said"))
+    assert int(below[1]) > 3 and int(below[2]) == rows // 2 + 2
+    # Below the last map there is none.
+    press(browser, *["ArrowDown"] * 5 * rows)
+    assert f"row {rows}, column 1:" in text(browser, "said")
     press(browser, "Escape")
     assert text(browser, "spot").startswith("Dashed")
 
