@@ -34,6 +34,7 @@ def suspects_read(mine: Any, labels: Sequence[int], readings: Sequence[int]) -> 
 
 def missing_numbers(mine: Any) -> list[Any]:
     """The numbers, from 1, under which a row or a dictionary has None or ``...``."""
+    # Texts, tensors and arrays have no open part.
     numbered: Mapping[Any, Any] = {}
     if isinstance(mine, Mapping):
         numbered = mine
@@ -228,6 +229,7 @@ def no_head(head: Callable[[torch.Tensor], Any], features: torch.Tensor, classes
     """Why something is no head that answers each picture by itself; empty where it is one."""
     if isinstance(head, type):
         return f"{head.__name__} is a class: make a net of it, and train it"
+    # Torch speaks of matrices where a head has other inputs than there are features.
     inputs = features.shape[1]
     try:
         logits = logits_of(head, features)
@@ -272,8 +274,11 @@ def not_ones_own(own: Predictions, recorded: Predictions, known: float) -> str:
 
 def beside(own: Predictions, recorded: Predictions) -> str:
     """How a head and the recorded net differ, and how often a coin would differ as much."""
+    # Pictures that both read, or neither, do not tell.
     mine = int((own.correct & ~recorded.correct).sum())
     others = int((~own.correct & recorded.correct).sum())
+
+    # How rare a difference is does not say which side it favours.
     side = "as many pictures as the net"
     if mine > others:
         side = f"{mine - others} more than the net"
