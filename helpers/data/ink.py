@@ -27,7 +27,8 @@ PALE = 0.15  # of the digit's darkness: below is the paper's texture, or a line 
 STRONG = 0.35  # of it: from here on a pixel belongs to a stroke for certain
 
 # The pieces that strokes are in.
-SMALLEST = 0.02  # of the longer side: lower than this is dust
+EDGE = 0.01  # of the longer side: what comes so near the picture's edge is no digit's
+SMALLEST = 0.03  # of it: what is smaller is dust
 DUST = 0.01  # of the digit's pixels: a smaller piece is left out
 FRAMED = 0.25  # of a frame's height: what stands in it is at least so high
 CLOSE = 0.1  # of the digit's height: a gap where the pen skipped
@@ -114,7 +115,7 @@ def even_out(grey: np.ndarray, light: np.ndarray) -> np.ndarray:
     return even / ground
 
 
-def find_ink(even: np.ndarray) -> tuple[np.ndarray, Box]:
+def find_ink(even: np.ndarray, light: np.ndarray) -> tuple[np.ndarray, Box]:
     """The ink of the one digit, float [H, W] from 0 (paper) to 1, and the box around it.
 
     Raises DataError where there is no ink, and where there is more than one digit.
@@ -124,6 +125,7 @@ def find_ink(even: np.ndarray) -> tuple[np.ndarray, Box]:
     dark = 1 - even
     full = darkness_of_ink(dark)
     digit = one_digit(strokes_in(dark, STRONG * full))
+    check_surroundings(light, box_of(digit))
 
     # The soft edges around the strokes belong to them; all other ink is somebody else's.
     reach = max(2, max(box_of(digit).size) // 12)
@@ -134,7 +136,7 @@ def find_ink(even: np.ndarray) -> tuple[np.ndarray, Box]:
 
 
 def check_surroundings(light: np.ndarray, box: Box) -> None:
-    """Raise DataError where the digit lies in light of its own: then it is light on a dark ground.
+    """Raise DataError where the ink lies in light of its own: then it is light on a dark ground.
 
     The closing takes light strokes for the light itself, and finds its ink between them.
     """
@@ -164,7 +166,7 @@ def darkness_of_ink(dark: np.ndarray) -> float:
     if not len(weights):
         raise DataError(NO_INK)
     heaviest = pieces == 1 + int(np.argmax(weights))
-    if not is_large(heaviest):
+    if not is_large(box_of(heaviest), dark.shape):
         raise DataError(NO_INK)
     # Only the core is as dark as the ink: the edges of a stroke are mixed with paper.
     return float(np.percentile(dark[heaviest], 75))
@@ -178,21 +180,19 @@ def strokes_in(dark: np.ndarray, threshold: float) -> np.ndarray:
     """
     mask = dark > threshold
     pieces = numbered(mask)
-    edge = np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]])
-    inside = without_frames(mask & ~np.isin(pieces, edge))
-    if inside.any() and is_large(inside):
+    edge = np.ones(mask.shape, dtype=bool)
+    margin = max(1, round(EDGE * max(mask.shape)))
+    edge[margin:-margin, margin:-margin] = False
+    inside = without_frames(mask & ~np.isin(pieces, pieces[edge & mask]))
+    if any(is_large(box, mask.shape) for box in boxes_of(numbered(inside))):
         return inside
     return dark > max(threshold, CUT_OUT)
 
 
 def without_frames(mask: np.ndarray) -> np.ndarray:
     """The mask without pieces around another one: a printed square, or the border of the sheet."""
-    from scipy import ndimage
-
     pieces = numbered(mask)
-    boxes = []
-    for rows, columns in ndimage.find_objects(pieces):
-        boxes.append(Box(rows.start, rows.stop, columns.start, columns.stop))
+    boxes = boxes_of(pieces)
     frames = []
     for number, box in enumerate(boxes, start=1):
         for other in boxes:
@@ -293,6 +293,16 @@ def box_of(mask: np.ndarray) -> Box:
     return Box(int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
 
 
-def is_large(mask: np.ndarray) -> bool:
-    """Whether a mask that is not empty is as high as a digit, and no dust."""
-    return box_of(mask).height >= SMALLEST * max(mask.shape)
+def boxes_of(pieces: np.ndarray) -> list[Box]:
+    """The box around each piece, in the order of their numbers."""
+    from scipy import ndimage
+
+    boxes = []
+    for rows, columns in ndimage.find_objects(pieces):
+        boxes.append(Box(rows.start, rows.stop, columns.start, columns.stop))
+    return boxes
+
+
+def is_large(box: Box, shape: tuple[int, ...]) -> bool:
+    """Whether a box in a picture of that shape can hold a digit, and not just dust."""
+    return max(box.size) >= SMALLEST * max(shape)

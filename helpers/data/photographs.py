@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 from helpers.data import ImageSplit
 from helpers.data.centring import centred
 from helpers.data.folders import holds_images, is_image
-from helpers.data.ink import Box, check_surroundings, even_out, find_ink, find_light, without_grain
+from helpers.data.ink import Box, even_out, find_ink, find_light, without_grain
 from helpers.data.known import MNIST, DataError
 from helpers.environment import short_reason, whole_number
 
@@ -189,8 +189,7 @@ def steps_of(path: Path, invert: bool) -> Steps:
     try:
         light = find_light(grey)
         even = even_out(grey, light)
-        ink, box = find_ink(even)
-        check_surroundings(light, box)
+        ink, box = find_ink(even, light)
         digit = centred(ink[box.top : box.bottom, box.left : box.right]).numpy()
     except DataError as problem:
         raise DataError(f"{path.name} {problem}") from None

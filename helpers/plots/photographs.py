@@ -23,7 +23,7 @@ from helpers.plots.style import (
 )
 
 HEADS = ("grey", "its light", "grey : light", "the ink's box", "the net's input")
-MOST = 4  # rows, unless others are asked for: more are too small to be read
+MOST = 3  # rows, unless others are asked for: more are too small to be read
 
 
 def show_photograph_steps(
@@ -73,6 +73,7 @@ def show_photograph_readings(
     axes = new_axes(9, 1.75 * len(chosen) + 0.6, len(chosen), 3)
     grid = axes.reshape(len(chosen), 3)
     for row, index in zip(grid, chosen):
+        # What was taken, what the net is given, and what it says.
         show_grey(row[0], photographs.steps[index].grey)
         show_grey(row[1], photographs.steps[index].digit)
         row[0].set_ylabel(titled(photographs, index), fontsize=SMALL)
@@ -84,6 +85,7 @@ def show_photograph_readings(
 
 def chosen_photographs(photographs: Photographs, indices: Indices | None, count: int) -> list[int]:
     """Which photographs are drawn; ``CourseError`` where it would be none."""
+    # The first ones, unless others were asked for.
     if indices is None:
         indices = slice(require_count(count, "count", least=1))
     chosen = chosen_images(indices, len(photographs)).tolist()
@@ -128,12 +130,14 @@ def show_grey(ax: Axes, picture: np.ndarray) -> None:
 def draw_box(ax: Axes, steps: Steps) -> None:
     """The ink's box over the picture of the ink."""
     box = steps.box
+    # The middle of a pixel is a whole number, its edge lies half a pixel before.
     place = (box.left - 0.5, box.top - 0.5)
     ax.add_patch(Rectangle(place, box.width, box.height, fill=False, color=RED, linewidth=1.5))
 
 
 def mark_middle(ax: Axes, digit: np.ndarray) -> None:
     """A cross at the centre of mass of a digit, which lies in the middle of the input."""
+    # Each pixel counts with its brightness.
     mass = digit / digit.sum()
     down, across = np.indices(digit.shape)
     ax.plot((mass * across).sum(), (mass * down).sum(), "+", color=RED, markersize=9)
@@ -142,6 +146,7 @@ def mark_middle(ax: Axes, digit: np.ndarray) -> None:
 def draw_chances(ax: Axes, chances: np.ndarray, label: int | None) -> None:
     """Ten bars; the reading and its probability in the title."""
     reading = int(chances.argmax())
+    # Colour says right or wrong, and the words say it again.
     colors = [GREY] * 10
     colors[reading] = BLUE
     words = f"read as {reading}, {100 * chances[reading]:.1f} %"
@@ -150,8 +155,10 @@ def draw_chances(ax: Axes, chances: np.ndarray, label: int | None) -> None:
         colors[label] = BLUE
         words = f"{words}, and is {label}"
     ax.bar(range(10), chances, color=colors)
+    # One scale for all, so that doubt is seen beside certainty.
     ax.set_ylim(0, 1)
     ax.set_xticks(range(10))
     ax.tick_params(labelsize=SMALL)
     ax.spines[["top", "right"]].set_visible(False)
+    ax.set_ylabel("probability", fontsize=SMALL)
     ax.set_title(words, fontsize=SMALL, pad=4)
