@@ -12,6 +12,7 @@ from helpers.markdown import Table
 from helpers.models import count_parameters
 
 NONE = "–"  # a cell without anything
+UNBROKEN = "\u00a0"  # a space at which no line ends
 
 # The rows of README's table, in its order.
 HEADLINES = (
@@ -149,20 +150,18 @@ def share(verdict: Verdict) -> str:
 
 
 def headline_table() -> Table:
-    """README's table: the results that the course is known by, each with its command."""
-    head = ("net and recipe", "parameters", "epochs", "last epoch", "the report states", "command")
+    """README's table: the results that the course is known by, under the names of its commands."""
+    head = ("name", "net and recipe", "parameters", "last epoch")
     rows = []
     for name in HEADLINES:
         recipe = EXPERIMENTS[name]
         result = load_result(name)
         rows.append(
             (
+                f"`{name}`",
                 recipe.title,
                 f"{result.record['parameters']:,}",
-                str(recipe.epochs),
-                result.accuracy,
-                recipe.document or NONE,
-                f"`{result.command}`",
+                result.accuracy.replace(" ", UNBROKEN),
             )
         )
     return Table(head, rows)
