@@ -43,8 +43,6 @@ NOT_RECORDED = {
     "cifar-resnet9-grouped-decay",
     "cifar-resnet9-grouped-muon",
     "cifar-resnet9-grouped-views",
-    "ladder-narrow",
-    "ladder-late-pool",
     "pointwise-longer",
     "pointwise-as-written",
 }
