@@ -348,6 +348,34 @@ def test_markdown_with_far_pictures_and_links():
     assert 'href="02_parameter_budget.html#it"' in made and "<em>gone</em>" in made
 
 
+def luminance(colour):
+    """Relative luminance of a colour such as #0757ad, by the formula of WCAG 2."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    lighter, darker = sorted([luminance(one), luminance(other)], reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("name", ["page.css", "deck.css"])
+def test_every_text_stands_out_from_every_ground(name):
+    assert round(contrast("#000000", "#ffffff"), 1) == 21 and contrast("#777777", "#ffffff") < 4.5
+    text = pages.style(name)
+    named = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", text))
+    colours = set(re.findall(r"(?<![-\w])color: (#[0-9a-f]{6})", text))
+    colours |= {named[key] for key in re.findall(r"(?<![-\w])color: var\(--(\w+)\)", text)}
+    grounds = {"#ffffff", named["ground"], named.get("note", "#ffffff")}
+    assert len(colours) > 5
+    for colour in colours:
+        for ground in grounds:
+            assert contrast(colour, ground) >= 4.5, f"{colour} on {ground}"
+
+
 # The command.
 
 

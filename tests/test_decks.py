@@ -14,7 +14,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from helpers.environment import NOTEBOOKS, CourseError
-from helpers.upkeep import decks, editions, engine, notes
+from helpers.upkeep import decks, editions, engine, notes, pages
 
 SESSIONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 PARTS = {
@@ -163,6 +163,26 @@ def test_the_notes_are_in_the_deck_and_not_on_the_slide(shown, chromium):
     assert "Only the teacher sees this?" in asked
     assert chromium.run("document.querySelector('aside.notes').offsetHeight") == 0
     assert only["bottom"] < 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SESSIONS)
+def test_pages_open_with_the_network_cut(chromium, tmp_path, name):
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    path = tmp_path / f"{name}.html"
+    path.write_text(pages.as_page(notebook, name), encoding="utf-8")
+    chromium.errors.clear()
+    chromium.requests.clear()
+    chromium.open(path)
+    assert chromium.errors == [] and chromium.from_the_network == []
+    # Formulas are drawn, solutions are closed, and nothing reaches over the page's edge.
+    heights = "Array.from(document.querySelectorAll('math'), (one) => one.clientHeight)"
+    drawn = chromium.run(heights)
+    assert drawn and min(drawn) > 5
+    assert chromium.run("document.querySelectorAll('details[open]').length") == 0
+    assert chromium.run("document.documentElement.scrollWidth") <= decks.WIDTH
+    broken = "Array.from(document.images).filter((one) => !one.naturalWidth || !one.alt).length"
+    assert chromium.run(broken) == 0
 
 
 # Without a browser.

@@ -1,6 +1,8 @@
 """A session becomes a page; what stops it, a cell or the reader, is told in one line."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -178,3 +180,28 @@ def test_a_solution_is_kept_without_its_output(session, capfd):
     kept = nbformat.read(path, as_version=4).cells
     assert kept[-2].outputs[0].data["text/plain"] == "'a question'"
     assert kept[-1].outputs == [] and kept[-1].execution_count == 2
+
+
+def test_the_page_folds_solutions_and_draws_formulas_without_a_network(session, capfd, tmp_path):
+    path = session("'a question'", "'the answer'")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].source = "The sum is $\\frac{a}{b}$, written `$x$`."
+    notebook.cells[-1].metadata["tags"] = ["solution"]
+    nbformat.write(notebook, path)
+    assert main(["run", "8"]) == 0
+    page = (tmp_path / "runs" / "08_tiny.html").read_text(encoding="utf-8")
+    before, folded = page.split("<summary>Solution</summary>")
+    assert "&#39;a question&#39;" in before or "'a question'" in before
+    assert "the answer" in folded and "the answer" not in before
+    # The one formula is drawn or, without latex2mathml, shown as TeX; code is left as it is.
+    assert page.count("<math") + page.count('class="formula"') == 1
+    assert "written <code>$x$</code>" in page
+    assert "https://" not in re.sub(r"<a [^>]*>", "", page)
+
+
+def test_how_long_a_session_computes_is_kept(session, capfd, tmp_path, monkeypatch):
+    session("import time; time.sleep(0.5)")
+    monkeypatch.delenv("COURSE_SMOKE")
+    assert main(["run", "8"]) == 0
+    kept = json.loads((tmp_path / "runs" / "08_tiny.seconds.json").read_text())
+    assert 0.5 <= kept["seconds"] < 250 and kept["device"]
