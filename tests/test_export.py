@@ -16,6 +16,8 @@ from helpers.data import practice
 from helpers.environment import CourseError
 from helpers.upkeep import export as exporting
 
+pytestmark = pytest.mark.slow  # torch takes seconds to write a net down
+
 NAME = "ladder-fewer"
 MISSING = [
     name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None

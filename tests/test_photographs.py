@@ -86,6 +86,7 @@ def take(folder: Path, digits: list[np.ndarray], names: list[str], seed: int) ->
         picture.save(folder / name, quality=int(generator.integers(50, 90)), exif=exif)
 
 
+@pytest.mark.slow
 def test_fifty_photographed_digits_are_recovered(tmp_path) -> None:
     images, labels = practice.draw("mnist", 50, seed=7)
     digits = [image[0].numpy() for image in images]
@@ -105,6 +106,7 @@ def test_fifty_photographed_digits_are_recovered(tmp_path) -> None:
     assert alike >= 48
 
 
+@pytest.mark.slow
 def test_a_recorded_net_reads_photographed_test_digits(tmp_path, real_data_root) -> None:
     test = data.load("mnist", real_data_root, validation=0).test.subset(range(0, 10_000, 100))
     digits = [image[0].numpy() for image in test.images]
@@ -201,6 +203,7 @@ def test_a_digit_that_is_cut_out_closely_is_read(tmp_path) -> None:
     assert correlation(steps.digit.astype(float), digit) > 0.9
 
 
+@pytest.mark.slow
 def test_a_large_picture_is_made_smaller_first(tmp_path, monkeypatch) -> None:
     large = photo_of(7).resize((6000, 4500))
     large.save(tmp_path / "7.jpg", quality=70)
