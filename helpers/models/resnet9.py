@@ -112,8 +112,8 @@ class ResNet9(nn.Module):
         instead of a normalisation, which would undo their lengths, it has a bias.
     dirac: every 3×3 convolution begins by handing its input on unchanged, as far as it has channels
         for it; further filters are random.
-    first_bias: what the grouped net's first normalisation begins its biases with. Its ReLU would
-        throw away half of what the three colours say.
+    first_bias: what the first normalisation begins its biases with. In the grouped net it sees the
+        three colours, and the ReLU behind it would throw half of what they say away.
     head_bias: whether the last layer has a bias.
     """
 
@@ -158,7 +158,7 @@ class ResNet9(nn.Module):
         self.linear = nn.Linear(8 * width, 10, bias=head_bias)
 
         # What other weights begin with than the random numbers that were drawn for them.
-        if grouped and first_bias:
+        if first_bias:
             nn.init.constant_(self.get_parameter("prep.1.bias"), first_bias)
         if dirac:
             hand_on(self)
