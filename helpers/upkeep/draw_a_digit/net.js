@@ -201,16 +201,18 @@ const Net = (() => {
         const source = (first + i) * maps.rows * maps.columns;
         for (let ky = 0; ky < kernelRows; ky++) {
           for (let kx = 0; kx < kernelColumns; kx++) {
-            // One weight of the window, at every place of the map.
+            // One weight of the window, at every place where it does not meet padding, a zero.
             const weight = weights[place++];
+            const shift = kx * columnStep - left;
+            const begin = Math.max(0, Math.ceil(-shift / right));
+            const end = Math.min(columns - 1, Math.floor((maps.columns - 1 - shift) / right));
             for (let y = 0; y < rows; y++) {
               const row = y * down + ky * rowStep - above;
-              if (row < 0 || row >= maps.rows) continue; // padding is zero
-              for (let x = 0; x < columns; x++) {
-                const column = x * right + kx * columnStep - left;
-                if (column < 0 || column >= maps.columns) continue;
-                made.values[target + y * columns + x] +=
-                  weight * maps.values[source + row * maps.columns + column];
+              if (row < 0 || row >= maps.rows) continue;
+              const from = source + row * maps.columns + shift;
+              const to = target + y * columns;
+              for (let x = begin; x <= end; x++) {
+                made.values[to + x] += weight * maps.values[from + x * right];
               }
             }
           }
