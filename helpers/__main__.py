@@ -141,6 +141,34 @@ def publish(options: Options) -> None:
     print_written(publishing.publish(options.address))
 
 
+def classroom(options: Options) -> None:
+    """Write student and teacher editions and slides, for rooms without a network."""
+    from helpers.upkeep import classroom as kit
+
+    environment.need_notebooks()
+    folder, remarks = kit.write()
+    for remark in remarks:
+        print(remark)
+    print(f"editions and slides: {folder}")
+
+
+def page(options: Options) -> None:
+    """Write the page on which a recorded net reads a digit while it is drawn."""
+    from helpers.upkeep import page as drawing
+
+    environment.need_notebooks()
+    print_written(drawing.write_page())
+
+
+def export(options: Options) -> None:
+    """Write a recorded net by torch.export and as ONNX, and read both back."""
+    from helpers.upkeep import export as exporting
+
+    environment.need_notebooks()
+    for each in exporting.export(options.name):
+        print(f"{each}\n  {each.path}")
+
+
 def print_written(paths: list) -> None:
     """Print the names of the files that were written."""
     if not paths:
@@ -187,6 +215,12 @@ def parser() -> Parser:
     command = add_command(commands, search)
     command.add_argument("name", help="of a search, for example: budget")
     add_amounts(command)
+
+    # For a class, and for what comes after the course.
+    add_command(commands, classroom)
+    add_command(commands, page)
+    command = add_command(commands, export)
+    command.add_argument("name", help="of a record with weights: budget, ladder-fewer, residual")
 
     # Upkeep: of these, only the last one has an argument.
     add_command(commands, results)

@@ -23,6 +23,9 @@ GOOD = [
     "experiment budget",
     "experiment budget --seeds 3 --jobs 1 --fresh",
     "search budget --seeds 1 --jobs 2",
+    "classroom",
+    "page",
+    "export ladder-fewer",
     "results",
     "digests",
     "data",
@@ -272,6 +275,24 @@ def test_results_looks_at_everything_before_it_writes(capsys, monkeypatch, fault
     for module in (readme, pictures):
         monkeypatch.setattr(module, "replacing", never)
     assert f"no {fault}" in error_of(capsys, "results")
+
+
+def test_what_is_written_for_a_class_and_for_others_is_named(capsys, monkeypatch, tmp_path):
+    from helpers.upkeep import classroom, export, page
+
+    monkeypatch.setattr(classroom, "write", lambda: (tmp_path / "index.html", ["no slides today"]))
+    monkeypatch.setattr(page, "write_page", lambda: [tmp_path / "draw_a_digit.html"])
+    written = type("Exported", (), {"path": tmp_path / "a.pt2", "__str__": lambda self: "equal"})
+    monkeypatch.setattr(export, "export", lambda name: [written()])
+    for line in ("classroom", "page", "export first"):
+        assert main(line.split()) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "no slides today",
+        f"editions and slides: {tmp_path / 'index.html'}",
+        "rewritten: draw_a_digit.html",
+        "equal",
+        f"  {tmp_path / 'a.pt2'}",
+    ]
 
 
 def test_report_prints_the_report(capsys):
