@@ -119,6 +119,7 @@ def asked_in(notebook):
     return [cell for cell in notebook.cells if editions.is_solution(cell)]
 
 
+@pytest.mark.slow
 def test_a_wrong_solution_is_noticed(lesson):
     lesson.cells[-2].source = "raise AssertionError('not yet')"
     whole = editions.with_solutions(editions.student(lesson), editions.solutions(lesson))
@@ -316,6 +317,7 @@ def test_what_a_page_would_load_is_seen():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SESSIONS)
 def test_a_page_of_a_session_loads_nothing(name):
     page = pages.as_page(read(name), name)

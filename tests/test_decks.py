@@ -188,6 +188,7 @@ def test_pages_open_with_the_network_cut(chromium, tmp_path, name):
 # Without a browser.
 
 
+@pytest.mark.slow
 def test_a_deck_has_no_solution_and_no_far_address():
     for name in SESSIONS:
         notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
