@@ -68,14 +68,15 @@ def digests(options: Options) -> None:
 
 
 def results(options: Options) -> None:
-    """Rewrite the figures in README and notebooks, and README's pictures, from the records."""
+    """Rewrite the figures in README and notebooks, README's pictures and the page, from records."""
+    from helpers.upkeep import page as drawing
     from helpers.upkeep import pictures  # brings matplotlib
 
     # All is looked at before anything is written: records, texts, data and pictures.
     environment.need_notebooks()
     changed = readme.outdated()
     drawn = pictures.draw(load("mnist", validation=0))
-    print_written(readme.write(changed) + drawn)
+    print_written(readme.write(changed) + drawn + drawing.write_page())
 
 
 def data(options: Options) -> None:

@@ -15,7 +15,7 @@ from helpers.__main__ import main, parser
 from helpers.environment import ROOT, CourseError
 from helpers.experiments import search as searching
 from helpers.experiments.catalogue import GROUPS
-from helpers.upkeep import digests, pictures, publish, readme
+from helpers.upkeep import classroom, digests, export, page, pictures, publish, readme
 
 GOOD = [
     "run 01",
@@ -278,8 +278,6 @@ def test_results_looks_at_everything_before_it_writes(capsys, monkeypatch, fault
 
 
 def test_what_is_written_for_a_class_and_for_others_is_named(capsys, monkeypatch, tmp_path):
-    from helpers.upkeep import classroom, export, page
-
     monkeypatch.setattr(classroom, "write", lambda: (tmp_path / "index.html", ["no slides today"]))
     monkeypatch.setattr(page, "write_page", lambda: [tmp_path / "draw_a_digit.html"])
     written = type("Exported", (), {"path": tmp_path / "a.pt2", "__str__": lambda self: "equal"})
@@ -307,6 +305,7 @@ def test_commands_name_what_they_wrote(capsys, monkeypatch):
     monkeypatch.setattr(
         commands, "load", lambda name, validation: type("Images", (), {"name": name})
     )
+    monkeypatch.setattr(page, "write_page", lambda: [ROOT / "notebooks" / "draw_a_digit.html"])
     assert main(["results"]) == 0
     monkeypatch.setattr(publish, "publish", lambda address: [])
     assert main(["publish", "a/b"]) == 0
@@ -315,6 +314,7 @@ def test_commands_name_what_they_wrote(capsys, monkeypatch):
     assert capsys.readouterr().out.splitlines() == [
         "rewritten: README.md",
         "rewritten: mnist.png",
+        "rewritten: draw_a_digit.html",
         "nothing to change",
         "rewritten: first.json",
     ]

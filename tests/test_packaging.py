@@ -92,7 +92,11 @@ def test_every_module_of_the_wheel_is_imported_away_from_the_repository(unpacked
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "line", ["run 01", "publish a/b", "results", "digests", "experiment tiny", "search budget"]
+    "line",
+    [
+        *["run 01", "publish a/b", "results", "digests", "experiment tiny", "search budget"],
+        *["classroom", "page", "export budget"],
+    ],
 )
 def test_a_plain_installation_says_that_the_notebooks_are_not_there(unpacked, line):
     done = run_away(COMMAND, unpacked, *line.split())
@@ -121,7 +125,7 @@ def requirements() -> dict[str, str]:
     found = {}
     for line in lines:
         if line and line[0].isalpha():
-            name, versions = re.fullmatch(r"([a-z-]+)(>=\S+)", line).groups()
+            name, versions = re.fullmatch(r"([a-z0-9-]+)(>=\S+)", line).groups()
             found[name] = versions
     return found
 
@@ -147,6 +151,11 @@ def test_all_that_the_code_imports_is_required():
     # What packages of the list bring: nbconvert, ipykernel, torchvision, and pytest before 3.11.
     brought = {"IPython", "jupyter_client", "matplotlib_inline", "nbclient", "nbformat", "PIL"}
     brought |= {"tomli"}
+    # What one command alone needs is an extra, and without it that command says what to install.
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    extras = {"onnx", "onnxscript", "onnxruntime"}
+    assert all(f'"{name}>=' in pyproject for name in extras)
+    brought |= extras
     required = {name.replace("-", "_") for name in requirements()}
     assert others - brought - required == set()
 

@@ -44,7 +44,6 @@ NOT_RECORDED = {
     "cifar-resnet9-grouped-muon",
     "cifar-resnet9-grouped-views",
     "pointwise-longer",
-    "pointwise-as-written",
 }
 
 # The GPU's machine had newer files than its history, so no commit holds what it ran: their commit
