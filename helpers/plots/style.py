@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from helpers.environment import CourseError, whole_number
+from helpers.plots.descriptions import describe_in_notebook
 
 # Near the colours of Okabe and Ito (2008), which any colour vision tells apart, and darker, as
 # WCAG 2.2 asks: a line has a contrast of 3 : 1 with a white page (criterion 1.4.11), RED and
@@ -53,6 +54,8 @@ def new_axes(width: float, height: float, rows: int = 1, columns: int = 1) -> np
             # A cell may draw more than twenty figures: they are closed when it ends.
             warnings.filterwarnings("ignore", "More than .* figures have been opened")
             figure = plt.figure(figsize=size, dpi=DPI, layout="constrained")
+        # Only now has a notebook chosen how it draws.
+        describe_in_notebook()
     return figure.subplots(rows, columns, squeeze=False).ravel()
 
 
