@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from helpers.environment import CourseError
-from helpers.plots.charts import epoch_values, listed_runs
+from helpers.plots.charts import Run, epoch_values, listed_runs
 from helpers.plots.style import (
     BLUE,
     GREEN,
@@ -21,20 +21,19 @@ from helpers.plots.style import (
     require,
     whole_ticks,
 )
-from helpers.training import History
 
 COLORS = (BLUE, ORANGE, GREEN, PURPLE)
 
 
 def plot_test_curves(
-    curves: Mapping[str, Sequence[History]],
+    curves: Mapping[str, Sequence[Run]],
     others: Mapping[str, Sequence[float]] | None = None,
     target: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Test accuracy in percent after every epoch: a thin line a seed, a thick one their mean.
 
-    curves: name to the histories of its seeds, four names at most
+    curves: name to the histories of its seeds (``training.History``), four names at most
     others: name to what others printed after each epoch, hollow diamonds
     target: an accuracy drawn as a line
 
