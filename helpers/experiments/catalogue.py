@@ -68,6 +68,7 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     # The frontier: a better recipe for document 003's net, and the best below 3,500 parameters.
     "frontier-sgd": at_decays(at_rates(mnist_ladder.FEWER_SGD, (0.1, 0.3, 1.0)), (5e-5, 5e-4)),
     "frontier-small": mnist_ladder.SMALLEST,
+    "frontier-dropout": mnist_ladder.FEWER_DROPOUT,
     **cifar10_searches.SEARCHES,
 }
 

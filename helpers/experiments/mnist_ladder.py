@@ -232,6 +232,13 @@ POINTWISE_OURS = under_8000(
 FEWER_SGD = variant(FEWER, "frontier-sgd", "SGD at high rates", optimizer="sgd", nesterov=True)
 
 
+# Whether AdamW's net, too, is better with dropout, and with less or more of it.
+FEWER_DROPOUT = tuple(
+    variant(FEWER, f"frontier-dropout/{share}", "dropout", model_options={"dropout": share})
+    for share in (0.0, 0.02, 0.05, 0.1)
+)
+
+
 def smallest(name: str, model: str, **options: Any) -> Recipe:
     """A candidate for the smallest net, by our recipe or, where its name says so, by SGD."""
     changes: dict[str, Any] = {"model": f"models.small.{model}", "model_options": options}
