@@ -43,7 +43,6 @@ NOT_RECORDED = {
     "cifar-resnet9-grouped-decay",
     "cifar-resnet9-grouped-muon",
     "cifar-resnet9-grouped-views",
-    "pointwise-longer",
 }
 
 # The GPU's machine had newer files than its history, so no commit holds what it ran: their commit

@@ -83,7 +83,8 @@ def run_session(number: str, train: bool = False, save: bool = False) -> Path:
 def without_answers(notebook: Any) -> None:
     """Take the outputs of the solutions away: a folded cell would show its answer below it."""
     for cell in notebook.cells:
-        if "solution" in cell.metadata.get("tags", []):
+        # The words before a solution may have the tag too.
+        if cell.cell_type == "code" and "solution" in cell.metadata.get("tags", []):
             cell.outputs = []
 
 
