@@ -10,7 +10,7 @@ from typing import Any
 from helpers import environment
 from helpers.environment import CourseError, smoke
 from helpers.experiments.assembling import DIGITS, current_commit
-from helpers.experiments.catalogue import SEARCHES
+from helpers.experiments.catalogue import SEARCHES, for_practice
 from helpers.experiments.folders import data_digest
 from helpers.experiments.jobs import Job, checked_seeds, checked_workers, plan, run_jobs
 from helpers.experiments.recipe import Recipe
@@ -38,7 +38,7 @@ def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[Tri
     """
     candidates = find_candidates(name)
     if smoke():
-        candidates = [recipe.shortened(2) for recipe in candidates]
+        candidates = [for_practice(recipe, 2) for recipe in candidates]
     seeds = checked_seeds(seeds)
     jobs = checked_workers(jobs)
 
