@@ -57,17 +57,21 @@ def describe_panel(ax: Axes) -> str:
     elif xlabel or ylabel:
         text += f": {xlabel or ylabel}"
 
-    # Names of curves, or of rows and columns where there are no curves.
-    names = [one_line(label) for label in ax.get_legend_handles_labels()[1]]
-    if not names:
-        ticks = [*ax.get_yticklabels(), *ax.get_xticklabels()]
-        names = [one_line(tick.get_text()) for tick in ticks if not is_number(tick.get_text())]
-    if not names:
-        names = [one_line(each.get_text()) for each in ax.texts if each.get_text()]
-    kinds = list(dict.fromkeys(name for name in names if name))
+    kinds = list(dict.fromkeys(name for name in names_in(ax) if name))
     if kinds:
         text += f" ({'; '.join(kinds[:MOST_TITLES])})"
     return f"{text}."
+
+
+def names_in(ax: Axes) -> list[str]:
+    """The names of curves; without curves those of rows and columns; else the words in it."""
+    names = ax.get_legend_handles_labels()[1]
+    if not names:
+        ticks = [*ax.get_yticklabels(), *ax.get_xticklabels()]
+        names = [tick.get_text() for tick in ticks if not is_number(tick.get_text())]
+    if not names:
+        names = [each.get_text() for each in ax.texts]
+    return [one_line(name) for name in names]
 
 
 def is_number(text: str) -> bool:
