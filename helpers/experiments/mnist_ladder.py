@@ -17,7 +17,7 @@ def under_8000(parent: Recipe, name: str, title: str, **changes: Any) -> Recipe:
 
 # The ladder of document 003: each rung keeps the changes of all below it, and makes one. The
 # document lists no layers of its first nets: they are our reconstruction, built to its counts. A
-# constant rate, StepLR, one-cycle and AdamW are each shown at their own best rate, from a search.
+# constant rate, StepLR and one-cycle are each shown at a rate that a search has chosen.
 BASIC = Recipe(
     "ladder-basic",
     "models.small.basic_net",
@@ -80,7 +80,7 @@ AUGMENTED = under_8000(
 ADAPTIVE = under_8000(
     AUGMENTED,
     "ladder-adamw",
-    "AdamW instead of SGD, at its own best rate and decay",
+    "AdamW instead of SGD, with a rate and a decay of its own",
     optimizer="adamw",
     learning_rate=0.01,
     weight_decay=0.01,
