@@ -327,10 +327,12 @@ def test_a_page_of_a_session_loads_nothing(name):
 
 
 def test_solutions_and_setup_are_folded_and_the_teacher_sees_solutions(lesson):
+    # The setup cell, the words before the solution, and the solution.
     page = pages.as_page(lesson, "lesson")
-    assert page.count("<details>") == 2 and "open=" not in page
+    assert page.count("<details>") == 3 and "open=" not in page
+    assert page.index("<details>", page.index("Exercise")) < page.index("It squares.")
     page = pages.as_page(lesson, "lesson", unfolded=True)
-    assert page.count("<details>") == 1 and page.count('<details open="">') == 1
+    assert page.count("<details>") == 1 and page.count('<details open="">') == 2
 
 
 def test_pictures_say_what_they_show(lesson):

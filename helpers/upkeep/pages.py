@@ -51,6 +51,15 @@ PAGE = """
 {{ super() }}
 {%- endif -%}
 {%- endblock -%}
+{%- block markdowncell scoped -%}
+{%- if cell | folded_name -%}
+<details {{ 'open' if resources.unfolded }}><summary>Solution</summary>
+{{ super() }}
+</details>
+{%- else -%}
+{{ super() }}
+{%- endif -%}
+{%- endblock -%}
 """
 
 
