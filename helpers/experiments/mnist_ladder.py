@@ -231,11 +231,24 @@ POINTWISE_OURS = under_8000(
 # What searches try: document 003's net by SGD at high rates, and nets below 3,500 parameters.
 FEWER_SGD = variant(FEWER, "frontier-sgd", "SGD at high rates", optimizer="sgd", nesterov=True)
 
+# The residual net of session 06 learns best from less augmentation than this session's.
+MILD = affine(degrees=6, shift=0.05, scale=0.05)
 
-# Whether AdamW's net, too, is better with dropout, and with less or more of it.
-FEWER_DROPOUT = tuple(
-    variant(FEWER, f"frontier-dropout/{share}", "dropout", model_options={"dropout": share})
-    for share in (0.0, 0.02, 0.05, 0.1)
+
+def with_dropout(share: float, name: str, **changes: Any) -> Recipe:
+    """Document 003's net by our recipe, with so much dropout, as a candidate of a search."""
+    full_name = f"frontier-dropout/{name}"
+    return variant(FEWER, full_name, name, model_options={"dropout": share}, **changes)
+
+
+# Whether AdamW's net, too, is better with dropout, and with less augmentation.
+FEWER_DROPOUT = (
+    with_dropout(0.0, "dropout 0"),
+    with_dropout(0.02, "dropout 0.02"),
+    with_dropout(0.05, "dropout 0.05"),
+    with_dropout(0.1, "dropout 0.1"),
+    with_dropout(0.0, "dropout 0, mild augmentation", augment=MILD),
+    with_dropout(0.02, "dropout 0.02, mild augmentation", augment=MILD),
 )
 
 
@@ -245,15 +258,36 @@ def smallest(name: str, model: str, **options: Any) -> Recipe:
     if name.endswith("SGD"):
         changes |= {"optimizer": "sgd", "learning_rate": 0.3, "weight_decay": 5e-5}
         changes["nesterov"] = True
+    if name.endswith("mild"):
+        changes["augment"] = MILD
     return variant(UNDROPPED, f"frontier-small/{name}", name, **changes)
 
 
 SMALLEST = (
     smallest("narrow, 3,424", "budget_net", widths=[4, 4, 6, 8, 8, 8, 8]),
     smallest("narrow, 3,424, SGD", "budget_net", widths=[4, 4, 6, 8, 8, 8, 8]),
+    smallest("narrow, 3,424, mild", "budget_net", widths=[4, 4, 6, 8, 8, 8, 8]),
     smallest("squeezed, 3,424", "compact_net", widths=[4, 8, 6, 4, 8, 10, 10, 10]),
     smallest("shared, 3,172", "SharedNet", channels=17),
     smallest("shared, 3,172, SGD", "SharedNet", channels=17),
+)
+
+# Document 001's form below 8,000 and below 20,000 parameters: less augmentation, more steps, a
+# higher rate with less decay, and our own recipe in the place of SGD's.
+HIGHER = {"learning_rate": 0.3, "weight_decay": 1e-4}
+BEST_FORMS = (
+    variant(BEST, "frontier-best/as it is", "as it is"),
+    variant(BEST, "frontier-best/mild", "mild augmentation", augment=MILD),
+    variant(BEST, "frontier-best/batch 64", "batches of 64", batch_size=64),
+    variant(BEST, "frontier-best/higher", "rate 0.3, decay 1e-4", **HIGHER),
+    variant(NARROW, "frontier-best/AdamW", "AdamW"),
+    variant(NARROW, "frontier-best/AdamW, mild", "AdamW, mild augmentation", augment=MILD),
+)
+LARGE_FORMS = (
+    variant(LARGE, "frontier-large/as it is", "as it is"),
+    variant(LARGE, "frontier-large/mild", "mild augmentation", augment=MILD),
+    variant(LARGE, "frontier-large/batch 64", "batches of 64", batch_size=64),
+    variant(LARGE, "frontier-large/higher", "rate 0.3, decay 1e-4", **HIGHER),
 )
 
 # From here the order is README's.
