@@ -69,6 +69,7 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "frontier-sgd": at_decays(at_rates(mnist_ladder.FEWER_SGD, (0.1, 0.3, 1.0)), (5e-5, 5e-4)),
     "frontier-small": mnist_ladder.SMALLEST,
     "frontier-dropout": mnist_ladder.FEWER_DROPOUT,
+    "frontier-mild": mnist_ladder.FEWER_MILD,
     "frontier-best": mnist_ladder.BEST_FORMS,
     "frontier-large": mnist_ladder.LARGE_FORMS,
     **cifar10_searches.SEARCHES,

@@ -4,7 +4,7 @@ from typing import Any
 
 from helpers import augment
 from helpers.experiments.mnist_basics import affine
-from helpers.experiments.recipe import Claim, Recipe, variant
+from helpers.experiments.recipe import Claim, Recipe, Steps, variant
 
 UNDER_8000 = Claim(7_999, 15, 99.4, last_epochs=5)
 
@@ -270,6 +270,25 @@ SMALLEST = (
     smallest("squeezed, 3,424", "compact_net", widths=[4, 8, 6, 4, 8, 10, 10, 10]),
     smallest("shared, 3,172", "SharedNet", channels=17),
     smallest("shared, 3,172, SGD", "SharedNet", channels=17),
+)
+
+# How little augmentation is best, with AdamW and with SGD.
+MILDER = affine(degrees=4, shift=0.03, scale=0.03)
+SHEARED = affine(degrees=6, shift=0.05, scale=0.05, shear=5)
+
+
+def augmented(parent: Recipe, name: str, augment: Steps, **changes: Any) -> Recipe:
+    """Document 003's net by one of two recipes, with so much augmentation."""
+    return variant(parent, f"frontier-mild/{name}", name, augment=augment, **changes)
+
+
+FEWER_MILD = (
+    augmented(FEWER, "AdamW, mild", MILD),
+    augmented(FEWER, "AdamW, milder", MILDER),
+    augmented(FEWER, "AdamW, mild and shear", SHEARED),
+    augmented(FEWER_SGD, "SGD 0.3, mild", MILD, learning_rate=0.3, weight_decay=5e-5),
+    augmented(FEWER_SGD, "SGD 1.0, mild", MILD, learning_rate=1.0, weight_decay=5e-5),
+    augmented(FEWER_SGD, "SGD 0.3, milder", MILDER, learning_rate=0.3, weight_decay=5e-5),
 )
 
 # Document 001's form below 8,000 and below 20,000 parameters: less augmentation, more steps, a
