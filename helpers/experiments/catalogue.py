@@ -64,7 +64,9 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     # The schedules of session 04: each at its own best rate.
     "ladder-step": at_rates(mnist_ladder.STEPPED, (0.01, 0.03, 0.06, 0.1)),
     "ladder-onecycle": at_rates(mnist_ladder.CYCLED, (0.01, 0.03, 0.1, 0.2, 0.4)),
-    "ladder-adamw": at_decays(at_rates(mnist_ladder.ADAPTIVE, (0.003, 0.01, 0.03)), (0.01, 0.1)),
+    "ladder-adamw": at_decays(
+        at_rates(mnist_ladder.ADAPTIVE, (0.001, 0.003, 0.01, 0.03)), (0.01, 0.1)
+    ),
     # The frontier: a better recipe for document 003's net, and the best below 3,500 parameters.
     "frontier-sgd": at_decays(at_rates(mnist_ladder.FEWER_SGD, (0.1, 0.3, 1.0)), (5e-5, 5e-4)),
     "frontier-small": mnist_ladder.SMALLEST,
