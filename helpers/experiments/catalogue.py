@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from helpers.environment import smoke, unknown
 from helpers.experiments import (
@@ -13,6 +14,7 @@ from helpers.experiments import (
     mnist_basics,
     mnist_ladder,
     mnist_residual,
+    ranges,
 )
 from helpers.experiments.recipe import Recipe
 
@@ -23,7 +25,11 @@ ON_A_GPU = (
     *cifar10_best.RECIPES,
     *cifar10_grouped.RECIPES,
 )
-GROUPS = {"cifar": [recipe.name for recipe in ON_A_GPU]}
+GROUPS = {
+    "cifar": [recipe.name for recipe in ON_A_GPU],
+    "speed-rows": [recipe.name for recipe in speed.ON_A_GPU],
+    "speed-minutes-rows": [recipe.name for recipe in speed.IN_MINUTES],
+}
 
 # The page of all results has its rows in this order.
 RECIPES = (
@@ -33,8 +39,15 @@ RECIPES = (
     *ON_A_GPU,
     *cifar10.IN_HOURS,
     *cifar10.IN_MINUTES,
+    *speed.RECIPES,
 )
 EXPERIMENTS = {recipe.name: recipe for recipe in RECIPES}
+
+# What makes a net of millions of parameters narrow, for practice data.
+NARROW: dict[str, dict[str, Any]] = {
+    "models.resnet9.ResNet9": {"width": 4},
+    "models.speed.SpeedNet": {"widths": [4, 8, 8]},
+}
 
 
 def at_rates(recipe: Recipe, rates: Sequence[float]) -> tuple[Recipe, ...]:
@@ -56,6 +69,14 @@ def at_decays(recipes: Sequence[Recipe], decays: Sequence[float]) -> tuple[Recip
     return tuple(candidates)
 
 
+def range_searches() -> dict[str, tuple[Recipe, ...]]:
+    """The nets that the range test is measured on, each at its rates."""
+    found = {}
+    for name, recipe in ranges.NETS.items():
+        found[recipe.name] = at_rates(recipe, ranges.RATES[name])
+    return found
+
+
 # The candidates of searches that have no record yet, by the search's name; a search that is
 # recorded is defined by its record.
 SEARCHES: dict[str, tuple[Recipe, ...]] = {
@@ -65,8 +86,9 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "ladder-step": at_rates(mnist_ladder.STEPPED, (0.01, 0.03, 0.06, 0.1)),
     "ladder-onecycle": at_rates(mnist_ladder.CYCLED, (0.01, 0.03, 0.1, 0.2, 0.4)),
     "ladder-adamw": at_decays(
-        at_rates(mnist_ladder.ADAPTIVE, (0.001, 0.003, 0.01, 0.03)), (0.01, 0.1)
+        at_rates(mnist_ladder.ADAPTIVE, (0.001, 0.003, 0.01, 0.03, 0.1)), (0.01, 0.1)
     ),
+    "ladder-adamw-finalists": at_rates(mnist_ladder.ADAPTIVE, (0.003, 0.01, 0.03)),
     # The frontier: a better recipe for document 003's net, and the best below 3,500 parameters.
     "frontier-sgd": at_decays(at_rates(mnist_ladder.FEWER_SGD, (0.1, 0.3, 1.0)), (5e-5, 5e-4)),
     "frontier-small": mnist_ladder.SMALLEST,
@@ -74,7 +96,16 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "frontier-mild": mnist_ladder.FEWER_MILD,
     "frontier-best": mnist_ladder.BEST_FORMS,
     "frontier-large": mnist_ladder.LARGE_FORMS,
+    # Session 06: SGD for the residual net, the nets of 44 layers each at its own rate, and what
+    # the range test's answer is compared with.
+    "residual-sgd": mnist_residual.SGD_FORMS,
+    "depth-44": (
+        *at_rates(mnist_residual.DEPTH_44[0], (0.03, 0.1, 0.3)),
+        *at_rates(mnist_residual.DEPTH_44[1], (0.03, 0.1, 0.3)),
+    ),
+    **range_searches(),
     **cifar10_searches.SEARCHES,
+    **speed_searches.SEARCHES,
 }
 
 
@@ -92,9 +123,8 @@ def find(name: str) -> Recipe:
 
 
 def for_practice(recipe: Recipe, epochs: int) -> Recipe:
-    """The recipe over few epochs, for practice data; of ResNet-9 a sixteenth of the channels."""
-    # 6.5 million parameters are too many for a test.
+    """The recipe over few epochs, for practice data; nets of millions with a few channels."""
+    # Millions of parameters are too many for a test.
     short = recipe.shortened(epochs)
-    if recipe.model == "models.resnet9.ResNet9":
-        return replace(short, model_options=recipe.model_options | {"width": 4})
-    return short
+    narrow = NARROW.get(recipe.model, {})
+    return replace(short, model_options=recipe.model_options | narrow)
