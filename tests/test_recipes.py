@@ -16,6 +16,7 @@ from helpers.data import Batches, load
 from helpers.environment import ROOT, CourseError, seed_everything
 from helpers.experiments import cifar10, load_result, mnist_basics
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS, SEARCHES, for_practice
+from helpers.experiments.ranges import NETS, RATES
 from helpers.experiments.recipe import OLD_NETS, Claim, Recipe, variant
 from helpers.experiments.records import is_recorded
 from helpers.experiments.runs import train, train_net
@@ -384,7 +385,7 @@ def test_document_004s_recipe_is_that_of_its_code():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["residual-5", "first-5"])
 def test_a_suggested_rate_is_what_the_range_test_suggests(real_data_root, name):
-    """Within half a decade: another processor moves the curves a little."""
+    """Within half a decade: another processor moves the curves a little. The settings: fastai's."""
     mnist, recipe, generator = (
         load("mnist", real_data_root, validation=0),
         EXPERIMENTS[name],
@@ -392,7 +393,9 @@ def test_a_suggested_rate_is_what_the_range_test_suggests(real_data_root, name):
     )
     model = recipe.build_model()
     batches = Batches(mnist.train, recipe.batch_size, shuffle=True, generator=generator)
-    test = lr_range_test(model, batches, recipe.loss, recipe.build_optimizer(model), orders=5)
+    optimizer = recipe.build_optimizer(model)
+    settings = {"start_lr": 1e-7, "steps": 100, "smoothing": 0.98, "orders": 5}
+    test = lr_range_test(model, batches, recipe.loss, optimizer, **settings)
     assert abs(math.log10(test.suggest("valley") / recipe.learning_rate)) <= 0.5
 
 
@@ -414,6 +417,32 @@ def test_five_rates_lie_a_factor_of_root_ten_apart_around_the_suggested_one():
             )
             == 1
         )
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_the_range_test_is_measured_at_rates_a_factor_of_root_ten_apart_and_nothing_else(name):
+    candidates = SEARCHES[f"range-{name}"]
+    logs = [math.log10(recipe.learning_rate) for recipe in candidates]
+    assert numpy.diff(logs) == pytest.approx([0.5] * (len(RATES[name]) - 1), abs=0.003)
+    kept = {str(replace(each, name="", learning_rate=1).hyperparameters()) for each in candidates}
+    assert len(kept) == 1 and {recipe.epochs for recipe in candidates} == {5}
+    assert candidates[0].claim is None and candidates[0].baseline == ""
+    # On MNIST the rate falls to almost nothing; the narrow nets are trained as they are recorded.
+    assert candidates[0].annihilate == (candidates[0].data == "mnist")
+
+
+def test_the_nets_that_the_range_test_is_measured_on_are_those_of_the_sessions():
+    counts = {name: count_parameters(net.build_model()) for name, net in NETS.items()}
+    assert counts == {
+        "residual": 19_074,
+        "first": 5_958,
+        "budget-plain": 9_122,
+        "compact": 6_084,
+        "narrow": 103_954,
+        "scaled": 103_954,
+    }
+    trained = replace(NETS["narrow"], name="", title="").hyperparameters()
+    assert trained == replace(EXPERIMENTS["cifar-minutes"], name="").hyperparameters()
 
 
 @pytest.mark.parametrize("layers, blocks", [(8, 1), (20, 3), (44, 7)])

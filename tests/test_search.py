@@ -6,19 +6,20 @@ import re
 from dataclasses import replace
 
 import pytest
+import torch
 from small_experiments import checkpoints, small_profile
 from torch import nn
 
-from helpers import data
+from helpers import data, training
 from helpers.__main__ import main
 from helpers.environment import CourseError
-from helpers.experiments import run, runs
+from helpers.experiments import jobs, run, runs
 from helpers.experiments.catalogue import SEARCHES, find
-from helpers.experiments.jobs import Job
+from helpers.experiments.jobs import DivergedError, Job
 from helpers.experiments.mnist_basics import FIRST
-from helpers.experiments.runs import Trained, load_for, train_net
-from helpers.experiments.search import kept_trials, ranking, search, trial_of
-from helpers.training import History
+from helpers.experiments.runs import load_for, train_net
+from helpers.experiments.search import kept_trials, ranking, search
+from helpers.training.metrics import LossWatch, check_measures
 
 
 @pytest.fixture
@@ -96,11 +97,89 @@ def test_a_search_without_seeds_is_refused_also_where_trials_are_recorded(tiny):
         search("tiny", [0], jobs=-1)
 
 
-def test_a_loss_that_is_not_finite_is_no_trial(tmp_path):
-    job = Job(find("first"), 3, tmp_path, 1, True)
-    history = History([{"test_loss": math.nan, "test_accuracy": 10.0}])
-    with pytest.raises(CourseError, match="first, seed 3: the validation loss is nan"):
-        trial_of(job, Trained(nn.Identity(), history))
+@pytest.fixture
+def wild(small, monkeypatch):
+    """A search of one rate that a net learns at, and one at which its loss is soon no number."""
+    short = replace(find("first"), epochs=2, peak_epoch=0.5)
+    calm = replace(short, name="wild/calm", learning_rate=0.05)
+    high = replace(short, name="wild/high", learning_rate=1e30)
+    monkeypatch.setitem(SEARCHES, "wild", (high, calm))
+    return small
+
+
+def test_a_trial_that_diverges_is_kept_and_ends_no_search(wild, monkeypatch):
+    high, calm = search("wild", [0])
+    assert calm["validation_loss"] > 0 and "diverged" not in calm
+    assert high["recipe"]["name"] == "wild/high" and high["seed"] == 0
+    assert high["validation_loss"] is high["validation_accuracy"] is None
+    assert re.fullmatch(r"epoch [12]/2(, step \d+)?", high["diverged"])
+
+    # It is read as it was written, in JSON that every reader takes, and never done again.
+    text = (wild / "results" / "search" / "wild.json").read_text(encoding="utf-8")
+    assert "NaN" not in text and kept_trials("wild", wild / "results") == [high, calm]
+    trained = []
+    monkeypatch.setattr("helpers.experiments.jobs.train_on", lambda *given, **_: trained.append(1))
+    assert search("wild", [0]) == [high, calm] and trained == []
+
+
+def test_what_a_worker_found_to_diverge_is_not_trained_again(wild, monkeypatch):
+    recipe = SEARCHES["wild"][0]
+    job = Job(recipe, 0, wild / "folder", 1, True)
+    images = load_for(recipe, searching=True)
+    messages = Messages()
+    monkeypatch.setattr(jobs, "end_with_parent", lambda: None)
+    jobs.work(job, messages)
+    assert messages == [None]
+    monkeypatch.setattr(jobs, "train_on", None)
+    with pytest.raises(DivergedError, match="the (test )?loss is (nan|inf) at a learning rate"):
+        job.train(images)
+
+
+def test_an_experiment_that_diverges_ends_with_the_words_of_the_training(wild, monkeypatch):
+    recipe = SEARCHES["wild"][0]
+    job = Job(recipe, 0, wild / "folder", 1, False)
+    messages = Messages()
+    monkeypatch.setattr(jobs, "end_with_parent", lambda: None)
+    jobs.work(job, messages)
+    assert len(messages) == 1 and "take a lower" in messages[0]
+    assert not list((wild / "folder").glob("*.diverged"))
+
+
+class Messages(list):
+    """A list in the place of a pipe's writing end."""
+
+    send = list.append
+
+
+@pytest.mark.parametrize(
+    "loss, where",
+    [
+        ([math.nan], "epoch 3/5, step 1"),
+        ([1.0] * 30 + [math.inf], "epoch 3/5, step 31"),
+    ],
+)
+def test_divergence_is_known_by_what_a_training_says(loss, where):
+    """Its words are those of two other files: where they change, this test fails."""
+    watch = LossWatch("epoch 3/5")
+    for each in loss:
+        watch.add(torch.tensor(each), 0.1)
+    with pytest.raises(CourseError) as said:
+        watch.finish()
+    assert jobs.DIVERGED.match(str(said.value))["where"] == where
+    assert jobs.diverged(str(said.value)).where == where
+
+
+@pytest.mark.parametrize("losses", [(math.nan, 1.0), (1.0, math.inf), (1.0, -math.inf)])
+def test_divergence_that_shows_in_the_measured_losses_is_known_as_well(losses):
+    with pytest.raises(CourseError) as said:
+        check_measures(*losses, 0.1, "epoch 3/5")
+    assert jobs.DIVERGED.match(str(said.value))["where"] == "epoch 3/5"
+
+
+def test_other_errors_are_no_divergence():
+    with pytest.raises(CourseError) as said:
+        training.train_one_epoch(nn.Flatten(), [], torch.optim.SGD([nn.Parameter(torch.ones(1))]))
+    assert jobs.DIVERGED.match(str(said.value)) is None
 
 
 def test_a_damaged_record_of_a_search_is_named(tiny, small, capsys):
@@ -132,6 +211,24 @@ def test_candidates_are_ranked_by_mean_validation_loss():
     ]
 
 
+def test_candidates_that_diverged_come_last():
+    def trial(name, loss):
+        recipe = {"name": name}
+        if loss is None:
+            nothing = {"validation_loss": None, "validation_accuracy": None}
+            return {"recipe": recipe, **nothing, "diverged": "epoch 1/5, step 3"}
+        return {"recipe": recipe, "validation_loss": loss, "validation_accuracy": 90.0}
+
+    trials = [trial("c", None), trial("a", 0.1), trial("a", None), trial("b", 2.3)]
+    table = ranking(trials)
+    assert table.rows == [
+        ["b", "2.30000", "90.00 %", "1"],
+        ["c: diverged in 1 of 1", "–", "–", "1"],
+        ["a: diverged in 1 of 2", "–", "–", "2"],
+    ]
+    assert table.sides() == ["left", "right", "right", "right"]
+
+
 @pytest.mark.parametrize(
     "old, new",
     [
@@ -141,6 +238,8 @@ def test_candidates_are_ranked_by_mean_validation_loss():
         ('"validation_loss": ', '"validation_loss": -Infinity, "was": '),
         ('"validation_accuracy": ', '"validation_accuracy": 1e999, "was": '),
         ('"validation_accuracy": ', '"validation_accuracy": null, "was": '),
+        ('"validation_loss": ', '"diverged": "epoch 1", "validation_loss": '),
+        ('"validation_loss": ', '"diverged": true, "validation_loss": '),
         ('"learning_rate": 0.05', '"learning_rate": NaN'),
         ('"momentum": ', '"momentun": '),
         ('"augment": ', '"augments": '),

@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import threading
@@ -23,9 +24,23 @@ from helpers.experiments.recipe import Recipe
 from helpers.experiments.runs import OnEpoch, Trained, load_for, train_on
 from helpers.leftovers import remove_leftovers
 from helpers.training.output import epoch_line, progress
+from helpers.writing import replacing
 
 LARGEST_SEED = 2**32 - 1  # NumPy takes no larger one
 CUT_OFF = "its process ended too early; the same command goes on from its last finished epoch"
+
+# How the errors of helpers.training begin where a loss is no finite number.
+DIVERGED = re.compile(
+    r"(?P<where>.+): the (training |test )?loss is (nan|-?inf) at a learning rate"
+)
+
+
+class DivergedError(CourseError):
+    """A training that a loss which is no finite number has ended; ``where`` says at which step."""
+
+    def __init__(self, text: str, where: str) -> None:
+        super().__init__(text)
+        self.where = where
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,19 +57,45 @@ class Job:
     searching: bool
 
     def train(self, data: ImageData, on_epoch: OnEpoch | None = None) -> Trained:
-        """Train, going on from the last finished epoch; where all are, only read the outcome."""
+        """Train, going on from the last finished epoch; where all are, only read the outcome.
+
+        Raises ``DivergedError`` for a loss that is no finite number. A search asks once: where the
+        training diverged before, that is read, too.
+        """
         checkpoint = checkpoint_in(self.folder, self.seed)
         remove_leftovers(self.folder, checkpoint.name)
-        return train_on(
-            self.recipe,
-            self.seed,
-            data,
-            self.searching,
-            self.threads,
-            checkpoint=checkpoint,
-            show=False,
-            on_epoch=on_epoch,
-        )
+        mark = checkpoint.with_suffix(".diverged")
+        if self.searching and mark.exists():
+            raise diverged(mark.read_text(encoding="utf-8"))
+        try:
+            return train_on(
+                self.recipe,
+                self.seed,
+                data,
+                self.searching,
+                self.threads,
+                checkpoint=checkpoint,
+                show=False,
+                on_epoch=on_epoch,
+            )
+        except CourseError as problem:
+            text = str(problem)
+            if not DIVERGED.match(text):
+                raise
+        # A worker has found it, and the process that reads the outcomes must not train again.
+        if self.searching:
+            with replacing(mark) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        raise diverged(text)
+
+
+def diverged(text: str) -> DivergedError:
+    """The error of a training that diverged, from what the training said."""
+    found = DIVERGED.match(text)
+    where = "a loss is no finite number"
+    if found:
+        where = found["where"]
+    return DivergedError(text, where)
 
 
 def plan(
@@ -137,10 +178,22 @@ def work(job: Job, messages: Connection) -> None:
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         try:
             data = load_for(job.recipe, job.searching)
-            job.train(data, on_epoch=messages.send)
+            with outcome_of_a_search(job):
+                job.train(data, on_epoch=messages.send)
             messages.send(None)
         except (CourseError, OSError) as problem:
             messages.send(str(problem))
+
+
+@contextlib.contextmanager
+def outcome_of_a_search(job: Job) -> Iterator[None]:
+    """Take a training that diverges in this block for done, where a search asks for it."""
+    try:
+        yield
+    except DivergedError:
+        # Of a rate that is too high this is what the search is to find out.
+        if not job.searching:
+            raise
 
 
 def end_with_parent() -> None:

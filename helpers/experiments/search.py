@@ -1,40 +1,46 @@
 """Searches for a recipe, on a validation split alone."""
 
 import json
-import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from helpers import environment
+from helpers.data import ImageData
 from helpers.environment import CourseError, smoke
 from helpers.experiments.assembling import DIGITS, current_commit
 from helpers.experiments.catalogue import SEARCHES, for_practice
 from helpers.experiments.folders import data_digest
-from helpers.experiments.jobs import Job, checked_seeds, checked_workers, plan, run_jobs
+from helpers.experiments.jobs import (
+    DivergedError,
+    Job,
+    checked_seeds,
+    checked_workers,
+    plan,
+    run_jobs,
+)
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.record_checks import Fields, check_fields, not_finite
 from helpers.experiments.records import evidence_root, results_root
-from helpers.experiments.runs import Trained, load_for
+from helpers.experiments.runs import load_for
 from helpers.markdown import Table
 from helpers.writing import check_folder, replacing
 
 Trial = dict[str, Any]
-TRIAL: Fields = {
-    "recipe": dict,
-    "seed": int,
-    "validation_loss": float,
-    "validation_accuracy": float,
-}
+TRIAL: Fields = {"recipe": dict, "seed": int}
+# What it has beside these: where it was measured, and where a loss was no finite number.
+MEASURED: Fields = {"validation_loss": float, "validation_accuracy": float}
+ENDED: Fields = {"diverged": str}
 
 
 def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[Trial]:
     """Train every candidate of a search, and measure on 5,000 training images that are left out.
 
     No test image is loaded. Each trial (recipe, seed, validation loss and accuracy after the last
-    epoch) is kept in ``results/search/NAME.json`` and not done again. Raises ``CourseError`` for an
-    unknown name, no seeds, no real data and a damaged file.
+    epoch) is kept in ``results/search/NAME.json`` and not done again. One whose loss is no finite
+    number is kept, too: it has None for both, and ``diverged`` says in which step it was. Raises
+    ``CourseError`` for an unknown name, no seeds, no real data and a damaged file.
     """
     candidates = find_candidates(name)
     if smoke():
@@ -61,26 +67,26 @@ def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[Tri
     # Worker processes train, and leave their nets in checkpoints, which this process reads.
     run_jobs(todo, workers)
     for job in todo:
-        trials.append(trial_of(job, job.train(data)))
+        trials.append(trial_of(job, data))
     save_trials(name, trials)
     return trials
 
 
-def trial_of(job: Job, trained: Trained) -> Trial:
+def trial_of(job: Job, data: ImageData) -> Trial:
     """What the record of a search keeps of one training."""
+    trial: Trial = {"recipe": job.recipe.hyperparameters(), "seed": job.seed}
+    try:
+        history = job.train(data).history
+    except DivergedError as problem:
+        # JSON has no nan, and null can be taken for no number.
+        nothing = dict.fromkeys(MEASURED)
+        return trial | nothing | {"diverged": problem.where}
+
     # The history calls it test, but in a search it was measured on the validation split.
-    last = trained.history.last
-    if not math.isfinite(last["test_loss"]):
-        raise CourseError(
-            f"{job.recipe.name}, seed {job.seed}: the validation loss is {last['test_loss']}, and "
-            "a record holds finite numbers only: leave this candidate out"
-        )
-    return {
-        "recipe": job.recipe.hyperparameters(),
-        "seed": job.seed,
-        "validation_loss": round(last["test_loss"], DIGITS),
-        "validation_accuracy": last["test_accuracy"],
-    }
+    last = history.last
+    trial["validation_loss"] = round(last["test_loss"], DIGITS)
+    trial["validation_accuracy"] = last["test_accuracy"]
+    return trial
 
 
 def save_trials(name: str, trials: Sequence[Trial]) -> None:
@@ -126,9 +132,7 @@ def kept_trials(name: str, folder: Path | None = None) -> list[Trial]:
     trials = []
     try:
         for trial in json.loads(path.read_text(encoding="utf-8"))["trials"]:
-            check_fields("a trial", trial, TRIAL)
-            if not_finite(trial):
-                raise ValueError(not_finite(trial))
+            check_trial(trial)
             recipe = Recipe.restored(trial["recipe"])
             trials.append(trial | {"recipe": recipe.hyperparameters()})
     except (ValueError, KeyError, TypeError, CourseError):
@@ -138,8 +142,25 @@ def kept_trials(name: str, folder: Path | None = None) -> list[Trial]:
     return trials
 
 
+def check_trial(trial: Any) -> None:
+    """Raise ``ValueError`` unless a trial has finite numbers, or says where it diverged."""
+    check_fields("a trial", trial, TRIAL)
+    if "diverged" not in trial:
+        check_fields("a trial", trial, MEASURED)
+    else:
+        check_fields("a trial", trial, ENDED)
+        for name in MEASURED:
+            if trial[name] is not None:
+                raise ValueError(f"a trial that diverged has a {name}")
+    if not_finite(trial):
+        raise ValueError(not_finite(trial))
+
+
 def ranking(trials: Sequence[Trial]) -> Table:
-    """Candidates by mean validation loss, lowest first, with mean accuracy and number of seeds."""
+    """Candidates by mean validation loss, lowest first, with mean accuracy and number of seeds.
+
+    Those that diverged, in any of their seeds, come last, with a dash in the place of a mean.
+    """
     # All seeds of a candidate belong together.
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
@@ -147,12 +168,19 @@ def ranking(trials: Sequence[Trial]) -> Table:
 
     # A candidate's mean loss comes first, because the rows are sorted by it.
     means = []
+    ended = []
     for group in groups.values():
+        name = group[0]["recipe"]["name"]
+        count = sum("diverged" in trial for trial in group)
+        if count:
+            ended.append((f"{name}: diverged in {count} of {len(group)}", "–", "–", len(group)))
+            continue
         loss = statistics.fmean(trial["validation_loss"] for trial in group)
         accuracy = statistics.fmean(trial["validation_accuracy"] for trial in group)
-        means.append((loss, accuracy, len(group), group[0]["recipe"]["name"]))
+        means.append((loss, accuracy, len(group), name))
 
     rows = []
-    for loss, accuracy, count, candidate in sorted(means):
-        rows.append((candidate, f"{loss:.5f}", f"{accuracy:.2f} %", count))
+    for loss, accuracy, seeds, candidate in sorted(means):
+        rows.append((candidate, f"{loss:.5f}", f"{accuracy:.2f} %", seeds))
+    rows.extend(ended)
     return Table(("candidate", "validation loss", "validation accuracy", "seeds"), rows)

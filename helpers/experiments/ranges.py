@@ -1,0 +1,55 @@
+"""The nets on which the range test is measured, and the rates that its answer is compared with.
+
+They differ in what decides how high a rate may be: normalisation, the size of the logits, the
+optimizer, and the data. Each is trained over five epochs at rates a factor of √10 apart.
+"""
+
+from dataclasses import replace
+
+from helpers.experiments.cifar10 import NARROW, NARROW_SCALED
+from helpers.experiments.mnist_basics import SHORT_NO_NORM
+from helpers.experiments.mnist_ladder import FEWER
+from helpers.experiments.mnist_residual import FIRST_5, RESIDUAL_5
+from helpers.experiments.recipe import Recipe
+
+PREFIX = "range-"
+
+
+def net_of(recipe: Recipe, name: str, title: str) -> Recipe:
+    """The recipe over five epochs, under the name of its search, with nothing to be judged by."""
+    short = recipe.shortened(5)
+    own = {"baseline": "", "claim": None, "document": "", "headline": False}
+    return replace(short, name=PREFIX + name, title=title, **own)
+
+
+# By the name that the command ``range-test`` takes.
+NETS = {
+    "residual": net_of(RESIDUAL_5, "residual", "document 000's net, batch norm, SGD"),
+    "first": net_of(FIRST_5, "first", "session 01's net, no normalisation, SGD"),
+    "budget-plain": net_of(SHORT_NO_NORM, "budget-plain", "session 02's net without batch norm"),
+    "compact": net_of(FEWER, "compact", "session 04's net of 6,084, AdamW"),
+    "narrow": net_of(NARROW, "narrow", "narrow ResNet-9, CIFAR-10, SGD"),
+    "scaled": net_of(NARROW_SCALED, "scaled", "narrow ResNet-9, logits times 0.125"),
+}
+
+
+def half_decades(first: float, count: int) -> tuple[float, ...]:
+    """``count`` rates, each a factor of √10 above the one before; the first is 10 to the ``first``.
+
+    They are rounded to three digits, so that a name reads 0.316.
+    """
+    rates = []
+    for number in range(count):
+        rates.append(float(f"{10 ** (first + number / 2):.3g}"))
+    return tuple(rates)
+
+
+# They are to end on both sides of the best one. Without normalisation the highest ones diverge.
+RATES = {
+    "residual": half_decades(-2, 7),
+    "first": half_decades(-2.5, 6),
+    "budget-plain": half_decades(-2.5, 6),
+    "compact": half_decades(-3.5, 7),
+    "narrow": half_decades(-2.5, 7),
+    "scaled": half_decades(-1.5, 7),
+}
