@@ -12,6 +12,7 @@ SESSIONS = {
     "04 and 05 · Under 8,000 parameters": ("ladder", "small", "tiny", "large", "pointwise"),
     "06 · A residual net": ("residual", "depth", "first-5"),
     "07 · CIFAR-10": ("cifar",),
+    "08 · Speed": ("speed",),
 }
 
 INTRODUCTION = """# All results
