@@ -4,22 +4,18 @@ They differ in what decides how high a rate may be: normalisation, the size of t
 optimizer, and the data. Each is trained over five epochs at rates a factor of √10 apart.
 """
 
-from dataclasses import replace
-
 from helpers.experiments.cifar10 import NARROW, NARROW_SCALED
 from helpers.experiments.mnist_basics import SHORT_NO_NORM
 from helpers.experiments.mnist_ladder import FEWER
 from helpers.experiments.mnist_residual import FIRST_5, RESIDUAL_5
-from helpers.experiments.recipe import Recipe
+from helpers.experiments.recipe import Recipe, variant
 
 PREFIX = "range-"
 
 
 def net_of(recipe: Recipe, name: str, title: str) -> Recipe:
-    """The recipe over five epochs, under the name of its search, with nothing to be judged by."""
-    short = recipe.shortened(5)
-    own = {"baseline": "", "claim": None, "document": "", "headline": False}
-    return replace(short, name=PREFIX + name, title=title, **own)
+    """The recipe over five epochs, under the name of its search, compared with nothing."""
+    return variant(recipe.shortened(5), PREFIX + name, title, baseline="")
 
 
 # By the name that the command ``range-test`` takes.
