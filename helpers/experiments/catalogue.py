@@ -90,6 +90,7 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "frontier-small": mnist_ladder.SMALLEST,
     "frontier-dropout": mnist_ladder.FEWER_DROPOUT,
     "frontier-mild": mnist_ladder.FEWER_MILD,
+    "frontier-finalists": mnist_ladder.FEWER_FINALISTS,
     "frontier-best": mnist_ladder.BEST_FORMS,
     "frontier-large": mnist_ladder.LARGE_FORMS,
     # Session 06: SGD for the residual net, the nets of 44 layers each at its own rate, and what
