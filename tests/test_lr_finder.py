@@ -21,6 +21,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorData
 from helpers.data import Batches, ImageSplit
 from helpers.environment import CourseError, pick_device
 from helpers.lr_finder import LRRangeTest, lr_range_test
+from helpers.lr_finder.answers import EDGE_SHARE, RangeAnswer, median_rate
 from helpers.lr_finder.rules import RULES
 
 sgd = partial(torch.optim.SGD, lr=0.05, momentum=0.9, weight_decay=1e-4)
@@ -90,6 +91,7 @@ def sweep(
     steps: int = 10,
     **options,
 ) -> LRRangeTest:
+    options = {"start_lr": 1e-7, "smoothing": 0.98} | options
     optimizer, batches = (
         optimizer or sgd(model.parameters()),
         batches_of() if batches is None else batches,
@@ -358,6 +360,110 @@ def test_no_rate_is_suggested_where_the_loss_does_not_fall_nor_by_a_rule_that_ca
         made(np.linspace(2, 1, 12), 12).suggest("slide")
     with pytest.raises(CourseError, match="^unknown rule 'valey'; choose one of: valley$"):
         made(losses).suggest("valey")
+
+
+RATES = np.geomspace(1e-4, 10, 101)  # 20 steps a decade
+
+
+def curve_with(falls: float, edge: float, ends: float = 10, low: float = 0.3) -> np.ndarray:
+    """A loss of 2.3 that falls from one rate on, is lowest at the edge, and rises behind it."""
+    logs = np.log10(RATES[ends * 1.001 >= RATES])
+    points = [-4, math.log10(falls), math.log10(edge), 1]
+    smoothed = np.interp(logs, points, [2.3, 2.3, low, 2.3])
+    return np.stack([smoothed + 0.1, smoothed])
+
+
+def answers_of(*curves: np.ndarray) -> LRRangeTest:
+    return LRRangeTest(RATES, curves)
+
+
+def test_the_answer_of_a_curve_by_hand() -> None:
+    """It falls from 0.01 to 1, in 40 steps: the valley's point lies 13 + 6 behind the first."""
+    begins, edge, highest = answers_of(curve_with(0.01, 1)).answer()
+    # 41 points that fall; the rule counts from the one before the first of them.
+    assert begins == pytest.approx(RATES[39 + 41 // 3 + 41 // 6])
+    assert edge == pytest.approx(1) and highest == EDGE_SHARE * edge == pytest.approx(0.5)
+
+
+def test_where_learning_begins_is_the_valley_of_each_order() -> None:
+    test = answers_of(curve_with(0.01, 1))
+    assert test.answers[0].begins == test.suggest("valley")
+
+
+def test_the_answer_is_the_median_of_the_orders_and_not_read_off_their_mean() -> None:
+    edges = (0.1, 1, 3.1622776601683795)
+    curves = [curve_with(0.01, edge) for edge in edges]
+    test = answers_of(*curves)
+    assert [answer.edge for answer in test.answers] == pytest.approx(edges)
+    assert test.answer().edge == pytest.approx(1)
+    assert test.answer().highest == pytest.approx(EDGE_SHARE)
+
+    # One order that diverges early cuts the mean, and hardly moves the median.
+    early = curve_with(0.003, 0.03, ends=0.1)
+    test = answers_of(*curves[1:], early)
+    assert test.lrs[-1] == pytest.approx(0.1) and test.answer().edge == pytest.approx(1)
+
+
+def test_between_two_orders_lies_the_geometric_mean() -> None:
+    assert median_rate([0.01, 1]) == pytest.approx(0.1)
+    assert median_rate([0.01, 5, 1]) == pytest.approx(1)
+    test = answers_of(curve_with(0.003, 0.1), curve_with(0.003, 10**0.5))
+    assert test.answer().edge == pytest.approx(10**-0.25)
+
+
+def test_a_curve_that_ends_in_divergence_has_its_edge_where_it_was_lowest() -> None:
+    assert answers_of(curve_with(0.01, 1, ends=1)).answer().edge == pytest.approx(1)
+    assert answers_of(curve_with(0.01, 1, ends=2)).answer().edge == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("curve", "words"),
+    [
+        # It falls to the end, and so does one that rises by less than a tenth of its fall there.
+        (np.stack([np.linspace(2, 1, 101)] * 2), "no edge: up to a rate of 10 .* higher end_lr"),
+        (np.stack([np.r_[np.linspace(2, 1, 100), 1.099]] * 2), "no edge: .* higher end_lr"),
+        # It falls from the first rate on, and was lowest before what is looked at begins.
+        (curve_with(1e-4, 2e-4), "where learning begins: from a rate of 0.0001 on .* start_lr"),
+        (np.stack([np.linspace(1, 2, 101)] * 2), "where learning begins: .* lower start_lr"),
+        (np.ones((2, 101)), "where learning begins: .* see that the net learns"),
+    ],
+)
+def test_without_an_answer_the_way_out_is_one_line(curve: np.ndarray, words: str) -> None:
+    test = answers_of(curve)
+    assert test.answers == ()
+    with pytest.raises(CourseError, match=words) as problem:
+        test.answer()
+    assert "\n" not in str(problem.value)
+
+
+def test_a_rise_by_more_than_a_tenth_of_the_fall_is_an_edge() -> None:
+    curve = np.stack([np.r_[np.linspace(2, 1, 100), 1.101]] * 2)
+    assert answers_of(curve).answer().edge == pytest.approx(RATES[-2])
+
+
+def test_more_than_half_of_the_orders_have_to_have_an_answer() -> None:
+    good, bad = curve_with(0.01, 1), np.ones((2, 101))
+    assert answers_of(good, bad, good).answer() == answers_of(good).answer()
+    assert len(answers_of(good, bad, good).answers) == 2
+    with pytest.raises(CourseError, match="where learning begins"):
+        answers_of(good, bad).answer()
+
+
+def test_an_answer_is_two_lines_for_a_class() -> None:
+    answer = RangeAnswer(0.0421, 0.5432, 0.2716)
+    assert repr(answer) == str(answer) and str(answer).splitlines() == [
+        "Learning is under way at a rate of 0.042, and beyond the edge, 0.54, the loss rises.",
+        "Recommended as the highest rate of one-cycle: 0.27, which is 0.5 times the edge.",
+    ]
+    assert answer._asdict() == {"begins": 0.0421, "edge": 0.5432, "highest": 0.2716}
+
+
+def test_the_settings_are_five_decades_of_sixty_steps_each() -> None:
+    model = small_net()
+    test = lr_range_test(model, batches_of(), F.cross_entropy, sgd(model.parameters()))
+    assert test.rates == pytest.approx(np.geomspace(1e-4, 10, 300), rel=1e-12)
+    (losses, smoothed), weights = test.curves[0][:, :3], np.array([0.64, 0.8, 1])
+    assert smoothed[2] == pytest.approx(np.average(losses, weights=weights), rel=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from helpers.environment import CourseError, real_number, unknown, whole_number
-from helpers.lr_finder.rules import RULES
+from helpers.lr_finder.answers import RangeAnswer, median_answer, read_answers
+from helpers.lr_finder.rules import RULES, kept_part
 from helpers.lr_finder.snapshot import Snapshot
 from helpers.models import device_of
 from helpers.training import Loss, training_step
@@ -55,18 +56,14 @@ class LRRangeTest:
 
         rule: ``"valley"``, ``"slide"``, ``"minimum"`` or ``"steep"`` (see ``lr_finder.rules``).
 
-        As in fastai the first tenth of the planned steps and the last five points are left out,
-        but only where 16 points remain. Raises ``CourseError`` for an unknown rule, where the loss
-        never falls below the first, and for ``"slide"`` with fewer than 16 points.
+        The ends of the curve are left out, as in fastai (``rules.kept_part``). Raises
+        ``CourseError`` for an unknown rule, where the loss never falls below the first, and for
+        ``"slide"`` with fewer than 16 points.
         """
         if rule not in RULES:
             raise unknown("rule", rule, RULES)
 
-        # The ends of a curve mislead: a warm-up at one of them, the divergence at the other.
-        lrs, losses = self.lrs, self.smoothed
-        middle = slice(len(self.rates) // 10, -5)
-        if len(lrs[middle]) > 15:
-            lrs, losses = lrs[middle], losses[middle]
+        lrs, losses = kept_part(self.rates, self.smoothed)
 
         # A curve that only rises has nothing to suggest.
         if losses.argmin() == 0:
@@ -76,17 +73,34 @@ class LRRangeTest:
             )
         return float(RULES[rule](lrs, losses))
 
+    @property
+    def answers(self) -> tuple[RangeAnswer, ...]:
+        """The answer of every order that has one: how far they lie apart is how sure they are."""
+        return read_answers(self.rates, self.curves)[0]
+
+    def answer(self) -> RangeAnswer:
+        """Where learning begins, the edge, and the highest rate that is recommended for one-cycle.
+
+        Each is read off every order, and the median is taken: the mean curve ends where the first
+        order diverges. Raises ``CourseError`` with the way out where half of the orders or more
+        have no answer, because learning begins or the loss rises outside of the tested rates.
+        """
+        answers, problems = read_answers(self.rates, self.curves)
+        if len(answers) <= len(problems):
+            raise problems[0]
+        return median_answer(answers)
+
 
 def lr_range_test(
     model: nn.Module,
     batches: Iterable,
     loss_fn: Loss,
     optimizer: Optimizer,
-    start_lr: float = 1e-7,
+    start_lr: float = 1e-4,
     end_lr: float = 10.0,
-    steps: int = 100,
+    steps: int = 300,
     *,
-    smoothing: float = 0.98,
+    smoothing: float = 0.8,
     divergence: float = 4.0,
     orders: int = 1,
     show: bool = False,
@@ -94,7 +108,8 @@ def lr_range_test(
     """Train for a while under a rate that grows exponentially, and put everything back.
 
     The rate of step k is the k-th of ``numpy.geomspace(start_lr, end_lr, steps)``, for the fastest
-    parameter group; the others keep their ratio.
+    parameter group; the others keep their ratio. The defaults are five decades with 60 steps each:
+    fewer steps, or a smoothing that remembers whole decades, blur where the loss turns.
 
     batches: of (images [B, ...], targets [B]); they go to the model's device, and are repeated if
         there are too few.

@@ -9,6 +9,20 @@ import numpy as np
 from helpers.environment import CourseError
 
 
+def kept_part(rates: np.ndarray, smoothed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rates and losses, [m] each, that the rules look at: ``rates`` [steps], losses [n].
+
+    As in fastai the first tenth of the planned steps and the last five points are left out, but
+    only where 16 points remain.
+    """
+    # The ends of a curve mislead: a warm-up at one of them, the divergence at the other.
+    lrs = rates[: len(smoothed)]
+    middle = slice(len(rates) // 10, -5)
+    if len(lrs[middle]) > 15:
+        return lrs[middle], smoothed[middle]
+    return lrs, smoothed
+
+
 def valley(lrs: np.ndarray, losses: np.ndarray) -> float:
     """The rate in the middle of the longest fall of the loss.
 
