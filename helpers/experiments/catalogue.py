@@ -15,6 +15,8 @@ from helpers.experiments import (
     mnist_ladder,
     mnist_residual,
     ranges,
+    speed,
+    speed_searches,
 )
 from helpers.experiments.recipe import Recipe
 
@@ -27,6 +29,8 @@ ON_A_GPU = (
 )
 GROUPS = {
     "cifar": [recipe.name for recipe in ON_A_GPU],
+    "speed-rows": [recipe.name for recipe in speed.ON_A_GPU],
+    "speed-minutes-rows": [recipe.name for recipe in speed.IN_MINUTES],
 }
 
 # The page of all results has its rows in this order.
@@ -37,12 +41,14 @@ RECIPES = (
     *ON_A_GPU,
     *cifar10.IN_HOURS,
     *cifar10.IN_MINUTES,
+    *speed.RECIPES,
 )
 EXPERIMENTS = {recipe.name: recipe for recipe in RECIPES}
 
 # What makes a net of millions of parameters narrow, for practice data.
 NARROW: dict[str, dict[str, Any]] = {
     "models.resnet9.ResNet9": {"width": 4},
+    "models.speed.SpeedNet": {"widths": [4, 8, 8]},
 }
 
 
@@ -102,6 +108,7 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     ),
     **range_searches(),
     **cifar10_searches.SEARCHES,
+    **speed_searches.SEARCHES,
 }
 
 
