@@ -295,6 +295,13 @@ FEWER_FINALISTS = (
     variant(FEWER, "frontier-finalists/AdamW, as it was", "AdamW, as it was"),
     variant(FEWER, "frontier-finalists/AdamW, mild and shear", "AdamW", augment=SHEARED),
     variant(
+        FEWER,
+        "frontier-finalists/AdamW 0.03, mild and shear",
+        "AdamW",
+        augment=SHEARED,
+        learning_rate=0.03,
+    ),
+    variant(
         FEWER_SGD,
         "frontier-finalists/SGD 0.3, mild and shear",
         "SGD",
