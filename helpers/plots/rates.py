@@ -1,22 +1,34 @@
 """Learning rates: a schedule step by step, and the range test that looks for the highest one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from helpers.environment import CourseError, unknown
 from helpers.lr_finder import LRRangeTest
+from helpers.lr_finder.answers import RangeAnswer
 from helpers.lr_finder.rules import RULES
+from helpers.plots.range_curves import (
+    FREE,
+    ROW,
+    answer_of,
+    draw_curve,
+    draw_marks,
+    draw_suggestions,
+    marks_of,
+    room_for,
+)
+from helpers.plots.rate_accuracies import checked_rates, draw_rates
 from helpers.plots.style import (
-    BLUE,
+    FONT,
     GREEN,
     GREY,
-    ORANGE,
-    PURPLE,
-    RED,
     SMALL,
+    given_axes,
     label_axes,
+    new_axes,
     next_color,
     number_array,
     one_axes,
@@ -76,17 +88,38 @@ def finite_rates(lrs: Sequence[float]) -> np.ndarray:
 
 
 def plot_lr_range_test(
-    test: LRRangeTest,
-    rules: str | Sequence[str] = ("valley", "steep", "minimum", "slide"),
-    ax: Axes | None = None,
+    test: LRRangeTest, ax: Axes | None = None, rules: bool | str | Sequence[str] = False
 ) -> Axes:
-    """Smoothed loss by learning rate, raw losses behind it, and a dot for every suggestion.
+    """The loss against the rate: its fall, and the beginning of its rise.
 
-    Several orders of the data are drawn as their mean and a band. The fall sets the scale: a loss
-    that diverges leaves the picture. A rule that finds no rate has no dot. Raises ``CourseError``
-    for an unknown rule.
+    Lines mark where learning begins, the recommended highest rate of one-cycle, the edge, and where
+    the test diverged. Several orders of the data are drawn as their mean and a band.
+
+    rules: True marks what fastai's four rules suggest as well, or names of some of them.
+
+    Raises ``CourseError`` for an unknown rule, and a loss that is not finite.
     """
     require(test, LRRangeTest, "plot_lr_range_test")
+    chosen = chosen_rules(rules)
+    ax = one_axes(ax, 9, 5)
+
+    # Curve, lines, and the names above them, above which the title stands.
+    marks = marks_of(test)
+    draw_curve(ax, test)
+    draw_marks(ax, marks)
+    if chosen:
+        draw_suggestions(ax, test, chosen)
+    label_axes(ax, range_title(test, test.note), "learning rate", "loss")
+    ax.set_title(ax.get_title(), fontsize=FONT, pad=room_for(marks))
+    return ax
+
+
+def chosen_rules(rules: bool | str | Sequence[str]) -> list[str]:
+    """The names of rules to draw. Raises ``CourseError`` for an unknown one."""
+    if rules is True:
+        return list(RULES)
+    if rules is False:
+        return []
     # The name of one rule is a list of one.
     if isinstance(rules, str):
         rules = [rules]
@@ -94,59 +127,86 @@ def plot_lr_range_test(
     for rule in rules:
         if rule not in RULES:
             raise unknown("rule", rule, RULES)
-    ax = one_axes(ax, 9, 4.2)
+    return list(rules)
 
-    # What was measured lies behind, in grey; what is read is the smoothed curve.
-    ax.plot(test.lrs, test.losses, color=GREY, linewidth=0.8, label="loss of each batch")
-    ax.plot(test.lrs, test.smoothed, color=BLUE, linewidth=2.5, label="smoothed")
 
-    # Several orders of the same data show how much of a curve is chance.
+def range_title(test: LRRangeTest, note: str) -> str:
+    """What a range test's panel shows, and whether there is no answer."""
     title = "Learning-rate range test"
     if len(test.curves) > 1:
         title = f"{title}, mean of {len(test.curves)} orders"
-        low, high = test.band
-        label = "lowest to highest"
-        ax.fill_between(test.lrs, low, high, color=BLUE, alpha=0.2, linewidth=0, label=label)
-
-    # Rates were raised by the same factor at each step: a logarithmic axis spaces them evenly.
-    mark_suggestions(ax, test, rules)
-    ax.set_xscale("log")
-    show_fall(ax, test.smoothed)
-    ax.legend(fontsize=SMALL, loc="center left", bbox_to_anchor=(1, 0.5))
-    return label_axes(ax, with_note(title, test.note), "learning rate", "loss")
+    if answer_of(test) is None:
+        title = f"{title}: no answer within these rates"
+    return with_note(title, note)
 
 
-def mark_suggestions(ax: Axes, test: LRRangeTest, rules: Sequence[str]) -> None:
-    """A dot on the smoothed curve for what each rule suggests."""
-    # Each dot is smaller than the one before: where they meet, rings are seen.
-    looks = ((ORANGE, 16), (RED, 13), (GREEN, 10), (PURPLE, 7))
-    for number, rule in enumerate(rules):
-        color, size = looks[number % len(looks)]
-        try:
-            rate = test.suggest(rule)
-        except CourseError:
-            continue  # the curve never falls, or is too short for this rule
-        # The curve is straight between its points, on the logarithmic axis.
-        height = np.interp(np.log(rate), np.log(test.lrs), test.smoothed)
-        ax.plot(rate, height, "o", color=color, markersize=size, label=f"{rule} {rate:.3g}")
+def plot_rates(
+    test: LRRangeTest,
+    accuracies: Mapping[float, Any],
+    ax: Any = None,
+    note: str = "",
+    target: float | None = None,
+) -> np.ndarray:
+    """A range test above, and below what trainings at several rates reached: on one axis of rates.
+
+    accuracies: rate to one accuracy in percent for each seed; None, nan or an empty list is a
+        training that diverged, which is a red cross at the bottom
+    ax: two Axes to draw into; a new figure unless given
+    note: of the data that the accuracies were measured on
+    target: an accuracy drawn as a line
+
+    The recommended rate goes through both panels; a sixth, a half and twice the edge are light
+    lines below. Rates that are far worse than the best are named at the bottom, because they would
+    hide the differences between the others. Raises ``CourseError`` as ``plot_lr_range_test``, and
+    for rates and accuracies that cannot be drawn.
+    """
+    require(test, LRRangeTest, "plot_rates")
+    trained = checked_rates(accuracies)
+    if target is not None and not np.isfinite(number_array(target, "targets")):
+        raise CourseError(f"the target is a finite accuracy, not {target!r}")
+    if ax is None:
+        ax = new_axes(9, 7.6, rows=2)
+    above, below = given_axes(ax, 2)[:2]
+
+    # The loss above, without its own axis of rates.
+    plot_lr_range_test(test, ax=above)
+    above.set_xlabel("")
+    above.get_legend().set_bbox_to_anchor((0.5, -0.07))
+
+    # One axis of rates, before words are placed along it.
+    rates = [each.rate for each in trained]
+    low, high = min(*rates, test.rates[0]), max(*rates, test.rates[-1])
+    for panel in (above, below):
+        panel.set_xscale("log")
+        panel.set_xlim(low / 1.3, high * 1.3)
+
+    title = with_note("Accuracy after five epochs at these highest rates", note)
+    label_axes(below, title, "learning rate", "accuracy (%)")
+    lay_out(below)
+    draw_rates(below, trained, target)
+    answer = answer_of(test)
+    if answer is not None:
+        draw_shares(below, answer)
+    return np.array([above, below])
 
 
-def show_fall(ax: Axes, smoothed: np.ndarray) -> None:
-    """Let the fall of the loss set the scale, with a quarter of it above and below."""
-    finite = np.isfinite(smoothed)
-    if not finite.all():
-        step = int(finite.argmin())
-        raise CourseError(f"the smoothed loss of step {step} is {smoothed[step]}: give finite ones")
+def draw_shares(ax: Axes, answer: RangeAnswer) -> None:
+    """The recommended rate as above, and three light lines that are named on top of the axes."""
+    ax.axvline(answer.highest, color=GREEN, linewidth=2, label=f"recommended {answer.highest:.2g}")
+    for words, share in (("edge/6", 1 / 6), ("edge/2", 1 / 2), ("2·edge", 2)):
+        rate = share * answer.edge
+        ax.axvline(rate, color=GREY, linewidth=1, linestyle=(0, (1, 3)), zorder=0)
+        place: dict[str, Any] = {
+            "xycoords": ax.get_xaxis_transform(),
+            "textcoords": "offset points",
+        }
+        look: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": SMALL}
+        ax.annotate(words, (rate, 1), (0, FREE), **place, **look)
+    ax.set_title(ax.get_title(), fontsize=FONT, pad=2 * FREE + ROW)
 
-    # From the highest point before the lowest one; what comes after it diverges.
-    lowest = smoothed.argmin()
-    low = smoothed[lowest]
-    high = smoothed[: lowest + 1].max()
 
-    # A curve that never falls sets its own scale, a constant one gets some.
-    margin = 0.25 * (high - low)
-    if margin == 0:
-        margin = 0.25 * np.ptp(smoothed)
-    if margin == 0:
-        margin = 1
-    ax.set_ylim(low - margin, high + margin)
+def lay_out(ax: Axes) -> None:
+    """Give the axes of a figure their final places, so that words can be placed along them."""
+    figure = ax.get_figure(root=True)
+    if figure is not None:
+        figure.draw_without_rendering()
