@@ -1,0 +1,265 @@
+"""Document 002's autopsy as a record: a net of its form, trained as told and with each fault."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from helpers import environment
+from helpers.data import ImageData
+from helpers.environment import CourseError, smoke, unknown
+from helpers.experiments.assembling import current_commit
+from helpers.experiments.catalogue import for_practice
+from helpers.experiments.cifar10 import NARROW_GROUPED, RESNET9_NET
+from helpers.experiments.folders import checkpoint_in, data_digest, run_folder
+from helpers.experiments.jobs import checked_seeds, share_processors
+from helpers.experiments.recipe import Recipe
+from helpers.experiments.record_checks import not_finite
+from helpers.experiments.records import evidence_root, results_root
+from helpers.experiments.runs import Trained, load_for, train_on
+from helpers.experiments.suspects import (
+    AS_TOLD,
+    HASTY,
+    OTHER_SCALE,
+    Finding,
+    all_on_other_scale,
+    hasty,
+    measure,
+    trained_apart,
+)
+from helpers.intervals import mean_sd
+from helpers.leftovers import remove_leftovers
+from helpers.markdown import Table
+from helpers.writing import check_folder, replacing
+
+# What the document reports: the best of 20 epochs each.
+DOCUMENT_TRAIN = 92.43
+DOCUMENT_TEST = 50.23
+
+# Its net and what its images went through. It names Adam, 20 epochs and the peak, and no rate.
+DOCUMENT = Recipe(
+    "autopsy-document",
+    RESNET9_NET,
+    title="document 002's net, trained as its sentences say",
+    model_options={"grouped": True},
+    data="cifar10",
+    epochs=20,
+    peak_epoch=5,
+    annihilate=False,
+    batch_size=512,
+    optimizer="adamw",
+    learning_rate=0.01,
+    weight_decay=0.0,
+    augment=(
+        ("RandomCrop", {"padding": 4}),
+        ("RandomHorizontalFlip", {}),
+        ("Cutout", {"size": 8, "fill": 0.0}),
+    ),
+    mixed=True,
+)
+# The same form with an eighth of the channels, which a CPU trains in minutes.
+NARROW = replace(NARROW_GROUPED, name="autopsy-narrow", baseline="")
+RECIPES = {"document": DOCUMENT, "narrow": NARROW}
+
+
+# The record.
+
+
+@dataclass(frozen=True, eq=False)
+class Autopsy:
+    """A record: ``trainings`` by name, one history for each seed, and all findings."""
+
+    record: dict[str, Any]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that every training was done with."""
+        return self.record["seeds"]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was measured, seed after seed."""
+        return [Finding(**each) for each in self.record["findings"]]
+
+    @property
+    def provenance(self) -> str:
+        """Where and from what the record was made."""
+        machine = self.record["environment"]
+        return (
+            f"recorded on {machine['device']} ({machine['device_name']}), "
+            f"torch {machine['torch']}, commit {self.record['commit'][:7]}, "
+            f"seeds: {len(self.seeds)}: {command(self.record['name'])}"
+        )
+
+    def table(self) -> Table:
+        """What each suspect does, mean ± deviation over the seeds."""
+        return findings_table(self.findings, self.provenance)
+
+
+def findings_table(findings: Sequence[Finding], note: str = "") -> Table:
+    """A row for each suspect, and above them the document's own figures."""
+    head = ("suspect", "training (%)", "test (%)", "gap", "kept (%)", "mean", "spread")
+    gap = DOCUMENT_TRAIN - DOCUMENT_TEST
+    kept = 100 * DOCUMENT_TEST / DOCUMENT_TRAIN
+    stated = (f"{DOCUMENT_TRAIN:.2f}", f"{DOCUMENT_TEST:.2f}", f"{gap:.1f}", f"{kept:.0f}")
+    rows: list[Sequence[str]] = [("the report (best of 20 epochs)", *stated, "–", "–")]
+    for suspect, group in by_suspect(findings).items():
+        train = mean_and_scatter([each.train for each in group])
+        test = mean_and_scatter([each.test for each in group])
+        one = mean_finding(group)
+        numbers = (f"{one.gap:.1f}", f"{one.kept:.0f}", f"{one.mean:.2f}", f"{one.spread:.2f}")
+        rows.append((suspect, train, test, *numbers))
+    return Table(head, rows, note)
+
+
+def by_suspect(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    """The findings of all seeds, suspect by suspect, in their order."""
+    groups: dict[str, list[Finding]] = {}
+    for each in findings:
+        groups.setdefault(each.suspect, []).append(each)
+    return groups
+
+
+def mean_finding(group: Sequence[Finding]) -> Finding:
+    """The mean over seeds of one suspect's findings."""
+    means = []
+    for name in ("train", "test", "mean", "spread"):
+        values = [getattr(each, name) for each in group]
+        means.append(mean_sd(values)[0])
+    return Finding(group[0].suspect, *means)
+
+
+def mean_and_scatter(values: Sequence[float]) -> str:
+    """Mean ± deviation over seeds; of one seed the number alone."""
+    mean, deviation = mean_sd(values)
+    if len(values) == 1:
+        return f"{mean:.2f}"
+    return f"{mean:.2f} ± {deviation:.2f}"
+
+
+def command(name: str) -> str:
+    """The command that makes the record."""
+    return f"python -m helpers autopsy {name} --seeds 3"
+
+
+def run(name: str, seeds: Sequence[int]) -> Autopsy:
+    """Train a recipe rightly and with each fault, measure all suspects, and record it.
+
+    It is ``document`` or ``narrow``. A run that was stopped goes on from its last finished epoch.
+    Raises ``CourseError`` for another name, no seeds and no real data.
+    """
+    if name not in RECIPES:
+        raise unknown("autopsy", name, RECIPES)
+    recipe = RECIPES[name]
+    if smoke():
+        recipe = for_practice(recipe, 2)
+    seeds = checked_seeds(seeds)
+    data = load_for(recipe, searching=False)
+
+    # What cannot be kept is not begun.
+    check_folder(environment.runs_root())
+    check_folder(results_root() / "measured")
+
+    # Seed by seed: trainings are kept in checkpoints, and so only the last one is lost.
+    trainings: dict[str, list] = {}
+    findings: list[Finding] = []
+    for seed in seeds:
+        for suspect, epochs, seen in dissect(recipe, seed, data):
+            trainings.setdefault(suspect, []).append(epochs)
+            findings += seen
+    save(name, recipe, seeds, trainings, findings)
+    return load_autopsy(name, results_root())
+
+
+def dissect(
+    recipe: Recipe, seed: int, data: ImageData
+) -> Iterator[tuple[str, list, list[Finding]]]:
+    """Each training of one seed: its name, the rows of its epochs, and what was measured on it."""
+    net, history = trained(recipe, seed, data)
+    last = history.last["train_accuracy"]
+    yield AS_TOLD, history.epochs, measure(net, last, data.test)
+
+    # The same slip in both sets, and right images with too high a rate.
+    apart = (
+        (OTHER_SCALE, recipe, all_on_other_scale(data)),
+        (HASTY, hasty(recipe), data),
+    )
+    for suspect, other, images in apart:
+        net, history = trained(other, seed, images)
+        last = history.last["train_accuracy"]
+        yield suspect, history.epochs, trained_apart(suspect, net, last, other, images)
+
+
+def trained(recipe: Recipe, seed: int, data: ImageData) -> Trained:
+    """One training, which goes on from its checkpoint where it was stopped."""
+    # One process with all processors: the number of threads is part of the folder's name.
+    threads = share_processors(1, 1)[1]
+    folder = run_folder(recipe, data_digest(data), threads)
+    checkpoint = checkpoint_in(folder, seed)
+    remove_leftovers(folder, checkpoint.name)
+    net, history = train_on(recipe, seed, data, False, threads, checkpoint=checkpoint, show=False)
+    last = history.last
+    print(
+        f"{recipe.name}, seed {seed}: training {last['train_accuracy']:.2f} %, "
+        f"test {last['test_accuracy']:.2f} %",
+        flush=True,
+    )
+    return Trained(net, history)
+
+
+def save(
+    name: str,
+    recipe: Recipe,
+    seeds: Sequence[int],
+    trainings: dict[str, list],
+    findings: Sequence[Finding],
+) -> None:
+    """Write the record, whole or not at all, to ``results/measured/autopsy-NAME.json``."""
+    kept = {
+        "name": name,
+        "recipe": recipe.hyperparameters(),
+        "seeds": list(seeds),
+        "environment": environment.machine(),
+        "commit": current_commit(),
+        "trainings": trainings,
+        "findings": [asdict(each) for each in findings],
+    }
+    # Text that no reader takes for a number, such as NaN, is not written.
+    if not_finite(kept):
+        raise CourseError(f"autopsy {name}: {not_finite(kept)}")
+    with replacing(path_of(name, results_root())) as temporary:
+        text = json.dumps(kept, indent=1, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def path_of(name: str, folder: Path | None = None) -> Path:
+    """The file of a record; in ``notebooks/results`` unless a folder is given."""
+    return (folder or evidence_root()) / "measured" / f"autopsy-{name}.json"
+
+
+def is_recorded(name: str) -> bool:
+    """Whether ``notebooks/results`` holds that autopsy."""
+    return path_of(name).exists()
+
+
+def load_autopsy(name: str, folder: Path | None = None) -> Autopsy:
+    """A recorded autopsy, ``document`` or ``narrow``.
+
+    Raises ``CourseError`` for another name, and where it is damaged or not recorded, with the
+    command that makes it.
+    """
+    if name not in RECIPES:
+        raise unknown("autopsy", name, RECIPES)
+    path = path_of(name, folder)
+    if not path.exists():
+        raise CourseError(f"the autopsy {name} is not recorded yet: {command(name)}")
+    try:
+        autopsy = Autopsy(json.loads(path.read_text(encoding="utf-8")))
+        # What a reader asks for has to be there.
+        complete = autopsy.table().rows and autopsy.record["trainings"] and autopsy.seeds
+        if not complete:
+            raise ValueError("a part is empty")
+    except (ValueError, KeyError, TypeError, CourseError):
+        raise CourseError(f"the record {path.name} is damaged: {command(name)}") from None
+    return autopsy

@@ -1,0 +1,75 @@
+"""Grad-CAM: where in an image a class gets its logit from, by the gradient at a layer's maps.
+
+Selvaraju and others, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
+Localization", 2017.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from helpers.environment import CourseError
+from helpers.models import device_of, evaluating
+
+DIMMED = 0.25  # how bright a pixel is left that the map says nothing of
+
+
+def grad_cam(
+    model: nn.Module, layer: nn.Module, images: torch.Tensor, classes: Sequence[int] | torch.Tensor
+) -> torch.Tensor:
+    """A map for each image: what of its class's logit came from where, [N, rows, columns].
+
+    layer: a part of the model that gives maps [N, C, rows, columns]; the last convolution's block,
+        as a rule
+    images: [N, C, H, W], normalised as the net wants them
+    classes: for each image the class that is asked about, int64 [N]
+
+    The weight of a map is the mean of the logit's gradient over its places; the weighted sum of all
+    maps is kept where it is positive. Values are not scaled, and lie on the CPU. The model's modes
+    and gradients stay as they were. Raises ``CourseError`` where the layer gives no maps.
+    """
+    device = device_of(model)
+    asked = torch.as_tensor(classes, device=device).long()
+    seen: list[Any] = []
+    # The hook hands the maps out as the layer gives them.
+    handle = layer.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    try:
+        with evaluating(model), torch.enable_grad():
+            # Images that want a gradient, so that a net of frozen weights has one too.
+            logits = model(images.to(device).detach().requires_grad_())
+            maps = the_maps(seen, len(asked))
+            # Images do not meet in evaluation mode: the sum has every image's own gradient.
+            chosen = logits.gather(1, asked[:, None]).sum()
+            [gradient] = torch.autograd.grad(chosen, maps)
+    finally:
+        handle.remove()
+    weights = gradient.mean((2, 3), keepdim=True)
+    return (weights * maps).sum(1).relu().detach().cpu()
+
+
+def the_maps(seen: Sequence[Any], count: int) -> torch.Tensor:
+    """The maps that a layer gave, once, for ``count`` images; ``CourseError`` for anything else."""
+    if len(seen) != 1 or not isinstance(seen[0], torch.Tensor) or seen[0].dim() != 4:
+        raise CourseError(
+            "grad_cam: the layer has to be used once by the net, and to give maps [N, C, H, W]: "
+            "give the block of a convolution, such as net.layer3"
+        )
+    if len(seen[0]) != count:
+        raise CourseError(f"grad_cam: {count} classes for {len(seen[0])} images: give one each")
+    return seen[0]
+
+
+def spotlight(images: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
+    """Images, uint8 [N, C, H, W], bright where their map [N, rows, columns] is high, else dark.
+
+    Each map is stretched to the image, and scaled by its own highest value: maps of different
+    images cannot be compared. A map of zeros leaves a dark image.
+    """
+    size = images.shape[-2:]
+    heat = F.interpolate(maps[:, None].float(), size, mode="bilinear", align_corners=False)
+    highest = heat.amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
+    light = DIMMED + (1 - DIMMED) * heat / highest
+    return (images.float().cpu() * light).round().clamp(0, 255).byte()

@@ -1,0 +1,311 @@
+"""Document 002's autopsy: each suspect against another calculation, and a record that is whole."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from statistics import fmean
+
+import pytest
+import torch
+from torch import nn
+
+from helpers import data
+from helpers.environment import CourseError
+from helpers.experiments import autopsy, suspects
+from helpers.experiments.autopsy import Autopsy, findings_table, load_autopsy, run
+from helpers.experiments.suspects import Finding
+from helpers.models import count_parameters
+from helpers.models.resnet9 import ResNet9
+
+# Pixels in [0, 1] with a mean and a spread that differ from channel to channel.
+PIXELS = torch.rand(6, 3, 5, 4, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.fixture(scope="module")
+def cifar():
+    return data.load("cifar10", validation=0)
+
+
+@pytest.fixture(scope="module")
+def split(cifar):
+    return cifar.test.subset(slice(0, 60))
+
+
+# The libraries of the document.
+
+
+@pytest.mark.parametrize("highest", [1.0, 255.0])
+def test_normalised_is_what_albumentations_makes_of_a_tensor_as_an_array(split, highest):
+    library = pytest.importorskip("albumentations")
+    step = library.Normalize(mean=split.mean, std=split.std, max_pixel_value=highest)
+    ours = suspects.normalised(PIXELS, split, highest)
+    for pixels, expected in zip(PIXELS, ours):
+        array = pixels.permute(1, 2, 0).numpy()
+        theirs = torch.from_numpy(step(image=array)["image"]).permute(2, 0, 1)
+        assert torch.allclose(theirs, expected, atol=1e-4)
+
+
+def test_the_default_of_albumentations_is_255(split):
+    library = pytest.importorskip("albumentations")
+    default = library.Normalize(mean=split.mean, std=split.std)
+    array = PIXELS[0].permute(1, 2, 0).numpy()
+    theirs = torch.from_numpy(default(image=array)["image"]).permute(2, 0, 1)
+    faulty = suspects.of_the_other_scale(PIXELS, split)[0]
+    assert torch.allclose(theirs, faulty, atol=1e-4)
+
+
+def test_torchvisions_steps_are_those_of_the_recipe(split):
+    functional = pytest.importorskip("torchvision.transforms.v2.functional")
+    image = split.images[0]
+    tensor = functional.to_dtype(image, torch.float32, scale=True)
+    padded = functional.pad(tensor, [4, 4, 4, 4])
+    corner = functional.hflip(functional.crop(padded, 0, 8, 32, 32))
+    # The recipe's crop, made to take the corner: its frame is black, before it is normalised.
+    by_hand = torch.zeros(3, 32, 32)
+    by_hand[:, 4:, :28] = (image / 255)[:, :28, 4:]
+    assert torch.allclose(corner, by_hand.flip(-1))
+    assert [name for name, _ in autopsy.DOCUMENT.augment] == [
+        "RandomCrop",
+        "RandomHorizontalFlip",
+        "Cutout",
+    ]
+
+
+# The suspects.
+
+
+def by_hand(name, x, mean, std):
+    """What the net gets of one image, pixel by pixel; ``x`` is a list [3][rows][columns]."""
+    rows, columns = len(x[0]), len(x[0][0])
+    good = [[[(value - mean[c]) / std[c] for value in row] for row in x[c]] for c in range(len(x))]
+    if name.startswith("1 "):
+        return x
+    if name.startswith("2 "):
+        return [
+            [[(value - mean[c]) / std[c] for value in row] for row in good[c]] for c in range(3)
+        ]
+    if name.startswith("3 "):
+        return [
+            [[(v - 255 * mean[c]) / 255 / std[c] for v in row] for row in x[c]] for c in range(3)
+        ]
+    if name.startswith("5 "):
+        return [[row[::-1] for row in channel] for channel in good]
+    if name.startswith("6 rows"):
+        return [[list(column) for column in zip(*channel)] for channel in good]
+    if name.startswith("6 reshaped"):
+        flat = [good[c][r][k] for r in range(rows) for k in range(columns) for c in range(3)]
+        return torch.tensor(flat).view(3, rows, columns).tolist()
+    if name.startswith("7 "):
+        swapped = x[::-1]
+        return [[[(v - mean[c]) / std[c] for v in row] for row in swapped[c]] for c in range(3)]
+    return [[[(255 * v - mean[c]) / std[c] for v in row] for row in x[c]] for c in range(3)]
+
+
+@pytest.mark.parametrize("name", suspects.TEST_FAULTS)
+def test_a_fault_is_what_a_calculation_by_hand_says(name, split):
+    ours = suspects.TEST_FAULTS[name](PIXELS, split)
+    for pixels, image in zip(PIXELS, ours):
+        expected = torch.tensor(by_hand(name, pixels.tolist(), split.mean, split.std))
+        assert torch.allclose(image, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_split_of_the_other_scale_is_normalised_as_by_the_default(split):
+    images, _ = next(iter(data.Batches(suspects.on_other_scale(split), 60)))
+    expected = suspects.normalised(split.images / 255, split, 255)
+    assert torch.allclose(images, expected, atol=1e-5)
+    # The data set itself is left alone.
+    assert split.mean[0] < 1
+
+
+def test_batches_of_a_split_are_those_that_training_measures_on(split):
+    device = torch.device("cpu")
+    [(images, labels)] = suspects.batches_of(split, suspects.normalised, device)
+    right, truth = next(iter(data.Batches(split, 60)))
+    assert torch.allclose(images, right, atol=1e-5) and torch.equal(labels, truth)
+
+
+class Brightness(nn.Module):
+    """Names class 1 where an image is bright; a normalisation before it, as real nets have."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+
+    def forward(self, images):
+        bright = self.norm(images).mean((1, 2, 3))
+        rest = torch.full((len(images), 8), -100.0, device=images.device)
+        return torch.cat([torch.stack([-bright, bright], 1), rest], 1)
+
+
+def test_measuring_goes_over_all_suspects_and_leaves_the_net_alone(split):
+    net = Brightness().eval()
+    before = copy.deepcopy(net.state_dict())
+    findings = suspects.measure(net, 80.0, split)
+    names = [each.suspect for each in findings]
+    assert names == [
+        suspects.AS_TOLD,
+        *suspects.TEST_FAULTS,
+        suspects.MIXED,
+        suspects.SORTED,
+    ]
+    assert all(map(torch.equal, before.values(), net.state_dict().values()))
+    assert not net.training
+
+    # The first row is the plain accuracy, and mean and spread are those of a batch.
+    images, labels = next(iter(data.Batches(split, 60)))
+    accuracy = 100 * (net(images).argmax(1) == labels).float().mean().item()
+    told = findings[0]
+    assert told.test == pytest.approx(accuracy) and told.gap == pytest.approx(80 - accuracy)
+    assert told.kept == pytest.approx(100 * accuracy / 80)
+    assert told.mean == pytest.approx(images.mean().item(), abs=1e-4)
+    assert told.spread == pytest.approx(images.std().item(), abs=1e-4)
+
+
+def test_training_mode_takes_the_statistics_of_the_batch():
+    net = Brightness().eval()
+    # All images are bright, but by their own batch half of them are dark.
+    images = 5 + torch.arange(4.0).view(4, 1, 1, 1).expand(4, 3, 2, 2)
+    labels = torch.tensor([0, 0, 1, 1])
+    assert suspects.accuracy_in_training_mode(net, [(images, labels)]) == 100
+    assert (net(images).argmax(1) == 1).all()
+
+
+def test_averages_are_measured_anew_over_training_images(cifar):
+    recipe = replace(autopsy.NARROW, augment=(), batch_size=50)
+    net = Brightness()
+    net.norm.running_mean.fill_(9.0)
+    renewed = suspects.with_averages_anew(net, recipe, cifar.train.subset(slice(0, 200)))
+    images, _ = next(iter(data.Batches(cifar.train.subset(slice(0, 200)), 200)))
+    expected = images.mean((0, 2, 3))
+    assert torch.allclose(renewed.norm.running_mean, expected, atol=1e-4)
+    assert (net.norm.running_mean == 9).all()
+
+
+def test_the_hasty_recipe_differs_in_its_steps_alone():
+    hasty = suspects.hasty(autopsy.NARROW).hyperparameters()
+    slow = autopsy.NARROW.hyperparameters()
+    changed = {name for name in slow if slow[name] != hasty[name]}
+    # The narrow recipe's highest rate is the same number, for another optimizer.
+    assert changed <= {"name", "optimizer", "learning_rate", "weight_decay"}
+    assert hasty["optimizer"] == "adamw" and hasty["learning_rate"] == suspects.HASTY_RATE
+
+
+def test_the_documents_net_is_the_documents_net():
+    assert count_parameters(autopsy.DOCUMENT.build_model()) == 757_931
+    assert str(autopsy.DOCUMENT.build_model()) == str(ResNet9(grouped=True))
+    assert (autopsy.DOCUMENT.epochs, autopsy.DOCUMENT.peak_epoch) == (20, 5)
+
+
+# The table and the record.
+
+
+def test_the_table_gives_means_over_seeds_below_the_reports_figures():
+    findings = [
+        Finding("a", 90.0, 45.0, 0.0, 1.0),
+        Finding("b", 80.0, 80.0, -1.9, 0.1),
+        Finding("a", 92.0, 47.0, 0.2, 1.2),
+    ]
+    table = findings_table(findings, "a note")
+    assert table.rows[0][1:5] == ["92.43", "50.23", "42.2", "54"]
+    assert table.rows[1][1:] == ["91.00 ± 1.41", "46.00 ± 1.41", "45.0", "51", "0.10", "1.10"]
+    assert table.rows[2][1:] == ["80.00", "80.00", "0.0", "100", "-1.90", "0.10"]
+    assert table.note == "a note"
+    assert float(table.rows[1][4]) == round(100 * fmean([45, 47]) / fmean([90, 92]))
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory, cifar):
+    """An autopsy of two seeds on a few practice images, in a folder of its own."""
+    few = replace(
+        cifar,
+        train=cifar.train.subset(slice(0, 60)),
+        test=cifar.test.subset(slice(0, 40)),
+    )
+    patch = pytest.MonkeyPatch()
+    patch.setattr(autopsy, "load_for", lambda recipe, searching: few)
+    patch.setenv("COURSE_RUNS", str(tmp_path_factory.mktemp("runs")))
+    small = replace(autopsy.NARROW, model_options={"grouped": True, "width": 4}, batch_size=12)
+    patch.setitem(autopsy.RECIPES, "narrow", small)
+    found = run("narrow", range(2))
+    yield found
+    patch.undo()
+
+
+def test_a_run_measures_every_suspect_with_every_seed(recorded):
+    assert recorded.seeds == [0, 1]
+    assert list(recorded.record["trainings"]) == [
+        suspects.AS_TOLD,
+        suspects.OTHER_SCALE,
+        suspects.HASTY,
+    ]
+    for histories in recorded.record["trainings"].values():
+        assert len(histories) == 2 and len(histories[0]) == 2
+    groups = autopsy.by_suspect(recorded.findings)
+    assert all(len(group) == 2 for group in groups.values())
+    assert len(recorded.table().rows) == 1 + len(groups) == 1 + 11 + 4
+    # What was measured is what the training itself measured after its last epoch.
+    for name in (suspects.AS_TOLD, suspects.OTHER_SCALE, suspects.HASTY):
+        for finding, history in zip(groups[name], recorded.record["trainings"][name]):
+            assert finding.test == pytest.approx(history[-1]["test_accuracy"], abs=2.6)
+            assert finding.train == history[-1]["train_accuracy"]
+
+
+def test_a_record_says_where_it_is_from(recorded):
+    text = recorded.table().note
+    assert "python -m helpers autopsy narrow --seeds 3" in text and "seeds: 2" in text
+    assert {"commit", "environment", "recipe"} <= set(recorded.record)
+    assert recorded.record["recipe"]["epochs"] == 2
+
+
+def test_a_finished_run_is_read_and_not_trained_again(recorded, monkeypatch):
+    def no_training(*arguments, **options):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("helpers.training.train_one_epoch", no_training)
+    again = run("narrow", [0])
+    assert again.findings[0] == recorded.findings[0]
+
+
+def write(folder, text):
+    path = autopsy.path_of("narrow", folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_what_is_missing_or_damaged_is_named_with_its_command(tmp_path, recorded):
+    with pytest.raises(CourseError, match="not recorded yet: python -m helpers autopsy narrow"):
+        load_autopsy("narrow", tmp_path)
+    with pytest.raises(CourseError, match="unknown autopsy 'wide'"):
+        load_autopsy("wide")
+    with pytest.raises(CourseError, match="unknown autopsy 'wide'"):
+        run("wide", [0])
+    without = {key: value for key, value in recorded.record.items() if key != "findings"}
+    for text in ("{", "[]", "{}", json.dumps(without), json.dumps(recorded.record)[:-300]):
+        write(tmp_path, text)
+        with pytest.raises(CourseError, match="is damaged: python -m helpers autopsy narrow"):
+            load_autopsy("narrow", tmp_path)
+    write(tmp_path, json.dumps(recorded.record))
+    assert load_autopsy("narrow", tmp_path).findings == recorded.findings
+
+
+def test_nothing_is_left_where_the_numbers_are_not_finite(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
+    bad = [Finding("a", 90.0, float("nan"), 0.0, 1.0)]
+    with pytest.raises(CourseError, match="nan"):
+        autopsy.save("narrow", autopsy.NARROW, [0], {"a": [[]]}, bad)
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_an_autopsy_without_seeds_in_its_table_has_one_number():
+    autopsy_of_one = Autopsy(
+        {
+            "name": "narrow",
+            "seeds": [0],
+            "commit": "abcdefgh",
+            "environment": {"device": "cpu", "device_name": "x", "torch": "2"},
+            "findings": [vars(Finding("a", 90.0, 45.0, 0.0, 1.0))],
+        }
+    )
+    assert autopsy_of_one.table().rows[1][1] == "90.00"
