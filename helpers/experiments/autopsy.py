@@ -100,10 +100,12 @@ class Autopsy:
 def findings_table(findings: Sequence[Finding], note: str = "") -> Table:
     """A row for each suspect, and above them the document's own figures."""
     head = ("suspect", "training (%)", "test (%)", "gap", "kept (%)", "mean", "spread")
+    # The document's figures have no mean and no spread: it does not state them.
     gap = DOCUMENT_TRAIN - DOCUMENT_TEST
     kept = 100 * DOCUMENT_TEST / DOCUMENT_TRAIN
     stated = (f"{DOCUMENT_TRAIN:.2f}", f"{DOCUMENT_TEST:.2f}", f"{gap:.1f}", f"{kept:.0f}")
     rows: list[Sequence[str]] = [("the report (best of 20 epochs)", *stated, "–", "–")]
+    # A row is a mean over seeds, and the deviation says how far one seed is to be trusted.
     for suspect, group in by_suspect(findings).items():
         train = mean_and_scatter([each.train for each in group])
         test = mean_and_scatter([each.test for each in group])
@@ -151,6 +153,7 @@ def run(name: str, seeds: Sequence[int]) -> Autopsy:
     """
     if name not in RECIPES:
         raise unknown("autopsy", name, RECIPES)
+    # In the fast profile a narrow net on practice data shows that all works.
     recipe = RECIPES[name]
     if smoke():
         recipe = for_practice(recipe, 2)
@@ -176,6 +179,7 @@ def dissect(
     recipe: Recipe, seed: int, data: ImageData
 ) -> Iterator[tuple[str, list, list[Finding]]]:
     """Each training of one seed: its name, the rows of its epochs, and what was measured on it."""
+    # Most suspects spoil the test images alone, and share one training.
     net, history = trained(recipe, seed, data)
     last = history.last["train_accuracy"]
     yield AS_TOLD, history.epochs, measure(net, last, data.test)
@@ -199,6 +203,7 @@ def trained(recipe: Recipe, seed: int, data: ImageData) -> Trained:
     checkpoint = checkpoint_in(folder, seed)
     remove_leftovers(folder, checkpoint.name)
     net, history = train_on(recipe, seed, data, False, threads, checkpoint=checkpoint, show=False)
+    # A line for each training, because a record takes minutes on a GPU and hours without one.
     last = history.last
     print(
         f"{recipe.name}, seed {seed}: training {last['train_accuracy']:.2f} %, "
@@ -251,6 +256,7 @@ def load_autopsy(name: str, folder: Path | None = None) -> Autopsy:
     """
     if name not in RECIPES:
         raise unknown("autopsy", name, RECIPES)
+    # Without a record the reader is told how to make one.
     path = path_of(name, folder)
     if not path.exists():
         raise CourseError(f"the autopsy {name} is not recorded yet: {command(name)}")

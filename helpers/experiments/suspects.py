@@ -136,6 +136,7 @@ def sorted_by_class(split: ImageSplit) -> ImageSplit:
 
 def found(suspect: str, net: nn.Module, train: float, batches: Iterable) -> Finding:
     """Measure a net on test batches; ``train`` is its accuracy in training."""
+    # Batches are used twice: they are measured on, and the first one is described.
     kept = list(batches)
     first = kept[0][0]
     accuracy = evaluate(net, kept)[1]
@@ -147,6 +148,7 @@ def measure(net: nn.Module, train: float, split: ImageSplit) -> list[Finding]:
 
     ``train`` is its accuracy in training, in percent. The net stays as it was.
     """
+    # Without a fault first: every other row is read beside this one.
     device = device_of(net)
     findings = [found(AS_TOLD, net, train, batches_of(split, normalised, device))]
     for suspect, fault in TEST_FAULTS.items():
@@ -179,6 +181,7 @@ def accuracy_in_training_mode(net: nn.Module, batches: Iterable) -> float:
 
 def on_other_scale(split: ImageSplit) -> ImageSplit:
     """A split whose images, of 0 to 1, are normalised with the statistics of 0 to 255."""
+    # The batches of such a split are what the library makes with its default.
     mean = tuple(255 * value for value in split.mean)
     std = tuple(255 * value for value in split.std)
     return replace(split, mean=mean, std=std)
@@ -203,6 +206,7 @@ def hasty(recipe: Recipe) -> Recipe:
 
 def with_averages_anew(net: nn.Module, recipe: Recipe, split: ImageSplit) -> nn.Module:
     """A copy of the net, its running averages measured anew over augmented training images."""
+    # torch's update_bn forgets the old averages, and takes the plain mean over all batches.
     renewed = copy.deepcopy(net)
     device = device_of(net)
     generator = torch.Generator().manual_seed(0)
@@ -215,6 +219,7 @@ def trained_apart(
     suspect: str, net: nn.Module, train: float, recipe: Recipe, data: ImageData
 ) -> list[Finding]:
     """Two findings on a net that was trained with a fault: as it is, and with averages anew."""
+    # The same weights twice: what differs is due to the averages alone.
     device = device_of(net)
     renewed = with_averages_anew(net, recipe, data.train)
     findings = []
