@@ -21,7 +21,7 @@ from helpers.writing import replacing
 HEIGHT, WIDTH = 640, 480  # pixels of a photograph, taken upright
 PAPER = 0.9  # of the light that falls on it, paper gives back
 PEN = (0.12, 0.15, 0.4)  # and a blue pen, in red, green and blue
-NOISE = 0.015  # deviation of what the sensor counts
+NOISE = 0.008  # deviation of what the sensor counts
 SHADOW = 0.55  # of the light is left there
 QUALITY = 85  # of the JPEG, as phones write it
 BROAD = 18  # pixels of the pen that draws signs
