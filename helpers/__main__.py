@@ -7,9 +7,8 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from helpers.upkeep import stopping
 
@@ -24,10 +23,9 @@ from helpers.environment import CourseError
 from helpers.experiments import search as searching
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS
 from helpers.upkeep import readme, sessions
+from helpers.upkeep.command_line import Parser, add_amounts, add_command, count
 
 Options = argparse.Namespace
-
-MOST = 1000  # seeds, or processes: more is a slip of the finger
 
 
 def run(options: Options) -> None:
@@ -56,6 +54,20 @@ def search(options: Options) -> None:
     environment.need_notebooks()
     trials = searching.search(options.name, range(options.seeds), options.jobs)
     print(searching.ranking(trials))
+
+
+def range_test(options: Options) -> None:
+    """Record a recipe's range test, or judge all that are recorded where no name is given."""
+    from helpers.experiments import measured
+
+    environment.need_notebooks()
+    if options.name is None:
+        print(measured.range_verdicts())
+        return
+    test = measured.record_range_test(options.name, options.orders)
+    for number, answer in enumerate(test.answers, start=1):
+        print(f"answer {number} of {len(test.curves)} orders: edge {answer.edge:.2g}")
+    print(test.answer())
 
 
 def digests(options: Options) -> None:
@@ -178,23 +190,6 @@ def print_written(paths: list) -> None:
         print(f"rewritten: {path.name}")
 
 
-class Parser(argparse.ArgumentParser):
-    """Reports a wrong command line in one line, like every other error."""
-
-    def error(self, message: str) -> NoReturn:
-        raise CourseError(f"{message} (see {self.prog} --help)")
-
-
-def count(text: str) -> int:
-    """A whole number from 1 to 1000, as the words of a command line give it."""
-    # int() alone would take "1_0" and " 3 ", and refuses more than 4,300 digits.
-    if text.isdecimal() and len(text) <= 9:
-        number = int(text)
-        if 1 <= number <= MOST:
-            return number
-    raise argparse.ArgumentTypeError(f"{text[:40]!r}: give at least 1, and at most {MOST}")
-
-
 def parser() -> Parser:
     """The command line: a subcommand for each thing that can be done."""
     top = Parser(prog="python -m helpers", description="Run the course's sessions and experiments.")
@@ -217,6 +212,12 @@ def parser() -> Parser:
     command.add_argument("name", help="of a search, for example: budget")
     add_amounts(command)
 
+    command = add_command(commands, range_test)
+    command.add_argument("name", nargs="?", help="of a recipe or a measured net, as: residual")
+    command.add_argument(
+        "--orders", type=count, default=5, metavar="N", help="orders of the data (default 5)"
+    )
+
     # For a class, and for what comes after the course.
     add_command(commands, classroom)
     add_command(commands, page)
@@ -231,28 +232,6 @@ def parser() -> Parser:
     command = add_command(commands, publish)
     command.add_argument("address", metavar="OWNER/NAME", help="on GitHub")
     return top
-
-
-def add_command(commands: argparse._SubParsersAction, handle: Callable) -> argparse.ArgumentParser:
-    """A subcommand that is carried out by ``handle``, and has its name and its docstring."""
-    # The same text stands in the list of all commands and on the page of this one.
-    text = handle.__doc__
-    command = commands.add_parser(handle.__name__, help=text, description=text)
-    command.set_defaults(handle=handle)
-    return command
-
-
-def add_amounts(command: argparse.ArgumentParser) -> None:
-    """The options of a command that trains: how many seeds, and how many at a time."""
-    command.add_argument(
-        "--seeds", type=count, default=5, metavar="N", help="seeds 0 to N-1 (default 5)"
-    )
-    command.add_argument(
-        "--jobs",
-        type=count,
-        metavar="J",
-        help="processes at a time (default: one per core, one on a GPU)",
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

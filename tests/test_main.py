@@ -23,6 +23,8 @@ GOOD = [
     "experiment budget",
     "experiment budget --seeds 3 --jobs 1 --fresh",
     "search budget --seeds 1 --jobs 2",
+    "range-test",
+    "range-test residual --orders 5",
     "classroom",
     "page",
     "export ladder-fewer",
@@ -45,7 +47,7 @@ def error_of(capsys, *command):
 @pytest.mark.parametrize("line", GOOD)
 def test_every_command_parses(line):
     options = parser().parse_args(shlex.split(line))
-    assert options.handle is vars(commands)[line.split()[0]]
+    assert options.handle is vars(commands)[line.split()[0].replace("-", "_")]
     if "--seeds 3" in line:
         assert (options.name, options.seeds, options.jobs, options.fresh) == ("budget", 3, 1, True)
     if line == "experiment budget":
@@ -63,7 +65,7 @@ def test_the_help_lists_every_command(capsys):
     text = help_of(capsys)
     for name in {line.split()[0] for line in GOOD}:
         assert f"\n    {name}" in text
-        assert vars(commands)[name].__doc__.split()[0] in text
+        assert vars(commands)[name.replace("-", "_")].__doc__.split()[0] in text
 
 
 def test_the_help_of_a_command_speaks_of_groups_where_it_knows_them(capsys):
@@ -91,6 +93,7 @@ def test_the_help_of_a_command_speaks_of_groups_where_it_knows_them(capsys):
         "experiment budget --jobs 0",
         "search budget --seeds 0",
         "search budget --jobs=-2",
+        "range-test first --orders 0",
         "publish",
         "data now",
         "run 01 --fast",
@@ -154,7 +157,16 @@ def test_a_console_without_a_sign_shows_a_replacement(monkeypatch, encoding):
 
 
 @pytest.mark.parametrize(
-    "line", ["run 01", "publish a/b", "results", "digests", "experiment tiny", "search budget"]
+    "line",
+    [
+        "run 01",
+        "publish a/b",
+        "results",
+        "digests",
+        "experiment tiny",
+        "search budget",
+        "range-test",
+    ],
 )
 def test_without_the_course_around_it_a_command_says_how_to_install(capsys, monkeypatch, line):
     monkeypatch.setattr(environment, "NOTEBOOKS", ROOT / "nowhere")

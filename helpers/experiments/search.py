@@ -3,6 +3,7 @@
 import json
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from helpers.experiments.jobs import (
     plan,
     run_jobs,
 )
+from helpers.experiments.range_tests import recommended_rate
+from helpers.experiments.ranges import NETS, PREFIX, RATES
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.record_checks import Fields, check_fields, not_finite
 from helpers.experiments.records import evidence_root, results_root
@@ -103,9 +106,12 @@ def save_trials(name: str, trials: Sequence[Trial]) -> None:
 
 
 def find_candidates(name: str) -> list[Recipe]:
-    """What a search compares: its list in ``catalogue.SEARCHES``, or the recipes of its record."""
+    """What a search compares: its list in ``catalogue.SEARCHES``, or the recipes of its record.
+
+    A search over the rates of a range test has the rate that the test recommends as well.
+    """
     if name in SEARCHES:
-        return list(SEARCHES[name])
+        return [*SEARCHES[name], *recommended_candidates(name)]
 
     # Without a list the record says what was compared.
     candidates = []
@@ -117,6 +123,17 @@ def find_candidates(name: str) -> list[Recipe]:
         recorded = [path.stem for path in (evidence_root() / "search").glob("*.json")]
         raise environment.unknown("search", name, [*SEARCHES, *recorded])
     return candidates
+
+
+def recommended_candidates(name: str) -> list[Recipe]:
+    """The net of a range test at the recommended rate, once its test is recorded; else none."""
+    net = name.removeprefix(PREFIX)
+    if name == net or net not in NETS:
+        return []
+    rate = recommended_rate(net, results_root())
+    if rate is None or rate in RATES[net]:
+        return []
+    return [replace(NETS[net], name=f"{name}/recommended", learning_rate=rate)]
 
 
 def kept_trials(name: str, folder: Path | None = None) -> list[Trial]:

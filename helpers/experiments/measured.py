@@ -1,0 +1,206 @@
+"""How good the range test's answers are: its recommended rates beside the best of several."""
+
+import statistics
+from typing import NamedTuple
+
+from helpers.experiments.range_tests import (
+    is_range_test_recorded,
+    load_range_test,
+    recommended_rate,
+    record_range_test,
+)
+from helpers.experiments.ranges import NETS, PREFIX, RATES
+from helpers.experiments.recipe import Recipe
+from helpers.experiments.search import Trial, kept_trials
+from helpers.markdown import Table
+
+__all__ = ["load_range_test", "range_verdicts", "rate_accuracies", "record_range_test"]
+
+NONE = "–"  # a cell without anything
+
+# So many points below the best rate still hold. The narrow nets for CIFAR-10 deviate by 0.3 to 0.6.
+WITHIN = {"mnist": 0.1, "cifar10": 0.7}
+NEEDED = 4  # of five nets have to hold, and all but one of more
+
+
+class RangeVerdict(NamedTuple):
+    """A recommended rate beside the best of the rates that were tried; accuracies in percent.
+
+    ``accuracy`` is None where a seed diverged.
+    """
+
+    best_rate: float
+    best_accuracy: float
+    rate: float
+    accuracy: float | None
+    within: float
+
+    @property
+    def difference(self) -> float | None:
+        """How much the recommended rate is better than the best one, in points."""
+        if self.accuracy is None:
+            return None
+        return self.accuracy - self.best_accuracy
+
+    @property
+    def holds(self) -> bool:
+        """Whether the recommended rate did not diverge, and is as good as the best, or nearly."""
+        # Half of the last recorded digit decides nothing.
+        return self.difference is not None and self.difference >= -self.within - 1e-9
+
+
+def rate_accuracies(name: str) -> dict[float, list[float | None]]:
+    """The validation accuracy of every seed at each rate of a net's search, for ``plot_rates``.
+
+    None stands for a training that diverged. Empty where the search is not recorded.
+    """
+    accuracies: dict[float, list[float | None]] = {}
+    for trial in trials_of(name):
+        rate = trial["recipe"]["learning_rate"]
+        accuracies.setdefault(rate, []).append(trial["validation_accuracy"])
+    return dict(sorted(accuracies.items()))
+
+
+def trials_of(name: str) -> list[Trial]:
+    """The recorded trials of a net's search that are of the recipe as it is today."""
+    today = same_but_rate(NETS[name].hyperparameters())
+    found = []
+    for trial in kept_trials(PREFIX + name):
+        if same_but_rate(trial["recipe"]) == today:
+            found.append(trial)
+    return found
+
+
+def same_but_rate(hyperparameters: dict) -> dict:
+    """Hyperparameters without what differs between the trials of a search over rates."""
+    return Recipe.completed(hyperparameters) | {"name": "", "learning_rate": 0}
+
+
+def mean_of(accuracies: list[float | None]) -> float | None:
+    """The mean over seeds; None where one of them diverged, or there is none."""
+    finite = [value for value in accuracies if value is not None]
+    if not finite or len(finite) < len(accuracies):
+        return None
+    return statistics.fmean(finite)
+
+
+def best_of(name: str) -> tuple[float, float] | None:
+    """The best of the rates that a search was planned with, and its mean accuracy.
+
+    The recommended rate is not among them. None where no rate has an accuracy.
+    """
+    best = None
+    for rate, accuracies in rate_accuracies(name).items():
+        mean = mean_of(accuracies)
+        if rate in RATES[name] and mean is not None and (best is None or mean > best[1]):
+            best = rate, mean
+    return best
+
+
+def range_verdict(name: str) -> RangeVerdict | None:
+    """How the recommended rate of a net did; None as long as it, or the others, are not trained."""
+    best = best_of(name)
+    rate = recommended_rate(name)
+    tried = rate_accuracies(name)
+    if best is None or rate is None or rate not in tried:
+        return None
+    return RangeVerdict(*best, rate, mean_of(tried[rate]), WITHIN[NETS[name].data])
+
+
+def range_verdicts() -> Table:
+    """A row for each net whose range test is recorded: its answer, and how it did.
+
+    Rates are the median over the orders, and their lowest to their highest. The difference is the
+    accuracy at the recommended rate minus that at the best of the others, in points.
+    """
+    head = (
+        "net",
+        "learning begins",
+        "edge",
+        "recommended",
+        "best rate tried",
+        "accuracy there",
+        "at the recommended",
+        "difference",
+        "within",
+        "",
+    )
+    rows = []
+    verdicts = []
+    missing = []
+    for name, recipe in NETS.items():
+        if not is_range_test_recorded(name):
+            missing.append(name)
+            continue
+        verdict = range_verdict(name)
+        verdicts.append(verdict)
+        cells = [recipe.title, *answer_cells(name), *verdict_cells(name, verdict)]
+        rows.append(cells)
+    return Table(head, rows, note=" ".join(notes(verdicts, missing)))
+
+
+def answer_cells(name: str) -> list[str]:
+    """Where learning begins, the edge and the recommended rate, each with its spread."""
+    test = load_range_test(name)
+    if recommended_rate(name) is None:
+        return ["no answer", NONE, NONE]
+    cells = []
+    for place, median in enumerate(test.answer()):
+        of_orders = [answer[place] for answer in test.answers]
+        cells.append(f"{median:.2g} ({min(of_orders):.2g}–{max(of_orders):.2g})")
+    return cells
+
+
+def verdict_cells(name: str, verdict: RangeVerdict | None) -> list[str]:
+    """The best rate, the two accuracies, and whether the recommended rate holds."""
+    if verdict is None:
+        best = best_of(name)
+        if best is None:
+            return [NONE, NONE, NONE, NONE, NONE, "not trained yet"]
+        rate, accuracy = best
+        return [rate_cell(name, rate), f"{accuracy:.2f} %", NONE, NONE, NONE, "not trained yet"]
+
+    cells = [rate_cell(name, verdict.best_rate), f"{verdict.best_accuracy:.2f} %"]
+    if verdict.accuracy is None or verdict.difference is None:
+        cells += ["diverged", NONE]
+    else:
+        cells += [f"{verdict.accuracy:.2f} %", f"{verdict.difference:+.2f}"]
+    word = "FAILS"
+    if verdict.holds:
+        word = "HOLDS"
+    return [*cells, f"{verdict.within:g}", word]
+
+
+def rate_cell(name: str, rate: float) -> str:
+    """A best rate, and whether a better one may lie beyond the rates that were tried."""
+    # Those that diverged were tried as well: then the best one is not the outermost.
+    tried = rate_accuracies(name)
+    planned = [each for each in RATES[name] if each in tried]
+    text = f"{rate:g}"
+    if rate in (planned[0], planned[-1]):
+        text += ", the outermost"
+    return text
+
+
+def notes(verdicts: list[RangeVerdict | None], missing: list[str]) -> list[str]:
+    """Below the table: how many hold, whether that is enough, and how the rest is recorded."""
+    sentences = ["Five epochs, validation images; rates: median (lowest–highest) over the orders."]
+    judged = [verdict for verdict in verdicts if verdict is not None]
+    if judged:
+        holding = sum(verdict.holds for verdict in judged)
+        diverged = sum(verdict.accuracy is None for verdict in judged)
+        word = "FAILS"
+        if holding >= max(NEEDED, len(judged) - 1) and diverged == 0:
+            word = "HOLDS"
+        sentences.append(
+            f"{word}: {holding} of {len(judged)} recommended rates are as good as the best, or "
+            f"nearly, and {diverged} diverged (asked are all but one of at least five, and none "
+            "that diverges)."
+        )
+    if missing:
+        first = missing[0]
+        sentences.append(
+            f"Not recorded yet: {', '.join(missing)}; python -m helpers range-test {first}, then "
+            f"python -m helpers search {PREFIX}{first} --seeds 3."
+        )
+    return sentences
