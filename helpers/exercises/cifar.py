@@ -19,7 +19,7 @@ HOLE = 8  # rows and columns of the square that is cut out
 
 # Exercise 4: what a net of the learner's own is asked for.
 MOST_PARAMETERS = 50_000
-LEAST_ACCURACY = 60.0
+LEAST_ACCURACY = 55.0
 EPOCHS = 2
 
 
