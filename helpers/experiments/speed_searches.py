@@ -91,5 +91,5 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "speed-rates": around(SPEED),
     "speed-cpu-rates": around(CPU),
     "speed-arithmetic": LESS_ARITHMETIC,
-    "speed-sgd-rates": tuple(at_all_rates(NO_MUON, (0.5, 1, 2, 4))),
+    "speed-sgd-rates": tuple(at_all_rates(NO_MUON, (0.25, 0.5, 1, 2))),
 }
