@@ -104,6 +104,7 @@ def projection_cost(answer: Callable[[list[int]], Any]) -> str | None:
     """A function from the widths of the stages to parameters, against nets that torch makes."""
     # Also stages of equal width, which halve the map all the same, and a net of one stage.
     for widths in ([8, 16, 32], [4, 6, 10, 12], [8, 8, 16], [16, 8], [5]):
+        # A list of its own, which the answer may change.
         found = given(answer(list(widths)))
         with_them = count_parameters(ResidualNet(widths, shortcut="conv"))
         without = count_parameters(ResidualNet(widths, shortcut="none"))
@@ -125,6 +126,7 @@ def mended_finder(finder: Callable[..., Any]) -> str | None:
 
     They are the rates and the smoothed losses; everything else is as before the call.
     """
+    # In this order, since a wrong list of rates is the easiest to see and to mend.
     for find_problem in (rates_problem, curve_problem, end_problem, traces_problem):
         problem = find_problem(finder)
         if problem is not None:
@@ -166,6 +168,7 @@ def some_batches(count: int) -> list[Batch]:
 
 def scripted(losses: Sequence[float]) -> Callable[..., torch.Tensor]:
     """A loss function that ignores the net, and returns one of these losses after the other."""
+    # Zero times the logits, so that there is something to go back through.
     numbers = iter(losses)
     return lambda logits, targets: 0 * logits.sum() + next(numbers)
 
@@ -176,6 +179,7 @@ def curve(
     """The rates and losses that a learner's test returns, and the rates of its steps."""
     net = small_net()
     optimizer = Watched(net.parameters(), lr=start)
+    # Lists, arrays and tensors are all right.
     found = given(finder(net, some_batches(steps), loss_fn, optimizer, end, steps))
     if not isinstance(found, tuple | list) or len(found) != 2:
         raise ValueError("two lists are to come back, of rates and of losses")
@@ -209,6 +213,7 @@ def rates_problem(finder: Callable[..., Any]) -> str | None:
 
 def curve_problem(finder: Callable[..., Any]) -> str | None:
     """Whether the losses are smoothed with 0.95, and the start of the mean is divided out."""
+    # The first sequence shows what the first loss weighs, the second all other weights.
     generator = torch.Generator().manual_seed(1)
     noise = (1 + torch.rand(30, generator=generator)).tolist()
     for name, raw in (("10 at first, then 2", [10.0] + [2.0] * 29), ("random", noise)):
@@ -234,6 +239,7 @@ def smoothed(losses: Sequence[float], smoothing: float = 0.95) -> list[float]:
 
 def end_problem(finder: Callable[..., Any]) -> str | None:
     """Whether it ends where a loss is no finite number, or explodes, and not before."""
+    # Twenty losses of a net that learns, and what comes after them.
     falling = [2.3 - 0.05 * step for step in range(20)]
     for name, value in (("nan", math.nan), ("inf", math.inf)):
         lrs, losses, used = curve(finder, scripted(falling + [value] * 20), 40)
@@ -263,6 +269,7 @@ def traces_problem(finder: Callable[..., Any]) -> str | None:
         net = small_net()
         optimizer = Watched(net.parameters(), lr=0.02, momentum=0.9)
         train_on(net, optimizer, steps_before)
+        # The twin goes on without a test, and is what the net should be.
         twin, other = twin_of(net, optimizer)
         given(finder(net, some_batches(30), cross_entropy, optimizer, 1.0, 30))
 
@@ -327,6 +334,7 @@ def own_residual(
     highest = real_number(rate)
     if highest is None or highest <= 0:
         return f"the highest rate is a number above 0, not {rate!r}"
+    # The recipe of the session's range tests, over fewer epochs and at the learner's rate.
     count = count_parameters(net)
     base = EXPERIMENTS["residual-5"].shortened(epochs)
     recipe = replace(base, name="own", learning_rate=highest)
@@ -351,5 +359,6 @@ def own_residual(
 
 def has_shortcut(net: nn.Module) -> bool:
     """Whether two maps are added somewhere in a net for digits."""
+    # Seen while the net runs, in whatever way the sum is written.
     stages, _ = stages_of(net, (1, 28, 28))
     return any("sum" in stage.followed_by for stage in stages)
