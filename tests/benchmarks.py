@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, Dataset
 # The course that this file lies in, whatever other one is installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gpu_benchmarks import Row, gpu_rows
+from gpu_benchmarks import Row, gpu_rows, recorded_row, speed_rows
 
 from helpers import augment, data, training
 from helpers.augment.library import albumentations_pipeline
@@ -36,6 +36,7 @@ from helpers.data import Batches, ImageData, ImageSplit
 from helpers.environment import ROOT
 from helpers.experiments.cifar10 import CROP_FLIP_CUTOUT, RESNET9
 from helpers.experiments.recipe import Steps
+from helpers.experiments.speed import CPU, ON_A_CPU, SPEED
 from helpers.lr_finder import lr_range_test
 from helpers.models.residual import ResidualNet
 from helpers.models.small import compact_net
@@ -52,9 +53,19 @@ class Size:
     batches: int = 20
     range_steps: int = 100
     memory_steps: int = 200
+    speed_steps: int = 8
+    matrix: int = 2048
 
 
-QUICK = Size(rounds=1, seconds=0.01, batches=2, range_steps=20, memory_steps=2)
+QUICK = Size(
+    rounds=1,
+    seconds=0.01,
+    batches=2,
+    range_steps=20,
+    memory_steps=2,
+    speed_steps=1,
+    matrix=64,
+)
 RECIPE = augment.RandomAffine(degrees=7, translate=(0.05, 0.05), scale=(0.95, 1.05))
 TRAINING = """
 import resource, sys, torch
@@ -73,6 +84,21 @@ optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, nesterov=True
 training.fit(model, batches, data.Batches(mnist.test, 1000), 1, optimizer, show=False,
              average=moving_average(model, 0.99))
 interpret.predict(model, mnist.test)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+SPEED_TRAINING = """
+import resource, sys, torch
+from dataclasses import replace
+from helpers import data
+from helpers.experiments.runs import train
+from helpers.experiments.speed import CPU
+
+torch.set_num_threads(int(sys.argv[3]))
+data.download = lambda name, root: None
+cifar, size = data.load("cifar10", sys.argv[1], validation=0), int(sys.argv[2])
+recipe = replace(CPU, batch_size=size, epochs=1)
+images, unseen = [each.subset(slice(2 * size)) for each in (cifar.train, cifar.test)]
+train(recipe, 0, images, unseen, show=False)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
@@ -260,12 +286,19 @@ def load_rows(root: Path) -> tuple[ImageData, list[Row]]:
 
 def memory_row(root: Path, size: Size) -> Row:
     """Peak memory of a process that loads MNIST, trains the 9,274-parameter net, and predicts."""
-    what, target = "peak memory of training the 9,274 net", "≤ 1.5 GB"
+    what, n = "peak memory of training the 9,274 net", f"{size.memory_steps} steps of {BATCH}"
+    threads = torch.get_num_threads()
+    return peak_row(what, TRAINING, [root, size.memory_steps, threads], 1.5, n)
+
+
+def peak_row(what: str, script: str, arguments: list[Any], most: float, n: str) -> Row:
+    """Peak memory of a process, in GB, which prints what its system counted; threads come last."""
+    target = f"≤ {most:g} GB"
     if platform.system() == "Windows":
         return Row(what, "not measured on Windows", target)
-    threads = str(torch.get_num_threads())
+    words = [str(argument) for argument in arguments]
     done = subprocess.run(
-        [sys.executable, "-c", TRAINING, str(root), str(size.memory_steps), threads],
+        [sys.executable, "-c", script, *words],
         cwd=ROOT,
         check=True,
         text=True,
@@ -273,14 +306,23 @@ def memory_row(root: Path, size: Size) -> Row:
     )
     unit = 1 if platform.system() == "Darwin" else 1024
     gigabytes = int(done.stdout.split()[-1]) * unit / 1e9
-    return Row(
-        what,
-        f"{gigabytes:.2f} GB",
-        target,
-        gigabytes <= 1.5,
-        f"{size.memory_steps} steps of {BATCH}",
-        threads,
-    )
+    return Row(what, f"{gigabytes:.2f} GB", target, gigabytes <= most, n, words[-1])
+
+
+def cpu_rows(cifar: ImageData, root: Path, size: Size, quick: bool) -> list[Row]:
+    """Session 08's net on a CPU: speed, memory, and what its records say."""
+    recipe = CPU
+    if quick:
+        recipe = replace(CPU, batch_size=20, model_options={"widths": [4, 8, 8]})
+    device, threads = torch.device("cpu"), str(torch.get_num_threads())
+    rows = []
+    for row in speed_rows(cifar, recipe, device, size.speed_steps, size.matrix):
+        rows.append(row._replace(threads=threads))
+
+    what = "peak memory of an epoch of two steps, and of six views"
+    rows.append(peak_row(what, SPEED_TRAINING, [root, recipe.batch_size, threads], 4.0, "2 steps"))
+    rows += [recorded_row(each.name) for each in ON_A_CPU]
+    return rows
 
 
 def copy_of_mnist(folder: Path) -> None:
@@ -315,8 +357,9 @@ def measure(size: Size, quick: bool) -> tuple[list[Row], str]:
         rows.append(range_test_row(digits, size))
         rows += loads
         rows.append(memory_row(folder, size))
+        rows += cpu_rows(cifar, folder, size, quick)
         if not quick:
-            rows += gpu_rows(cifar, RESNET9)
+            rows += gpu_rows(cifar, RESNET9, SPEED)
     return rows, "practice data" if mnist.source == "practice" else "the real MNIST"
 
 

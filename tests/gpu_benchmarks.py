@@ -1,7 +1,7 @@
-"""What a training step of ResNet-9 costs on a GPU: rows of benchmarks.py.
+"""What a training step costs on a GPU, and on a CPU: rows of benchmarks.py.
 
-It is measured with the device's own events. It runs on a CPU too, with a narrow net, so that a
-machine without a GPU can test it.
+It is measured with the device's own events. What is for a GPU runs on a CPU too, with a narrow net,
+so that a machine without a GPU can test it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from helpers.data import Batches, ImageData
 from helpers.environment import half_precision, pick_device
+from helpers.experiments import load_result
 from helpers.experiments.recipe import Recipe
+from helpers.experiments.records import is_recorded
+from helpers.experiments.runs import training_batches
 from helpers.training import train_one_epoch
 from helpers.training.precision import loss_scaler
 
@@ -104,6 +107,7 @@ def matrix_rate(device: torch.device, size: int = 8192, rounds: int = 20) -> flo
 def multiply_adds(recipe: Recipe, shape: tuple[int, ...]) -> float:
     """Those of one image on its way forward and back."""
     model, images = recipe.build_model(), torch.zeros(2, *shape)
+    model(images)  # a whitened layer makes its filters in the first pass, which does not count
     with FlopCounterMode(display=False) as counter:
         F.cross_entropy(model(images), torch.zeros(2, dtype=torch.int64)).backward()
     return counter.get_total_flops() / 2 / len(images)
@@ -163,8 +167,65 @@ def step_rows(
     return rows
 
 
-def gpu_rows(data: ImageData, recipe: Recipe) -> list[Row]:
-    """The rows where there is a GPU, and elsewhere one that says so."""
-    if pick_device().type != "cuda":
+def speed_rows(
+    data: ImageData, recipe: Recipe, device: torch.device, steps: int = 8, size: int = 2048
+) -> list[Row]:
+    """Images a second of session 08's net, and its share of the matrix rate beside it.
+
+    Matrices and steps take turns, so that both get the same share of a machine that others use.
+    Counted are the products of the net; what Muon multiplies is left out, so the share is a little
+    too small. ``size``: rows of the matrices.
+    """
+    split = data.train.subset(slice(recipe.batch_size))
+    training = Training(recipe, device)
+    batch = training_batches(recipe, split, device, torch.Generator())
+    training.cost(batch)  # warm, and the first layer's filters are made
+    per_image = multiply_adds(recipe, data.train.images.shape[1:])
+
+    spent, images, rates = 0.0, 0, []
+    for _ in range(steps):
+        cost = training.cost(batch)
+        spent, images = spent + cost.seconds, images + cost.images
+        rates.append(matrix_rate(device, size, rounds=4))
+    speed, rate = images / spent, len(rates) / sum(1 / each for each in rates)
+    used, n = 100 * speed * per_image / rate, f"{steps} steps of {len(split):,}"
+    name = f"{recipe.name}: training, {device.type}"
+    whole = recipe.epochs * 50_000 / speed / 60
+    return [
+        Row(name, f"{speed:,.1f} images/s", n=n),
+        Row("… all its epochs at that speed", f"{whole:,.1f} minutes", n=n),
+        Row("… matrices beside it", f"{2 * rate / 1e9:,.1f} GFLOP/s", n=f"{size} × {size}"),
+        Row("… of the matrix rate in its precision", f"{used:.0f} %", "≥ 85 %", used >= 85, n),
+    ]
+
+
+def recorded_row(name: str, least: float = 94.0) -> Row:
+    """Seconds to the first epoch of a record that reaches ``least`` %, a mean over its seeds.
+
+    They are those of training and measuring, as they were recorded; every seed has to come there.
+    """
+    what = f"{name}: seconds to {least:g} %, from its record"
+    if not is_recorded(name):
+        return Row(what, "not recorded yet")
+    reached = []
+    for history in load_result(name).histories:
+        spent = 0.0
+        for row in history.epochs:
+            spent += row["seconds"]
+            if row["test_accuracy"] >= least:
+                reached.append(spent)
+                break
+    count = len(load_result(name).histories)
+    n = f"{len(reached)} of {count} seeds"
+    if len(reached) < count:
+        return Row(what, "not reached", n=n)
+    return Row(what, f"{sum(reached) / count:,.1f} s", n=n)
+
+
+def gpu_rows(data: ImageData, recipe: Recipe, fast: Recipe) -> list[Row]:
+    """The rows where there is a GPU, and elsewhere one that says so; ``fast`` is session 08's."""
+    device = pick_device()
+    if device.type != "cuda":
         return [Row("ResNet-9: speed, share of data, memory", "on a GPU")]
-    return step_rows(data, recipe, pick_device(), torch.cuda.get_device_name())
+    rows = step_rows(data, recipe, device, torch.cuda.get_device_name())
+    return [*rows, *speed_rows(data, fast, device, steps=20, size=8192), recorded_row(fast.name)]
