@@ -40,6 +40,7 @@ class GrowingBatches(Batches):
         self.size = size_in(epoch, self.sizes, self.epochs)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        # Shrunk last of all: a mean of normalised pixels is the normalised mean.
         for images, labels in super().__iter__():
             yield shrunk(images, self.size), labels
 
@@ -73,6 +74,7 @@ def size_in(epoch: int, sizes: Sequence[int], epochs: int) -> int:
 
 def shrunk(images: torch.Tensor, size: int) -> torch.Tensor:
     """Images [N, C, H, W] as [N, C, size, size], each pixel a mean over those that it lies over."""
+    # Nothing to be done, and nothing to be copied.
     if images.shape[-2:] == (size, size):
         return images
     return F.interpolate(images, (size, size), mode="area")
@@ -80,6 +82,7 @@ def shrunk(images: torch.Tensor, size: int) -> torch.Tensor:
 
 def check_sizes(sizes: Any, largest: int) -> None:
     """Raise DataError unless these are sizes that images of ``largest`` pixels can be shrunk to."""
+    # A text is a sequence too, of letters.
     if isinstance(sizes, str) or not isinstance(sizes, Sequence) or not sizes:
         raise DataError(f"sizes={sizes!r}: give a list of sizes, such as [24, {largest}]")
     for size in sizes:

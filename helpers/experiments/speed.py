@@ -48,19 +48,22 @@ def with_options(parent: Recipe, name: str, title: str, **changes: Any) -> Recip
     return variant(parent, name, title, options=parent.options | changes)
 
 
-# One piece switched off in each row.
+# One piece switched off in each row. Not whitened, the answers of the first layer say nearly the
+# same, and the next layer has to find out first by what they differ.
 NO_WHITENING = with_net(
     SPEED,
     "speed-no-whitening",
     "a first layer that is learned",
     whitened=False,
 )
+# A random layer mixes what it gets, six of them in a row beyond recognition.
 NO_DIRAC = with_net(
     SPEED,
     "speed-no-dirac",
     "convolutions begin with random numbers alone",
     dirac=False,
 )
+# A GELU has a slope nearly everywhere; a ReLU is cheaper, by some per cent of the time on a CPU.
 RELU = with_net(
     SPEED,
     "speed-relu",
@@ -73,12 +76,14 @@ FREE_SCALE = with_net(
     "normalisations learn their scales too",
     frozen_scale=False,
 )
+# A bias decides how often its channel is above zero, and in two hundred steps it hardly moves.
 SLOW_BIAS = with_options(
     SPEED,
     "speed-slow-bias",
     "biases move no faster than the last layer",
     bias_factor=1.0,
 )
+# Kernels then have the rate of the last layer.
 NO_MUON = variant(
     SPEED,
     "speed-no-muon",
@@ -86,6 +91,7 @@ NO_MUON = variant(
     optimizer="training.groups.build",
     options={"bias_factor": 64.0},
 )
+# By chance half of the images look the same in an epoch as in the one before.
 NO_ALTERNATING = variant(
     SPEED,
     "speed-no-alternating",
@@ -98,6 +104,7 @@ NO_SHIFT = variant(
     "images are not shifted",
     augment=IN_TURN[1:],
 )
+# Without it the loss asks for ever larger logits, also of images that are read rightly.
 NO_SMOOTHING = variant(
     SPEED,
     "speed-no-smoothing",
@@ -129,7 +136,7 @@ ON_A_GPU = (SPEED, *ROWS)
 CPU = variant(
     SPEED,
     "speed-cpu",
-    "the same in batches of 500, for a CPU",
+    "CPU: the same in batches of 500",
     batch_size=500,
     learning_rate=0.4,
     options=SPEED.options | {"muon_rate": 0.12},
@@ -139,7 +146,7 @@ CPU = variant(
 GROWING = variant(
     CPU,
     "speed-cpu-growing",
-    "images of 20, 24, 28 and 32 pixels, two epochs each",
+    "CPU: images of 20, 24, 28 and 32 pixels, two epochs each",
     batches=GROWING_BATCHES,
     options=CPU.options | {"sizes": [20, 24, 28, 32]},
 )
@@ -147,14 +154,14 @@ GROWING = variant(
 NARROW_FIRST = with_net(
     GROWING,
     "speed-cpu-narrow",
-    "half of the channels in the first group",
+    "CPU: and half of the channels in the first group",
     widths=[32, 256, 256],
 )
 # What was saved is spent on more epochs; with all of that it is less than at the beginning.
 LONGER = variant(
     NARROW_FIRST,
     "speed-cpu-longer",
-    "ten epochs",
+    "CPU: and ten epochs",
     epochs=10,
 )
 ON_A_CPU = (CPU, GROWING, NARROW_FIRST, LONGER)
@@ -163,7 +170,7 @@ ON_A_CPU = (CPU, GROWING, NARROW_FIRST, LONGER)
 MINUTES = variant(
     CPU.shortened(2),
     "speed-minutes",
-    "two epochs, for a CPU",
+    "two epochs on a CPU",
     baseline="",
 )
 MINUTES_ROWS = (

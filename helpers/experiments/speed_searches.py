@@ -19,6 +19,7 @@ def at_head_rates(recipe: Recipe, factors: Sequence[float]) -> list[Recipe]:
     """
     candidates = []
     for factor in factors:
+        # Both are told in terms of this rate, so they are divided by what it is multiplied with.
         options = recipe.options | {"bias_factor": recipe.options["bias_factor"] / factor}
         candidates.append(
             candidate(
@@ -36,6 +37,7 @@ def at_all_rates(recipe: Recipe, factors: Sequence[float]) -> list[Recipe]:
     """The recipe with so many times the rates of SGD; a step shrinks the weights as before."""
     candidates = []
     for factor in factors:
+        # Their product is what counts for the weights.
         rate = recipe.learning_rate * factor
         decay = recipe.weight_decay / factor
         words = f"rate {rate:g}"
@@ -62,6 +64,7 @@ def around(recipe: Recipe) -> tuple[Recipe, ...]:
 
 def smaller(widths: Sequence[int], sizes: Sequence[int], epochs: int) -> Recipe:
     """The recipe for a CPU with groups of these widths, and images of these sizes, in turn."""
+    # The name says all that makes the difference, and is a line of the search's table.
     words = f"{'-'.join(map(str, widths))}, {'-'.join(map(str, sizes))} pixels, {epochs} epochs"
     return candidate(
         replace(CPU, batches=GROWING_BATCHES, epochs=epochs),
@@ -91,5 +94,6 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "speed-rates": around(SPEED),
     "speed-cpu-rates": around(CPU),
     "speed-arithmetic": LESS_ARITHMETIC,
+    # A fair row without Muon has the best rate for it.
     "speed-sgd-rates": tuple(at_all_rates(NO_MUON, (0.25, 0.5, 1, 2))),
 }
