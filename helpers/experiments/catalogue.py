@@ -12,6 +12,7 @@ from helpers.experiments import (
     cifar10_grouped,
     cifar10_searches,
     mnist_basics,
+    mnist_frontier,
     mnist_ladder,
     mnist_residual,
     ranges,
@@ -92,13 +93,10 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     ),
     "ladder-adamw-finalists": at_rates(mnist_ladder.ADAPTIVE, (0.003, 0.01, 0.03)),
     # The frontier: a better recipe for document 003's net, and the best below 3,500 parameters.
-    "frontier-sgd": at_decays(at_rates(mnist_ladder.FEWER_SGD, (0.1, 0.3, 1.0)), (5e-5, 5e-4)),
-    "frontier-small": mnist_ladder.SMALLEST,
-    "frontier-dropout": mnist_ladder.FEWER_DROPOUT,
-    "frontier-mild": mnist_ladder.FEWER_MILD,
-    "frontier-finalists": mnist_ladder.FEWER_FINALISTS,
-    "frontier-best": mnist_ladder.BEST_FORMS,
-    "frontier-large": mnist_ladder.LARGE_FORMS,
+    "frontier-small": mnist_frontier.SMALLEST,
+    "frontier-finalists": mnist_frontier.FEWER_FINALISTS,
+    "frontier-best": mnist_frontier.BEST_FORMS,
+    "frontier-large": mnist_frontier.LARGE_FORMS,
     # Session 06: SGD for the residual net, the nets of 44 layers each at its own rate, and what
     # the range test's answer is compared with.
     "residual-sgd": mnist_residual.SGD_FORMS,

@@ -4,7 +4,7 @@ from typing import Any
 
 from helpers import augment
 from helpers.experiments.mnist_basics import affine
-from helpers.experiments.recipe import Claim, Recipe, Steps, variant
+from helpers.experiments.recipe import Claim, Recipe, variant
 
 UNDER_8000 = Claim(7_999, 15, 99.4, last_epochs=5)
 
@@ -226,115 +226,6 @@ POINTWISE_OURS = under_8000(
     model="models.small.PointwiseNet",
     model_options={"dropout": 0.0},
     baseline="pointwise-document",
-)
-
-# What searches try: document 003's net by SGD at high rates, and nets below 3,500 parameters.
-FEWER_SGD = variant(FEWER, "frontier-sgd", "SGD at high rates", optimizer="sgd", nesterov=True)
-
-# The residual net of session 06 learns best from less augmentation than this session's.
-MILD = affine(degrees=6, shift=0.05, scale=0.05)
-
-
-def with_dropout(share: float, name: str, **changes: Any) -> Recipe:
-    """Document 003's net by our recipe, with so much dropout, as a candidate of a search."""
-    full_name = f"frontier-dropout/{name}"
-    return variant(FEWER, full_name, name, model_options={"dropout": share}, **changes)
-
-
-# Whether AdamW's net, too, is better with dropout, and with less augmentation.
-FEWER_DROPOUT = (
-    with_dropout(0.0, "dropout 0"),
-    with_dropout(0.02, "dropout 0.02"),
-    with_dropout(0.05, "dropout 0.05"),
-    with_dropout(0.1, "dropout 0.1"),
-    with_dropout(0.0, "dropout 0, mild augmentation", augment=MILD),
-    with_dropout(0.02, "dropout 0.02, mild augmentation", augment=MILD),
-)
-
-
-def smallest(name: str, model: str, **options: Any) -> Recipe:
-    """A candidate for the smallest net, by our recipe or, where its name says so, by SGD."""
-    changes: dict[str, Any] = {"model": f"models.small.{model}", "model_options": options}
-    if name.endswith("SGD"):
-        changes |= {"optimizer": "sgd", "learning_rate": 0.3, "weight_decay": 5e-5}
-        changes["nesterov"] = True
-    if name.endswith("mild"):
-        changes["augment"] = MILD
-    return variant(UNDROPPED, f"frontier-small/{name}", name, **changes)
-
-
-SMALLEST = (
-    smallest("narrow, 3,424", "budget_net", widths=[4, 4, 6, 8, 8, 8, 8]),
-    smallest("narrow, 3,424, SGD", "budget_net", widths=[4, 4, 6, 8, 8, 8, 8]),
-    smallest("narrow, 3,424, mild", "budget_net", widths=[4, 4, 6, 8, 8, 8, 8]),
-    smallest("squeezed, 3,424", "compact_net", widths=[4, 8, 6, 4, 8, 10, 10, 10]),
-    smallest("shared, 3,172", "SharedNet", channels=17),
-    smallest("shared, 3,172, SGD", "SharedNet", channels=17),
-)
-
-# How little augmentation is best, with AdamW and with SGD.
-MILDER = affine(degrees=4, shift=0.03, scale=0.03)
-SHEARED = affine(degrees=6, shift=0.05, scale=0.05, shear=5)
-
-
-def augmented(parent: Recipe, name: str, augment: Steps, **changes: Any) -> Recipe:
-    """Document 003's net by one of two recipes, with so much augmentation."""
-    return variant(parent, f"frontier-mild/{name}", name, augment=augment, **changes)
-
-
-FEWER_MILD = (
-    augmented(FEWER, "AdamW, mild", MILD),
-    augmented(FEWER, "AdamW, milder", MILDER),
-    augmented(FEWER, "AdamW, mild and shear", SHEARED),
-    augmented(FEWER_SGD, "SGD 0.3, mild", MILD, learning_rate=0.3, weight_decay=5e-5),
-    augmented(FEWER_SGD, "SGD 1.0, mild", MILD, learning_rate=1.0, weight_decay=5e-5),
-    augmented(FEWER_SGD, "SGD 0.3, milder", MILDER, learning_rate=0.3, weight_decay=5e-5),
-)
-# The best of these once more, over three seeds, beside the recipe as it was.
-FEWER_FINALISTS = (
-    variant(FEWER, "frontier-finalists/AdamW, as it was", "AdamW, as it was"),
-    variant(FEWER, "frontier-finalists/AdamW, mild and shear", "AdamW", augment=SHEARED),
-    variant(
-        FEWER,
-        "frontier-finalists/AdamW 0.03, mild and shear",
-        "AdamW",
-        augment=SHEARED,
-        learning_rate=0.03,
-    ),
-    variant(
-        FEWER_SGD,
-        "frontier-finalists/SGD 0.3, mild and shear",
-        "SGD",
-        augment=SHEARED,
-        learning_rate=0.3,
-        weight_decay=5e-5,
-    ),
-    variant(
-        FEWER_SGD,
-        "frontier-finalists/SGD 0.3, mild",
-        "SGD",
-        augment=MILD,
-        learning_rate=0.3,
-        weight_decay=5e-5,
-    ),
-)
-
-# Document 001's form below 8,000 and below 20,000 parameters: less augmentation, more steps, a
-# higher rate with less decay, and our own recipe in the place of SGD's.
-HIGHER = {"learning_rate": 0.3, "weight_decay": 1e-4}
-BEST_FORMS = (
-    variant(BEST, "frontier-best/as it is", "as it is"),
-    variant(BEST, "frontier-best/mild", "mild augmentation", augment=MILD),
-    variant(BEST, "frontier-best/batch 64", "batches of 64", batch_size=64),
-    variant(BEST, "frontier-best/higher", "rate 0.3, decay 1e-4", **HIGHER),
-    variant(NARROW, "frontier-best/AdamW", "AdamW"),
-    variant(NARROW, "frontier-best/AdamW, mild", "AdamW, mild augmentation", augment=MILD),
-)
-LARGE_FORMS = (
-    variant(LARGE, "frontier-large/as it is", "as it is"),
-    variant(LARGE, "frontier-large/mild", "mild augmentation", augment=MILD),
-    variant(LARGE, "frontier-large/batch 64", "batches of 64", batch_size=64),
-    variant(LARGE, "frontier-large/higher", "rate 0.3, decay 1e-4", **HIGHER),
 )
 
 # From here the order is README's.

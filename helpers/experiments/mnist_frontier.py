@@ -1,0 +1,74 @@
+"""What searches try for session 04: better recipes for its nets, and smaller nets."""
+
+from typing import Any
+
+from helpers.experiments.mnist_basics import affine
+from helpers.experiments.mnist_ladder import BEST, FEWER, LARGE, NARROW, UNDROPPED
+from helpers.experiments.recipe import Recipe, variant
+
+# What session 02's net learns best from, and less than that, with shear and without.
+STRONG = affine(degrees=8, shift=0.08, scale=0.08, shear=5)
+MODERATE = affine(degrees=6, shift=0.05, scale=0.05, shear=5)
+MILD = affine(degrees=6, shift=0.05, scale=0.05)
+
+
+def finalist(name: str, **changes: Any) -> Recipe:
+    """Document 003's net by AdamW, or by SGD where its name says so."""
+    if name.startswith("SGD"):
+        changes |= {"optimizer": "sgd", "nesterov": True, "weight_decay": 5e-5}
+    return variant(FEWER, f"frontier-finalists/{name}", name.split()[0].rstrip(","), **changes)
+
+
+# The best of earlier searches over three seeds, beside the recipe as it was.
+FEWER_FINALISTS = (
+    finalist("AdamW, as it was", augment=STRONG),
+    finalist("AdamW, mild and shear", augment=MODERATE),
+    finalist("AdamW 0.03, mild and shear", augment=MODERATE, learning_rate=0.03),
+    finalist("SGD 0.3, mild and shear", augment=MODERATE, learning_rate=0.3),
+    finalist("SGD 0.3, mild", augment=MILD, learning_rate=0.3),
+)
+
+
+def smallest(name: str, model: str, **options: Any) -> Recipe:
+    """A candidate for the smallest net, by our recipe with moderate augmentation."""
+    changes = {"model": f"models.small.{model}", "model_options": options, "augment": MODERATE}
+    return variant(UNDROPPED, f"frontier-small/{name}", name, **changes)
+
+
+SMALLEST = (
+    smallest("narrow, 3,424", "budget_net", widths=[4, 4, 6, 8, 8, 8, 8]),
+    smallest("squeezed, 3,424", "compact_net", widths=[4, 8, 6, 4, 8, 10, 10, 10]),
+    smallest("shared, 3,172", "SharedNet", channels=17),
+    smallest("narrow, 2,578", "budget_net", widths=[4, 4, 6, 6, 6, 8, 6]),
+)
+
+
+def form(parent: Recipe, name: str, **changes: Any) -> Recipe:
+    """Document 001's form at one of two sizes, trained otherwise."""
+    family = "frontier-best"
+    if parent.epochs == LARGE.epochs:
+        family = "frontier-large"
+    return variant(parent, f"{family}/{name}", name, **changes)
+
+
+# Document 001's form below 8,000 and below 20,000 parameters: by its own recipe, with less
+# augmentation, with more steps, and by our recipe.
+BEST_FORMS = (
+    form(BEST, "SGD, as it is"),
+    form(BEST, "SGD, moderate", augment=MODERATE),
+    form(BEST, "SGD, moderate, batches of 64", augment=MODERATE, batch_size=64),
+    form(NARROW, "AdamW, moderate", augment=MODERATE),
+)
+LARGE_BY_ADAMW = {
+    "optimizer": "adamw",
+    "learning_rate": 0.01,
+    "weight_decay": 0.01,
+    "batch_size": 64,
+    "augment": MODERATE,
+}
+LARGE_FORMS = (
+    form(LARGE, "SGD, as it is"),
+    form(LARGE, "SGD, moderate", augment=MODERATE),
+    form(LARGE, "SGD, moderate, batches of 64", augment=MODERATE, batch_size=64),
+    form(LARGE, "AdamW, moderate", **LARGE_BY_ADAMW),
+)
