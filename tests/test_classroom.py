@@ -406,6 +406,16 @@ def test_the_command_writes_all_editions(monkeypatch, tmp_path, lesson):
     assert len(links) == 4 and all((index.parent / link).is_file() for link in links)
 
 
+def test_pages_that_a_text_links_to_lie_beside_the_page(monkeypatch, tmp_path):
+    monkeypatch.setattr(pages, "NOTEBOOKS", tmp_path)
+    (tmp_path / "draw.html").write_text("<p>draw here</p>", encoding="utf-8")
+    far = "[far](https://example.org/far.html), [up](../up.html), [lost](lost.html)"
+    cells = [new_markdown_cell(f"[draw](draw.html), {far}")]
+    pages.copy_linked(new_notebook(cells=cells), tmp_path / "made")
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["draw.html"]
+    assert (tmp_path / "made" / "draw.html").read_text(encoding="utf-8") == "<p>draw here</p>"
+
+
 def test_a_folder_that_cannot_be_written_is_told_first(monkeypatch, tmp_path):
     (tmp_path / "runs").write_text("a file")
     monkeypatch.setenv("COURSE_RUNS", str(tmp_path / "runs"))

@@ -83,6 +83,7 @@ def write() -> tuple[Path, list[str]]:
         if slides is not None:
             deck = decks.as_deck(session.notebook, session.name, session.notes, slides)
             write_text(folder() / "slides" / f"{session.name}.html", deck)
+            pages.copy_linked(session.notebook, folder() / "slides")
 
     # Last, and so it never leads to a file that is not there yet.
     index = folder() / "index.html"
@@ -106,6 +107,7 @@ def write_edition(session: Session, kind: str, edition: Any) -> None:
     write_text(place / f"{session.name}.ipynb", nbformat.writes(edition) + "\n")
     page = pages.as_page(edition, session.name, unfolded=kind == "teacher")
     write_text(place / f"{session.name}.html", page)
+    pages.copy_linked(edition, place)
 
 
 def write_text(path: Path, text: str) -> None:

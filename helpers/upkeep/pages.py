@@ -5,6 +5,7 @@ import html
 import logging
 import mimetypes
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from helpers.environment import NOTEBOOKS, ROOT
 from helpers.upkeep.formulas import mathml
+from helpers.writing import replacing
 
 CLASSROOM = NOTEBOOKS / "classroom"  # the style of pages and decks, and the teacher's notes
 
 # A link to another session leads to the other session's page.
 SESSION_LINK = re.compile(r'href="(\d\d_\w+)\.ipynb')
+# A link to a page beside the notebooks.
+PAGE_LINK = re.compile(r"\]\(([\w-]+\.html)\)")
 # An <img> of a text, with an address in some network.
 FAR_IMAGE = re.compile(r"<img\b[^>]*\bsrc\s*=\s*[\"']?(?:https?:)?//[^>]*>", re.IGNORECASE)
 ALT = re.compile(r"\balt=([\"'])(.*?)\1")
@@ -157,3 +161,17 @@ def as_page(notebook: Any, title: str, unfolded: bool = False) -> str:
     }
     page, _ = exporter.from_notebook_node(notebook, resources)
     return page
+
+
+def copy_linked(notebook: Any, folder: Path) -> None:
+    """Put the pages that a notebook's texts link to into a folder, where its page's links find them.
+
+    These are HTML files beside the notebooks, such as ``draw_a_digit.html``.
+    """
+    for cell in notebook.cells:
+        for name in PAGE_LINK.findall(cell.source):
+            # A test of the notebooks tells of a link that leads nowhere.
+            source = NOTEBOOKS / name
+            if source.is_file():
+                with replacing(folder / name) as temporary:
+                    shutil.copyfile(source, temporary)

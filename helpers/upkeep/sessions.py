@@ -67,6 +67,7 @@ def run_session(number: str, train: bool = False, save: bool = False) -> Path:
     text = pages.as_page(notebook, path.stem)
     with replacing(page) as temporary:
         temporary.write_text(text, encoding="utf-8")
+    pages.copy_linked(notebook, page.parent)
     if failed:
         raise CourseError(f"{path.stem} stopped: {failed}; the page up to there: {page}")
 
