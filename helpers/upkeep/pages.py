@@ -164,7 +164,7 @@ def as_page(notebook: Any, title: str, unfolded: bool = False) -> str:
 
 
 def copy_linked(notebook: Any, folder: Path) -> None:
-    """Put the pages that a notebook's texts link to into a folder, where its page's links find them.
+    """Put the pages that a notebook's texts link to into a folder, beside its own page.
 
     These are HTML files beside the notebooks, such as ``draw_a_digit.html``.
     """
