@@ -70,6 +70,14 @@ def range_test(options: Options) -> None:
     print(test.answer())
 
 
+def autopsy(options: Options) -> None:
+    """Train document 002's net with each suspected fault, and record what it does."""
+    from helpers.experiments import autopsy as dissecting
+
+    environment.need_notebooks()
+    print(dissecting.run(options.name, range(options.seeds)).table())
+
+
 def digests(options: Options) -> None:
     """Write into every record the digest of its arrays, where it has none."""
     from helpers.upkeep.digests import add_digests
@@ -218,6 +226,12 @@ def parser() -> Parser:
         "--orders", type=count, default=5, metavar="N", help="orders of the data (default 5)"
     )
 
+    command = add_command(commands, autopsy)
+    command.add_argument("name", help="of the net: document (its own) or narrow (in minutes)")
+    command.add_argument(
+        "--seeds", type=count, default=3, metavar="N", help="seeds 0 to N-1 (default 3)"
+    )
+
     # For a class, and for what comes after the course.
     add_command(commands, classroom)
     add_command(commands, page)
@@ -257,9 +271,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         stopping.ignore_further()
-        # Only these two keep what was trained so far.
+        # Only these keep what was trained so far.
         message = "stopped"
-        if handle in (experiment, search):
+        if handle in (experiment, search, autopsy):
             message += "; the same command goes on from the last finished epoch"
         say(message)
         return stopping.STOPPED

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from helpers.environment import CourseError
-from helpers.interpret.gradcam import DIMMED, grad_cam, spotlight
+from helpers.interpret.gradcam import ORANGE, STRENGTH, coloured, grad_cam
 from helpers.models.resnet9 import ResNet9
 
 
@@ -111,12 +111,21 @@ def test_what_is_no_layer_of_maps_is_refused(images):
     assert not net.features._forward_hooks
 
 
-def test_the_spotlight_is_brightest_at_the_highest_place():
+def test_the_colour_is_strongest_at_the_highest_place():
     images = torch.full((2, 3, 8, 8), 200, dtype=torch.uint8)
     maps = torch.zeros(2, 2, 2)
     maps[0, 1, 1] = 3.0
-    lit = spotlight(images, maps)
-    assert lit.dtype == torch.uint8 and lit.shape == images.shape
-    # Its corner keeps all of its light, the opposite one what every place keeps.
-    assert lit[0, 0, 7, 7] == 200 and lit[0, 0, 0, 0] == round(200 * DIMMED)
-    assert (lit[1] == round(200 * DIMMED)).all()
+    drawn = coloured(images, maps)
+    assert drawn.dtype == torch.uint8 and drawn.shape == images.shape
+    # The highest corner is orange, as far as the colour covers; the opposite one stays grey.
+    expected = [round((1 - STRENGTH) * 200 + STRENGTH * value) for value in ORANGE]
+    assert drawn[0, :, 7, 7].tolist() == expected
+    assert drawn[0, :, 0, 0].tolist() == [200, 200, 200]
+    assert (drawn[1] == 200).all()
+
+
+def test_an_image_loses_its_colours_and_keeps_its_light():
+    image = torch.tensor([[[[30]], [[60]], [[90]]]], dtype=torch.uint8)
+    assert coloured(image, torch.zeros(1, 1, 1)).flatten().tolist() == [60, 60, 60]
+    grey = torch.full((1, 1, 2, 2), 7, dtype=torch.uint8)
+    assert coloured(grey, torch.zeros(1, 1, 1)).shape == (1, 3, 2, 2)

@@ -25,6 +25,7 @@ GOOD = [
     "search budget --seeds 1 --jobs 2",
     "range-test",
     "range-test residual --orders 5",
+    "autopsy narrow --seeds 1",
     "classroom",
     "page",
     "export ladder-fewer",

@@ -14,7 +14,8 @@ from torch import nn
 from helpers.environment import CourseError
 from helpers.models import device_of, evaluating
 
-DIMMED = 0.25  # how bright a pixel is left that the map says nothing of
+ORANGE = (255.0, 120.0, 0.0)
+STRENGTH = 0.75  # share of the colour where a map is highest
 
 
 def grad_cam(
@@ -62,14 +63,18 @@ def the_maps(seen: Sequence[Any], count: int) -> torch.Tensor:
     return seen[0]
 
 
-def spotlight(images: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
-    """Images, uint8 [N, C, H, W], bright where their map [N, rows, columns] is high, else dark.
+def coloured(images: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
+    """Images, uint8 [N, C, H, W], in grey, and orange where their map [N, rows, columns] is high.
 
-    Each map is stretched to the image, and scaled by its own highest value: maps of different
-    images cannot be compared. A map of zeros leaves a dark image.
+    The result has three channels. Each map is stretched to the image, and scaled by its own highest
+    value: maps of different images cannot be compared. A map of zeros leaves a grey image.
     """
     size = images.shape[-2:]
     heat = F.interpolate(maps[:, None].float(), size, mode="bilinear", align_corners=False)
     highest = heat.amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
-    light = DIMMED + (1 - DIMMED) * heat / highest
-    return (images.float().cpu() * light).round().clamp(0, 255).byte()
+    share = STRENGTH * heat / highest
+
+    # Grey keeps the form of things, so that the colour alone speaks of the map.
+    grey = images.float().cpu().mean(1, keepdim=True)
+    color = torch.tensor(ORANGE).view(1, 3, 1, 1)
+    return ((1 - share) * grey + share * color).round().clamp(0, 255).byte()
