@@ -82,7 +82,7 @@ def test_the_arithmetic_of_a_whitened_net_leaves_the_making_of_its_filters_out()
 
 
 def test_speed_has_a_share_of_the_matrices_beside_it(few):
-    rows = gpu_benchmarks.speed_rows(few, FAST, CPU, steps=2, size=32)
+    rows = gpu_benchmarks.speed_rows(few, FAST, CPU, steps=2, size=256)
     speed, minutes, matrices, share = [float(row.measured.split()[0]) for row in rows]
     assert minutes == pytest.approx(8 * 50_000 / speed / 60, rel=0.02)
     assert rows[0].what == "speed: training, cpu" and rows[0].n == "2 steps of 40"
