@@ -83,7 +83,8 @@ def test_the_arithmetic_of_a_whitened_net_leaves_the_making_of_its_filters_out()
 
 def test_speed_has_a_share_of_the_matrices_beside_it(few):
     rows = gpu_benchmarks.speed_rows(few, FAST, CPU, steps=2, size=256)
-    speed, minutes, matrices, share = [float(row.measured.split()[0]) for row in rows]
+    numbers = [float(row.measured.split()[0].replace(",", "")) for row in rows]
+    speed, minutes, matrices, share = numbers
     assert minutes == pytest.approx(8 * 50_000 / speed / 60, rel=0.02)
     assert rows[0].what == "speed: training, cpu" and rows[0].n == "2 steps of 40"
     per_image = 2 * gpu_benchmarks.multiply_adds(FAST, (3, 32, 32))
