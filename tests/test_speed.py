@@ -517,6 +517,7 @@ def short(recipe, epochs=2):
     return replace(for_practice(recipe, epochs), batch_size=40)
 
 
+@pytest.mark.slow
 @named([*speed.RECIPES, *SPEED_SEARCHES["speed-arithmetic"]])
 def test_it_trains_and_is_measured(recipe):
     images = SPLIT.subset(range(60))
@@ -531,6 +532,7 @@ class Stopped(Exception):
     """What ends a training after its first epoch."""
 
 
+@pytest.mark.slow
 @named(speed.RECIPES)
 def test_a_stopped_run_goes_on_with_the_same_numbers(recipe, tmp_path):
     whole, history = train_net(short(recipe), 1, SPLIT, SPLIT, show=False)
@@ -550,6 +552,7 @@ def test_a_stopped_run_goes_on_with_the_same_numbers(recipe, tmp_path):
         assert torch.equal(values, again.state_dict()[name]), name
 
 
+@pytest.mark.slow
 def test_the_pieces_together_learn_practice_data_faster_than_a_plain_net():
     """Two epochs of 600 images: what it is for, on a small scale."""
     practice = load("cifar10", validation=0)
