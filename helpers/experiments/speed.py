@@ -143,8 +143,8 @@ CPU = variant(
     claim=Claim(1_971_352, 8, 94.0),
     baseline="",
 )
-# The first layer's patterns are made from the smallest images. Patches of four pixels vary by nearly
-# as much in small photographs as in large ones, so the patterns serve for all sizes.
+# The first layer's patterns are made from the smallest images. Patches of four pixels vary by
+# nearly as much in small photographs as in large ones, so the patterns serve for all sizes.
 GROWING = variant(
     CPU,
     "speed-cpu-growing",
