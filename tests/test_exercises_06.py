@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers import data
-from helpers.exercises import OPEN, residual_mnist
+from helpers.exercises import OPEN, range_finder, residual_mnist
 from helpers.models import count_parameters
 from helpers.models.residual import BasicBlock, ResidualNet, pad_shortcut
 from helpers.models.small import budget_net
@@ -322,8 +322,8 @@ def test_a_finder_that_is_left_open_is_not_judged():
 
 
 def test_the_smoothing_of_the_check_is_the_formula():
-    assert residual_mnist.smoothed([3.0]) == pytest.approx([3.0])
-    found = residual_mnist.smoothed([1.0, 2.0, 4.0])
+    assert range_finder.smoothed([3.0]) == pytest.approx([3.0])
+    found = range_finder.smoothed([1.0, 2.0, 4.0])
     expected = (4.0 + 0.95 * 2.0 + 0.95**2 * 1.0) / (1 + 0.95 + 0.95**2)
     assert found[-1] == pytest.approx(expected)
 
