@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -143,8 +144,8 @@ def whole_number(value: object, least: int | None = None) -> int | None:
 
     A bool or a float is none, and neither is a number below ``least``.
     """
-    # Python and torch count a bool among the whole numbers.
-    if isinstance(value, bool) or getattr(value, "dtype", None) is torch.bool:
+    # Python, torch and NumPy before 2.3 count a bool among the whole numbers.
+    if isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool"):
         return None
     # A float is no index, not even 3.0, and neither are arrays of several numbers.
     try:
@@ -158,8 +159,11 @@ def whole_number(value: object, least: int | None = None) -> int | None:
 
 def real_number(value: object) -> float | None:
     """``value`` as a float where it is a finite number, NumPy's and torch's included; else None."""
-    # A text can be read as a number, but is none.
+    # A text can be read as a number, but is none; nor is a list of one number, which NumPy before
+    # 2.4 reads as that number.
     if isinstance(value, str | bytes):
+        return None
+    if isinstance(value, np.ndarray) and value.ndim > 0:
         return None
     try:
         number = float(value)  # type: ignore[arg-type]

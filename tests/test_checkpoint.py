@@ -15,6 +15,7 @@ from small_runs import (
     loader_of,
     same_state,
     sgd,
+    skip_what_cannot_be_kept,
     small_net,
     split_of,
     without_times,
@@ -245,6 +246,8 @@ SCHEDULES = {
 
 @pytest.mark.parametrize("kind", SCHEDULES)
 def test_a_run_goes_on_under_any_schedule_also_with_numpys_numbers(tmp_path, kind):
+    skip_what_cannot_be_kept(SCHEDULES[kind])
+
     def make():
         model = small_net()
         rate = np.float64(0.05)

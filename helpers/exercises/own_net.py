@@ -83,7 +83,8 @@ def trained_accuracy(
     """The accuracy in percent on the test images, after a training like session 01's headline."""
     # Rate, momentum and schedule are those of the recipe "first".
     device = pick_device()
-    model = model.to(device).to(memory_format=torch.channels_last)
+    net: Any = model.to(device)
+    net = net.to(memory_format=torch.channels_last)
     batches = Batches(data.train, 128, shuffle=True, device=device, generator=generator)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True)
     scheduler = one_cycle(optimizer, 0.1, epochs, len(batches), epochs / 3, annihilate=True)

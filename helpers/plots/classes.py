@@ -1,5 +1,7 @@
 """Charts of what a net says of each class: its accuracy, and what it is taken for."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -78,7 +80,7 @@ def plot_confusion(predictions: Predictions, ax: Axes | None = None) -> Axes:
 
     # What is right is masked: the mistakes alone set the colours.
     diagonal = np.eye(len(names), dtype=bool)
-    mistakes = np.ma.masked_array(matrix, diagonal)
+    mistakes: Any = np.ma.masked_array(matrix, diagonal)
     highest = max(1, matrix[~diagonal].max(initial=0))
     colors = plt.get_cmap("Blues").with_extremes(bad=RIGHT)
     ax.imshow(mistakes, cmap=colors, vmin=0, vmax=highest)
