@@ -144,7 +144,8 @@ def photographed(ink: np.ndarray, generator: np.random.Generator) -> Image.Image
 
 def uneven_light(generator: np.random.Generator) -> np.ndarray:
     """Light from a lamp at one side, and across the sheet the edge of a shadow: [H, W]."""
-    down, across = np.mgrid[-0.5 : 0.5 : HEIGHT * 1j, -0.5 : 0.5 : WIDTH * 1j]
+    rows, columns = np.linspace(-0.5, 0.5, HEIGHT), np.linspace(-0.5, 0.5, WIDTH)
+    down, across = np.meshgrid(rows, columns, indexing="ij")
     turn = generator.uniform(0, 2 * math.pi)
     lamp = 0.75 + 0.4 * (math.cos(turn) * across + math.sin(turn) * down)
     # The shadow of a hand, or of the phone itself: its edge is soft.
