@@ -75,7 +75,7 @@ def autopsy(options: Options) -> None:
     from helpers.experiments import autopsy as dissecting
 
     environment.need_notebooks()
-    print(dissecting.run(options.name, range(options.seeds)).table())
+    print(dissecting.run(options.name, range(options.seeds), options.jobs).table())
 
 
 def digests(options: Options) -> None:
@@ -230,6 +230,9 @@ def parser() -> Parser:
     command.add_argument("name", help="of the net: document (its own) or narrow (in minutes)")
     command.add_argument(
         "--seeds", type=count, default=3, metavar="N", help="seeds 0 to N-1 (default 3)"
+    )
+    command.add_argument(
+        "--jobs", type=count, metavar="J", help="seeds at a time (default: one on a GPU)"
     )
 
     # For a class, and for what comes after the course.

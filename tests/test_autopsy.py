@@ -225,10 +225,12 @@ def recorded(tmp_path_factory, cifar):
     )
     patch = pytest.MonkeyPatch()
     patch.setattr(autopsy, "load_for", lambda recipe, searching: few)
+    # On busy cores two threads would spend their time waiting for each other.
+    patch.setattr(autopsy, "share_processors", lambda jobs, workers: (1, 1))
     patch.setenv("COURSE_RUNS", str(tmp_path_factory.mktemp("runs")))
     small = replace(autopsy.NARROW, model_options={"grouped": True, "width": 4}, batch_size=12)
     patch.setitem(autopsy.RECIPES, "narrow", small)
-    found = run("narrow", range(2))
+    found = run("narrow", range(2), jobs=1)
     yield found
     patch.undo()
 
@@ -264,7 +266,7 @@ def test_a_finished_run_is_read_and_not_trained_again(recorded, monkeypatch):
         raise AssertionError("trained again")
 
     monkeypatch.setattr("helpers.training.train_one_epoch", no_training)
-    again = run("narrow", [0])
+    again = run("narrow", [0], jobs=1)
     assert again.findings[0] == recorded.findings[0]
 
 
@@ -309,3 +311,13 @@ def test_an_autopsy_without_seeds_in_its_table_has_one_number():
         }
     )
     assert autopsy_of_one.table().rows[1][1] == "90.00"
+
+
+@pytest.mark.slow
+def test_seeds_side_by_side_are_those_of_one_process(tmp_path, monkeypatch):
+    """Real processes, on practice data: the same numbers in the same order."""
+    monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
+    small = replace(autopsy.NARROW, epochs=1, peak_epoch=0.5, batch_size=500)
+    parts = autopsy.every_seed(replace(small, model_options={"width": 4}), [0, 1], 2, 1)
+    names = [[suspect for suspect, _, _ in seed_parts] for seed_parts in parts]
+    assert names == [[suspects.AS_TOLD, suspects.OTHER_SCALE, suspects.HASTY]] * 2

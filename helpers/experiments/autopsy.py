@@ -1,7 +1,9 @@
 """Document 002's autopsy as a record: a net of its form, trained as told and with each fault."""
 
 import json
+import multiprocessing
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from helpers.experiments.assembling import current_commit
 from helpers.experiments.catalogue import for_practice
 from helpers.experiments.cifar10 import NARROW_GROUPED, RESNET9_NET
 from helpers.experiments.folders import checkpoint_in, data_digest, run_folder
-from helpers.experiments.jobs import checked_seeds, share_processors
+from helpers.experiments.jobs import checked_seeds, checked_workers, share_processors
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.record_checks import not_finite
 from helpers.experiments.records import evidence_root, results_root
@@ -145,10 +147,11 @@ def command(name: str) -> str:
     return f"python -m helpers autopsy {name} --seeds 3"
 
 
-def run(name: str, seeds: Sequence[int]) -> Autopsy:
+def run(name: str, seeds: Sequence[int], jobs: int | None = None) -> Autopsy:
     """Train a recipe rightly and with each fault, measure all suspects, and record it.
 
-    It is ``document`` or ``narrow``. A run that was stopped goes on from its last finished epoch.
+    It is ``document`` or ``narrow``; ``jobs`` seeds are trained at a time, one on a GPU and one per
+    processor elsewhere unless given. A run that was stopped goes on from its last finished epoch.
     Raises ``CourseError`` for another name, no seeds and no real data.
     """
     if name not in RECIPES:
@@ -158,29 +161,52 @@ def run(name: str, seeds: Sequence[int]) -> Autopsy:
     if smoke():
         recipe = for_practice(recipe, 2)
     seeds = checked_seeds(seeds)
-    data = load_for(recipe, searching=False)
+    workers, threads = share_processors(len(seeds), checked_workers(jobs))
 
     # What cannot be kept is not begun.
     check_folder(environment.runs_root())
     check_folder(results_root() / "measured")
 
-    # Seed by seed: trainings are kept in checkpoints, and so only the last one is lost.
+    # Trainings are kept in checkpoints, and so only the unfinished ones are lost.
     trainings: dict[str, list] = {}
     findings: list[Finding] = []
-    for seed in seeds:
-        for suspect, epochs, seen in dissect(recipe, seed, data):
+    for seed_parts in every_seed(recipe, seeds, workers, threads):
+        for suspect, epochs, seen in seed_parts:
             trainings.setdefault(suspect, []).append(epochs)
             findings += seen
     save(name, recipe, seeds, trainings, findings)
     return load_autopsy(name, results_root())
 
 
-def dissect(
-    recipe: Recipe, seed: int, data: ImageData
-) -> Iterator[tuple[str, list, list[Finding]]]:
-    """Each training of one seed: its name, the rows of its epochs, and what was measured on it."""
+# One training of a seed: its name, the rows of its epochs, and what was measured on it.
+Part = tuple[str, list, list[Finding]]
+
+
+def every_seed(
+    recipe: Recipe, seeds: Sequence[int], workers: int, threads: int
+) -> Iterator[list[Part]]:
+    """The parts of each seed, in their order, from so many processes."""
+    if workers == 1:
+        for seed in seeds:
+            yield dissected(recipe, seed, threads)
+        return
+    # New processes, because a copy of this one could not use a GPU.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context) as pool:
+        count = len(seeds)
+        yield from pool.map(dissected, [recipe] * count, seeds, [threads] * count)
+
+
+def dissected(recipe: Recipe, seed: int, threads: int) -> list[Part]:
+    """All parts of one seed, for a process of its own."""
+    data = load_for(recipe, searching=False)
+    return list(dissect(recipe, seed, data, threads))
+
+
+def dissect(recipe: Recipe, seed: int, data: ImageData, threads: int) -> Iterator[Part]:
+    """Each training of one seed, and what was measured on it."""
     # Most suspects spoil the test images alone, and share one training.
-    net, history = trained(recipe, seed, data)
+    net, history = trained(recipe, seed, data, threads)
     last = history.last["train_accuracy"]
     yield AS_TOLD, history.epochs, measure(net, last, data.test)
 
@@ -190,15 +216,13 @@ def dissect(
         (HASTY, hasty(recipe), data),
     )
     for suspect, other, images in apart:
-        net, history = trained(other, seed, images)
+        net, history = trained(other, seed, images, threads)
         last = history.last["train_accuracy"]
         yield suspect, history.epochs, trained_apart(suspect, net, last, other, images)
 
 
-def trained(recipe: Recipe, seed: int, data: ImageData) -> Trained:
+def trained(recipe: Recipe, seed: int, data: ImageData, threads: int) -> Trained:
     """One training, which goes on from its checkpoint where it was stopped."""
-    # One process with all processors: the number of threads is part of the folder's name.
-    threads = share_processors(1, 1)[1]
     folder = run_folder(recipe, data_digest(data), threads)
     checkpoint = checkpoint_in(folder, seed)
     remove_leftovers(folder, checkpoint.name)
