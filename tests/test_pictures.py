@@ -11,7 +11,6 @@ from matplotlib import pyplot as plt
 from helpers.data import load
 from helpers.environment import ROOT
 from helpers.experiments import load_result
-from helpers.plots.nets import plot_residual_net
 from helpers.upkeep import pictures
 
 matplotlib.use("Agg")
@@ -50,24 +49,6 @@ def test_the_names_of_the_frontier_touch_nothing():
     boxes = [label.get_window_extent() for label in ax.texts]
     for at, box in enumerate(boxes):
         assert not box.count_overlaps(boxes[:at]), ax.texts[at].get_text()
-
-
-def test_the_residual_net_is_drawn_with_its_maps_and_shortcuts():
-    ax = plot_residual_net()
-    texts = [text.get_text() for text in ax.texts]
-    assert (
-        ax.get_title() == "19,074 parameters" and len(ax.patches) == 8
-    )  # seven convolutions and the linear layer
-    assert [text.split("\n")[-1] for text in texts if "×" in text] == [
-        *["8×28×28"] * 3,
-        *["16×14×14"] * 2,
-        *["32×7×7"] * 2,
-        "10×1×1",
-    ]
-    assert [text for text in texts if text and "×" not in text] == [
-        "as it is",
-        *["every second pixel,\nzero channels"] * 2,
-    ]
 
 
 def test_the_pictures_are_drawn_from_the_record(real_data_root: Path, tmp_path: Path):

@@ -27,6 +27,7 @@ from helpers.data import ImageSplit
 from helpers.environment import CourseError
 from helpers.interpret import Predictions
 from helpers.lr_finder import LRRangeTest
+from helpers.models.residual import ResidualNet
 from helpers.models.small import first_net
 from helpers.plots import charts, style
 from helpers.plots.charts import plot_by_depth, plot_history, plot_losses
@@ -34,8 +35,9 @@ from helpers.plots.classes import plot_confusion, plot_per_class
 from helpers.plots.fields import plot_field_growth, plot_receptive_field
 from helpers.plots.filters import show_convolution, show_filters, show_maps
 from helpers.plots.images import show_images, show_misclassified, show_predictions
-from helpers.plots.nets import draw_network, plot_parameters, plot_residual_net
+from helpers.plots.nets import draw_network, plot_parameters
 from helpers.plots.rates import plot_lr_range_test, plot_schedule
+from helpers.plots.residual import draw_residual_net
 from helpers.plots.seeds import plot_accuracy, plot_seeds
 from helpers.receptive_field.table import ReceptiveFieldTable, receptive_field_table
 from helpers.training import History
@@ -72,7 +74,7 @@ EVERY = {
     "confusion": lambda: plot_confusion(make_predictions()),
     "accuracy": lambda: plot_accuracy({"a": (1, [99.0])}, "x", 99.4, {"b": [(1, 99.1)]}),
     "parameters": lambda: plot_parameters(first_net()),
-    "residual net": plot_residual_net,
+    "residual net": lambda: draw_residual_net(ResidualNet()),
     "network": lambda: draw_network(first_net(), (1, 28, 28)),
     "convolution": lambda: show_convolution(torch.rand(9, 9), torch.randn(3, 3), 2, 3, 0.5),
     "maps": lambda: show_maps(torch.rand(3, 9, 9), title="maps"),

@@ -2,25 +2,21 @@
 
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from torch import nn
 
 from helpers.environment import CourseError
-from helpers.models import count_parameters
-from helpers.models.residual import BasicBlock, ResidualNet
 from helpers.plots.stages import Shape, Stage, checked_shape, stages_of
 from helpers.plots.style import (
     BLUE,
     FONT,
     SMALL,
     label_axes,
-    new_axes,
     one_axes,
     require,
 )
@@ -68,83 +64,6 @@ def layer_label(name: str, layer: nn.Module) -> str:
     if hasattr(layer, "in_channels"):
         label = f"{label} {layer.in_channels}→{layer.out_channels}"
     return label
-
-
-def plot_residual_net() -> Axes:
-    """Document 000's net, map by map, from left to right.
-
-    A map of more rows is drawn higher, one of more channels wider; an arc stands for a shortcut.
-    """
-    # One image through the net gives the size of every map.
-    net = ResidualNet()
-    maps = map_shapes(net, (1, 28, 28))
-
-    # Maps at 0, 1, 2 and so on, shortcuts above them.
-    ax = new_axes(9, 3.8)[0]
-    for place, (name, shape) in enumerate(maps.items()):
-        draw_map(ax, place, name, shape)
-        # The second convolution is the last of its block: here the shortcut comes in.
-        owner, _, layer = name.rpartition(".")
-        block = net.get_submodule(owner)
-        if isinstance(block, BasicBlock) and layer == "conv2":
-            draw_shortcut(ax, place, block.stride)
-    ax.set_xlim(-0.7, len(maps) - 0.3)
-    ax.set_ylim(-1.7, 1.9)
-    ax.set_title(f"{count_parameters(net):,} parameters")
-    ax.set_axis_off()
-    return ax
-
-
-def map_shapes(net: nn.Module, input_shape: Shape) -> dict[str, Shape]:
-    """The maps that each convolution and linear layer makes, by name, in the order of running."""
-    shapes: dict[str, Shape] = {}
-
-    def recorder(name: str) -> Callable[..., None]:
-        def record(layer: nn.Module, inputs: object, output: torch.Tensor) -> None:
-            # A vector is drawn as a map of one pixel.
-            shapes[name] = (output.shape[1], 1, 1)
-            if output.dim() == 4:
-                shapes[name] = (output.shape[1], output.shape[2], output.shape[3])
-
-        return record
-
-    # A hook sees what its layer gives while the net runs.
-    for name, layer in net.named_modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            layer.register_forward_hook(recorder(name))
-
-    # In evaluation mode, one image is enough for batch normalisation.
-    net.eval()
-    with torch.no_grad():
-        net(torch.zeros(1, *input_shape))
-    return shapes
-
-
-def draw_map(ax: Axes, place: int, name: str, shape: Shape) -> None:
-    """A rectangle for a map, with its layer and its size below."""
-    # In units of the axes, where maps lie 1 apart.
-    channels, rows, columns = shape
-    width = 0.15 + channels / 50
-    height = 0.1 + rows / 20
-    corner = (place - width / 2, -height / 2)
-    ax.add_patch(Rectangle(corner, width, height, facecolor=(BLUE, 0.35), edgecolor=BLUE))
-
-    # A block's layer takes two lines, so that names do not touch.
-    title = name.replace(".conv", "\nconv")
-    text = f"{title}\n{channels}×{rows}×{columns}"
-    ax.text(place, -0.9, text, ha="center", va="top", fontsize=SMALL)
-
-
-def draw_shortcut(ax: Axes, place: int, stride: int) -> None:
-    """An arc from before a block to after it, and what the shortcut does with the map."""
-    arrow = {"arrowstyle": "->", "connectionstyle": "arc3,rad=-0.5", "lw": 2}
-    ax.annotate("", xy=(place + 0.5, 0.75), xytext=(place - 1.5, 0.75), arrowprops=arrow)
-
-    # Without parameters a smaller map is every second pixel of the larger one.
-    words = "as it is"
-    if stride > 1:
-        words = "every second pixel,\nzero channels"
-    ax.text(place - 0.5, 1.4, words, ha="center", fontsize=SMALL)
 
 
 def draw_network(model: nn.Module, input_shape: Sequence[int], ax: Axes | None = None) -> Axes:

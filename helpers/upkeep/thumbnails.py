@@ -6,10 +6,12 @@ from matplotlib.axes import Axes
 
 from helpers.data import ImageData, load
 from helpers.experiments import load_result
+from helpers.models.residual import ResidualNet
 from helpers.models.small import budget_net
 from helpers.plots.fields import plot_receptive_field
 from helpers.plots.images import show_images, show_misclassified
-from helpers.plots.nets import draw_network, plot_residual_net
+from helpers.plots.nets import draw_network
+from helpers.plots.residual import draw_residual_net
 from helpers.plots.seeds import plot_seeds
 from helpers.receptive_field.measured import effective_receptive_field
 
@@ -28,7 +30,7 @@ def thumbnails(mnist: ImageData) -> dict[str, Drawn]:
         "session_03": field(),
         "session_04": rungs(),
         "session_05": show_misclassified(load_result("ladder-fewer").predictions(mnist), count=6),
-        "session_06": plot_residual_net(),
+        "session_06": draw_residual_net(ResidualNet()),
     }
     # Practice data are no CIFAR-10: then the picture that is there stays.
     cifar = load("cifar10", validation=0)
