@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from helpers.upkeep import stopping
 
@@ -21,6 +22,7 @@ from helpers.data import load
 from helpers.data.known import KNOWN
 from helpers.environment import CourseError
 from helpers.experiments import search as searching
+from helpers.experiments import together
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS
 from helpers.upkeep import readme, sessions
 from helpers.upkeep.command_line import Parser, add_amounts, add_command, count
@@ -36,13 +38,25 @@ def run(options: Options) -> None:
 
 
 def experiment(options: Options) -> None:
-    """Train a recipe, or all of a group, over several seeds, record it, and judge its claim."""
+    """Train a recipe, or all of a group, over several seeds, record it, and judge its claim.
+
+    With torchrun --standalone --nproc-per-node N before -m helpers, N processes train each net.
+    """
     # Records are kept beside the notebooks.
     environment.need_notebooks()
+    with together.joined(options.sync_norms, options.jobs) as team:
+        if team is not None and not team.leads:
+            together.follow(team)
+        else:
+            record(options, team)
+
+
+def record(options: Options, team: Any) -> None:
+    """Record what the experiment command names; a team trains each net together."""
     seeds = range(options.seeds)
     # A name that is no group's stands for itself.
     for name in GROUPS.get(options.name, [options.name]):
-        result = experiments.run(name, seeds, options.jobs, options.fresh)
+        result = experiments.run(name, seeds, options.jobs, options.fresh, team)
         print(f"{name}: {result.accuracy}")
         claim = EXPERIMENTS[name].claim
         if claim:
@@ -208,6 +222,11 @@ def parser() -> Parser:
     command.add_argument("name", help=f"for example: budget; groups: {', '.join(GROUPS)}")
     add_amounts(command)
     command.add_argument("--fresh", action="store_true", help="replace a record, whatever it holds")
+    command.add_argument(
+        "--sync-norms",
+        action="store_true",
+        help="with torchrun on several GPUs: normalise the whole batch (SyncBatchNorm)",
+    )
     command = add_command(commands, search)
     command.add_argument("name", help="of a search, for example: budget")
     add_amounts(command)
