@@ -196,7 +196,7 @@ class SharedStep:
         kind = nn.parallel.DistributedDataParallel
         option = "broadcast_buffers"
         if "forward_sync_buffers" in inspect.signature(kind).parameters:
-            option = "forward_sync_buffers"  # its name since torch 2.14
+            option = "forward_sync_buffers"  # its name since torch 2.13
         options: dict[str, Any] = {option: False}
         with lost_connections():
             self.shared = kind(model, device_ids=devices, **options)
