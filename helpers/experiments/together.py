@@ -7,10 +7,11 @@ others print and write nothing, and end when it says so.
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
@@ -109,17 +110,23 @@ def connect(team: Team) -> None:
     )
 
 
-def end(team: Team, line: str, status: int) -> None:
+def end(team: Team, line: str, status: int) -> NoReturn:
     """End this process, with its line if no other one has said what is wrong."""
+    # torchrun ends all as soon as one has ended, and there is nothing to stop any more.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     if team.first_to("say"):
         print(line, file=sys.stderr, flush=True)
         with contextlib.suppress(RuntimeError):
             team.store.set(SAID, "")
     else:
-        # torchrun ends all as soon as one has ended: the line has to be out before.
+        # The line has to be out before the first of them ends.
         with contextlib.suppress(RuntimeError):
             team.store.wait([SAID], timedelta(seconds=5))
-    raise SystemExit(status)
+    # Python's own end would wait for connections that are gone.
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os._exit(status)
 
 
 def run_jobs(team: Team, recipe: Recipe, seeds: Sequence[int], data: ImageData) -> list[Job]:
