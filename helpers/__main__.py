@@ -24,6 +24,7 @@ from helpers.environment import CourseError
 from helpers.experiments import search as searching
 from helpers.experiments import together
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS
+from helpers.training.several import launched
 from helpers.upkeep import readme, sessions
 from helpers.upkeep.command_line import Parser, add_amounts, add_command, count
 
@@ -266,6 +267,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with stopping.as_interrupts(), printed_at_once():
             options = parser().parse_args(arguments)
             handle = options.handle
+            if launched() and handle is not experiment:
+                raise CourseError("torchrun is for experiment: start other commands without it")
             handle(options)
     except BrokenPipeError:
         # Such as `head`, which has seen enough.

@@ -28,7 +28,6 @@ from helpers.experiments.runs import train_net
 from helpers.training import evaluate, sam, training_step
 from helpers.training.several import LOST, Team, check_batches, lost_connections
 
-pytestmark = pytest.mark.slow
 UNIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 
 
@@ -310,6 +309,14 @@ def test_a_machine_that_is_not_for_so_many(monkeypatch, device, synchronised, wo
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
     with pytest.raises(CourseError, match=words):
         together.check_machine(Team(0, 3, None, synchronised), workers)
+
+
+def test_other_commands_are_not_for_several_processes(monkeypatch, capsys):
+    launched_by_hand(monkeypatch, 1)
+    assert main(["search", "budget"]) == 2
+    assert capsys.readouterr().err == (
+        "error: torchrun is for experiment: start other commands without it\n"
+    )
 
 
 def test_synchronised_norms_without_torchrun(capsys):

@@ -23,7 +23,7 @@ from helpers.experiments.jobs import Job, plan
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.runs import load_for
 from helpers.training.output import epoch_line, progress
-from helpers.training.several import JOINING, PATIENCE, Team, launched
+from helpers.training.several import JOINING, PATIENCE, Team, launched, lost_connections
 
 STOPPED = "stopped; the same command goes on from the last finished epoch"
 SAID = "said"  # in the team's table: what went wrong has been printed
@@ -42,6 +42,7 @@ def joined(synchronised: bool = False, workers: int | None = None) -> Iterator[T
         yield None
         return
 
+    # From here on they can agree on who speaks.
     team = join(synchronised)
     try:
         check_machine(team, workers)
@@ -68,6 +69,7 @@ def join(synchronised: bool) -> Team:
             "several processes need torch.distributed, which this build of torch lacks: start the "
             "command without torchrun"
         )
+    # torchrun has its table already; by hand, the first process makes it at this port.
     try:
         store, rank, size = next(dist.rendezvous("env://", timeout=JOINING))
     except (RuntimeError, ValueError) as problem:
@@ -86,6 +88,7 @@ def join(synchronised: bool) -> Team:
 
 def check_machine(team: Team, workers: int | None) -> None:
     """Raise ``CourseError`` where this machine or this command is not for so many processes."""
+    # There may be further machines with more processes.
     device = pick_device().type
     here = int(os.environ.get("LOCAL_WORLD_SIZE") or team.size)
     if workers is not None:
@@ -101,13 +104,16 @@ def check_machine(team: Team, workers: int | None) -> None:
 
 def connect(team: Team) -> None:
     """Connect the processes: over nccl between GPUs, over gloo for what lies on the CPU."""
+    # Each process has a GPU of its own, which "cuda" means in it from here on.
     backend = "gloo"
     if pick_device().type == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK") or team.rank))
         backend = "cpu:gloo,cuda:nccl"
-    dist.init_process_group(
-        backend, store=team.store, rank=team.rank, world_size=team.size, timeout=PATIENCE
-    )
+    # One of them may die before it has begun.
+    with lost_connections():
+        dist.init_process_group(
+            backend, store=team.store, rank=team.rank, world_size=team.size, timeout=PATIENCE
+        )
 
 
 def end(team: Team, line: str, status: int) -> NoReturn:
@@ -134,6 +140,7 @@ def run_jobs(team: Team, recipe: Recipe, seeds: Sequence[int], data: ImageData) 
 
     It prints a line per epoch, and returns the jobs, whose outcomes lie in their folders.
     """
+    # The number of threads comes out of it, too: processors are shared among the processes.
     digest = data_digest(data)
     todo, _ = plan([recipe], seeds, team.size, digest, together=team.facts())
     bar = progress(None, "epochs", total=len(todo) * recipe.epochs)
@@ -148,6 +155,7 @@ def run_jobs(team: Team, recipe: Recipe, seeds: Sequence[int], data: ImageData) 
 
 def follow(team: Team) -> None:
     """Train what the leader says, until it says that there is nothing more."""
+    # As in a worker, only the leader prints.
     data: dict[str, ImageData] = {}
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         while True:
@@ -171,6 +179,7 @@ def train(team: Team, job: Job, data: ImageData, bar: Any = None) -> None:
             bar.write(f"{name}: {epoch_line(row, job.recipe.epochs)}", file=sys.stdout)
             bar.update()
 
+    # All processes raise the errors of a training in the same words, and one of them says it.
     try:
         job.train(data, on_epoch=show, team=team)
     except CourseError as problem:

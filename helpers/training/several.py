@@ -12,8 +12,8 @@ Dropout draws for each part on its own, from numbers that seed, epoch and proces
 
 **Batch normalisation.** Each process knows the mean and the variance of its own part alone, as if
 the batch had been split in N by ghost batch normalisation (``models.ghost_norm``), which assigns
-images to parts in the same way. A net that has P ghosts already gets P / N in each process: then it
-is trained as in a single one. Running statistics move by a fixed share towards those of a part, so
+images to parts in the same way. A net that has P ghosts already gets P / N in each process, and at
+least one: where N divides P, it is trained as in a single process. Running statistics move by a fixed share towards those of a part, so
 the mean of N processes' statistics is what moving by the mean over the parts would give; it is
 taken once an epoch, before the net is measured. With ``synchronised`` norms (torch's
 SyncBatchNorm, for GPUs alone) all processes share the statistics of the whole batch instead.
@@ -80,6 +80,7 @@ class Team:
 
     def from_leader(self, value: Any = None) -> Any:
         """What the leader gives here, in all processes; the others wait for it."""
+        # torch fills the list of every process but the leader's.
         box = [value]
         with lost_connections():
             dist.broadcast_object_list(box, src=0)
@@ -90,6 +91,7 @@ class Team:
 
         Each start of the processes is asked anew.
         """
+        # The count of a table is raised by one process after the other.
         start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         try:
             return self.store.add(f"{name} {start}", 1) == 1
@@ -114,6 +116,7 @@ class Team:
 
         Raises ``CourseError`` where they cannot be synchronised.
         """
+        # Ghost norms are told apart from others, which have one part.
         ghosts = []
         for layer in model.modules():
             if isinstance(layer, GhostBatchNorm2d):
@@ -139,6 +142,7 @@ class Team:
         batches cannot be shared out.
         """
         check_batches(self.size, batch_size, images)
+        # Whatever has running statistics of its own.
         followed = [model]
         if average is not None:
             followed.append(average.module)
@@ -159,6 +163,7 @@ def check_batches(processes: int, batch_size: int, images: int) -> None:
 
     The last batch may be smaller, and its parts differ by an image.
     """
+    # The last batch is what is left, where anything is.
     smallest = min(batch_size, images)
     if batch_size < images:
         smallest = images % batch_size or batch_size
@@ -167,6 +172,7 @@ def check_batches(processes: int, batch_size: int, images: int) -> None:
             f"{processes} processes cannot share a batch of {smallest} images: give at most "
             f"--nproc-per-node {smallest}"
         )
+    # Parts of different sizes would be weighed rightly, but processes would wait for each other.
     if batch_size % processes:
         fitting = [str(n) for n in range(1, processes) if batch_size % n == 0]
         raise CourseError(
@@ -203,6 +209,14 @@ class SharedStep:
 
     def set_epoch(self, epoch: int) -> None:
         """Begin an epoch, counted from 0, with random numbers that are this process's own."""
+        # On several machines each might have found another checkpoint, or none.
+        epochs = self.team.gathered(torch.tensor(epoch))
+        if (epochs != epoch).any():
+            raise CourseError(
+                "the processes go on from different epochs: COURSE_RUNS has to be one folder for all"
+            )
+
+        # No state has to be kept of them: a run that goes on finds its numbers in the same way.
         text = f"{torch.initial_seed()} {epoch} {self.team.rank}"
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
         self.random = torch.Generator().manual_seed(seed).get_state()
@@ -219,6 +233,7 @@ class SharedStep:
         loss_fn: Loss,
         scaler: GradScaler | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        # A loader of an own kind may hand out batches of any size.
         rank, size = self.team.rank, self.team.size
         count = len(images)
         if count < size:
@@ -236,6 +251,7 @@ class SharedStep:
             """The mean loss of this part, by its share of the batch."""
             return loss_fn(logits, targets) * weight
 
+        # The step that a single process takes, which here waits for the gradients of the others.
         with self.own_random_numbers(), lost_connections():
             loss, logits = self.step(
                 self.shared, mine, targets[rank::size], optimizer, weighted, scaler
@@ -280,6 +296,7 @@ def make_filters(team: Team, model: nn.Module, images: torch.Tensor) -> None:
 @torch.no_grad()
 def average_statistics(team: Team, models: Iterable[nn.Module]) -> None:
     """Give all processes the mean of their running means and variances."""
+    # Other buffers are equal in all of them, and stay.
     statistics = []
     for model in models:
         for layer in model.modules():
@@ -305,6 +322,7 @@ def lost_connections() -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as problem:
+        # Most of them have no type of their own.
         words = str(problem)
         if not any(name in words for name in CARRIERS):
             raise
