@@ -24,7 +24,7 @@ from helpers.environment import CourseError
 from helpers.experiments import search as searching
 from helpers.experiments import together
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS
-from helpers.training.several import launched
+from helpers.training.connections import launched
 from helpers.upkeep import readme, sessions
 from helpers.upkeep.command_line import Parser, add_amounts, add_command, count
 
@@ -223,11 +223,7 @@ def parser() -> Parser:
     command.add_argument("name", help=f"for example: budget; groups: {', '.join(GROUPS)}")
     add_amounts(command)
     command.add_argument("--fresh", action="store_true", help="replace a record, whatever it holds")
-    command.add_argument(
-        "--sync-norms",
-        action="store_true",
-        help="with torchrun on several GPUs: normalise the whole batch (SyncBatchNorm)",
-    )
+    command.add_argument("--sync-norms", action="store_true", help="SyncBatchNorm, with torchrun")
     command = add_command(commands, search)
     command.add_argument("name", help="of a search, for example: budget")
     add_amounts(command)

@@ -26,7 +26,8 @@ from helpers.experiments.folders import run_folder
 from helpers.experiments.mnist_basics import FIRST
 from helpers.experiments.runs import train_net
 from helpers.training import evaluate, sam, training_step
-from helpers.training.several import LOST, Team, check_batches, lost_connections
+from helpers.training.connections import LOST, lost_connections
+from helpers.training.several import Team, check_batches
 
 UNIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 

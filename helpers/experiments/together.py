@@ -22,8 +22,9 @@ from helpers.experiments.folders import data_digest
 from helpers.experiments.jobs import Job, plan
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.runs import load_for
+from helpers.training.connections import JOINING, PATIENCE, launched, lost_connections
 from helpers.training.output import epoch_line, progress
-from helpers.training.several import JOINING, PATIENCE, Team, launched, lost_connections
+from helpers.training.several import Team
 
 STOPPED = "stopped; the same command goes on from the last finished epoch"
 SAID = "said"  # in the team's table: what went wrong has been printed

@@ -13,10 +13,11 @@ Dropout draws for each part on its own, from numbers that seed, epoch and proces
 **Batch normalisation.** Each process knows the mean and the variance of its own part alone, as if
 the batch had been split in N by ghost batch normalisation (``models.ghost_norm``), which assigns
 images to parts in the same way. A net that has P ghosts already gets P / N in each process, and at
-least one: where N divides P, it is trained as in a single process. Running statistics move by a fixed share towards those of a part, so
-the mean of N processes' statistics is what moving by the mean over the parts would give; it is
-taken once an epoch, before the net is measured. With ``synchronised`` norms (torch's
-SyncBatchNorm, for GPUs alone) all processes share the statistics of the whole batch instead.
+least one: where N divides P, it is trained as in a single process. Running statistics move by a
+fixed share towards those of a part, so the mean of N processes' statistics is what moving by the
+mean over the parts would give; it is taken once an epoch, before the net is measured. With
+``synchronised`` norms (torch's SyncBatchNorm, for GPUs alone) all processes share the statistics of
+the whole batch instead.
 
 Li and others, "PyTorch Distributed: Experiences on Accelerating Data Parallel Training", 2020.
 """
@@ -27,7 +28,6 @@ import inspect
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import torch
@@ -41,17 +41,7 @@ from helpers.models import device_of
 from helpers.models.ghost_norm import GhostBatchNorm2d
 from helpers.models.whitening import WhitenedConv
 from helpers.training import Loss, Step, evaluate
-
-# Others may wait while the first process downloads data, or measures. One that dies is noticed at
-# once, because its connections end with it.
-PATIENCE = timedelta(hours=2)
-JOINING = timedelta(minutes=5)
-
-LOST = (
-    "another process of this run has ended; finished epochs are kept, and the same command goes on"
-)
-# What the libraries that carry the numbers call themselves in their errors.
-CARRIERS = ("gloo", "NCCL", "TCPStore", "Connection closed", "Connection reset")
+from helpers.training.connections import lost_connections
 
 
 @dataclass(frozen=True)
@@ -213,7 +203,8 @@ class SharedStep:
         epochs = self.team.gathered(torch.tensor(epoch))
         if (epochs != epoch).any():
             raise CourseError(
-                "the processes go on from different epochs: COURSE_RUNS has to be one folder for all"
+                "the processes go on from different epochs: COURSE_RUNS has to be the same folder "
+                "for all of them"
             )
 
         # No state has to be kept of them: a run that goes on finds its numbers in the same way.
@@ -312,23 +303,3 @@ def average_statistics(team: Team, models: Iterable[nn.Module]) -> None:
     lengths = [values.numel() for values in statistics]
     for values, mean in zip(statistics, means.split(lengths)):
         values.copy_(mean.view_as(values))
-
-
-@contextlib.contextmanager
-def lost_connections() -> Iterator[None]:
-    """Turn the errors of a connection whose other end is gone into one line."""
-    try:
-        yield
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError as problem:
-        # Most of them have no type of their own.
-        words = str(problem)
-        if not any(name in words for name in CARRIERS):
-            raise
-        raise CourseError(LOST) from problem
-
-
-def launched() -> bool:
-    """Whether torchrun, or somebody with its environment variables, started several processes."""
-    return int(os.environ.get("WORLD_SIZE") or 1) > 1 and "RANK" in os.environ
