@@ -248,7 +248,7 @@ def fit(
     # Go on from the checkpoint of a stopped run, if there is one.
     history = History()
     generators = generators_of(train_batches, test_batches)
-    state = State(model, optimizer, schedulers, average, scaler, generators)
+    state = State(model, optimizer, schedulers, average, scaler, generators, writes)
     if checkpoint is not None:
         history.epochs = state.load(checkpoint, epochs)
 
@@ -288,7 +288,7 @@ def fit(
             "seconds": time.perf_counter() - start,
         }
         history.epochs.append(row)
-        if checkpoint is not None and writes:
+        if checkpoint is not None:
             state.save(checkpoint, history.epochs)
 
         # Report the epoch.
