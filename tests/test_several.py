@@ -22,8 +22,9 @@ from helpers.__main__ import main
 from helpers.data import Batches
 from helpers.environment import ROOT, CourseError
 from helpers.experiments import together
-from helpers.experiments.folders import run_folder
+from helpers.experiments.folders import TOGETHER, run_folder
 from helpers.experiments.mnist_basics import FIRST
+from helpers.experiments.reach import PACKAGE, START, reached_files
 from helpers.experiments.runs import train_net
 from helpers.training import evaluate, sam, training_step
 from helpers.training.connections import LOST, lost_connections
@@ -354,6 +355,15 @@ def test_the_number_of_processes_names_the_folder():
     for team in (Team(0, 2, None), Team(1, 2, None), Team(0, 4, None), Team(0, 2, None, True)):
         folders.add(run_folder(FIRST, "abc", 1, together=team.facts()))
     assert len(folders) == 4
+
+
+def test_what_processes_share_names_the_folders_of_their_runs_alone():
+    shared = {"training/several.py", "training/connections.py"}
+    found = []
+    for start in ([START], [START, TOGETHER]):
+        paths = reached_files(start)
+        found.append({path.relative_to(PACKAGE).as_posix() for path in paths})
+    assert found[1] - found[0] >= shared
 
 
 def test_who_speaks_first():

@@ -42,8 +42,8 @@ class State:
     """Everything that a run needs to go on, and what it was begun with.
 
     ``schedulers``, ``average`` and ``scaler`` have ``state_dict`` and ``load_state_dict``;
-    ``generators`` are those that the batches draw from (see ``generators_of``). Of several processes
-    one alone ``writes``.
+    ``generators`` are those that the batches draw from (see ``generators_of``). Of processes that
+    train a net together, one ``writes``.
     """
 
     def __init__(
