@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from helpers.upkeep import stopping
 
@@ -22,9 +21,7 @@ from helpers.data import load
 from helpers.data.known import KNOWN
 from helpers.environment import CourseError
 from helpers.experiments import search as searching
-from helpers.experiments import together
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS
-from helpers.training.connections import launched
 from helpers.upkeep import readme, sessions
 from helpers.upkeep.command_line import Parser, add_amounts, add_command, count
 
@@ -39,29 +36,18 @@ def run(options: Options) -> None:
 
 
 def experiment(options: Options) -> None:
-    """Train a recipe, or all of a group, over several seeds, record it, and judge its claim.
-
-    With torchrun --standalone --nproc-per-node N before -m helpers, N processes train each net.
-    """
+    """Train a recipe, or all of a group, over several seeds, record it, and judge its claim."""
     # Records are kept beside the notebooks.
     environment.need_notebooks()
-    with together.joined(options.sync_norms, options.jobs) as team:
-        if team is not None and not team.leads:
-            together.follow(team)
-        else:
-            record(options, team)
-
-
-def record(options: Options, team: Any) -> None:
-    """Record what the experiment command names; a team trains each net together."""
     seeds = range(options.seeds)
-    # A name that is no group's stands for itself.
-    for name in GROUPS.get(options.name, [options.name]):
-        result = experiments.run(name, seeds, options.jobs, options.fresh, team)
-        print(f"{name}: {result.accuracy}")
-        claim = EXPERIMENTS[name].claim
-        if claim:
-            print(result.judge(claim))
+    with experiments.together.joined(options.sync_norms, options.jobs) as team:
+        # A name that is no group's stands for itself.
+        for name in experiments.together.to_record(team, GROUPS.get(options.name, [options.name])):
+            result = experiments.run(name, seeds, options.jobs, options.fresh, team)
+            print(f"{name}: {result.accuracy}")
+            claim = EXPERIMENTS[name].claim
+            if claim:
+                print(result.judge(claim))
 
 
 def search(options: Options) -> None:
@@ -263,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with stopping.as_interrupts(), printed_at_once():
             options = parser().parse_args(arguments)
             handle = options.handle
-            if launched() and handle is not experiment:
+            if experiments.together.launched() and handle is not experiment:
                 raise CourseError("torchrun is for experiment: start other commands without it")
             handle(options)
     except BrokenPipeError:

@@ -136,6 +136,17 @@ def end(team: Team, line: str, status: int) -> NoReturn:
     os._exit(status)
 
 
+def to_record(team: Team | None, names: Sequence[str]) -> Sequence[str]:
+    """The names of recipes that this process records.
+
+    One that follows has none: it trains along until the leader has recorded all of them.
+    """
+    if team is None or team.leads:
+        return names
+    follow(team)
+    return []
+
+
 def run_jobs(team: Team, recipe: Recipe, seeds: Sequence[int], data: ImageData) -> list[Job]:
     """Train a recipe with every seed, one after the other, all processes together; the leader's.
 
