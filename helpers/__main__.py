@@ -40,13 +40,14 @@ def experiment(options: Options) -> None:
     # Records are kept beside the notebooks.
     environment.need_notebooks()
     seeds = range(options.seeds)
-    # A name that is no group's stands for itself.
-    for name in GROUPS.get(options.name, [options.name]):
-        result = experiments.run(name, seeds, options.jobs, options.fresh)
-        print(f"{name}: {result.accuracy}")
-        claim = EXPERIMENTS[name].claim
-        if claim:
-            print(result.judge(claim))
+    with experiments.together.joined(options.sync_norms, options.jobs) as team:
+        # A name that is no group's stands for itself.
+        for name in experiments.together.to_record(team, GROUPS.get(options.name, [options.name])):
+            result = experiments.run(name, seeds, options.jobs, options.fresh, team)
+            print(f"{name}: {result.accuracy}")
+            claim = EXPERIMENTS[name].claim
+            if claim:
+                print(result.judge(claim))
 
 
 def search(options: Options) -> None:
@@ -216,6 +217,7 @@ def parser() -> Parser:
     command.add_argument("name", help=f"for example: budget; groups: {', '.join(GROUPS)}")
     add_amounts(command)
     command.add_argument("--fresh", action="store_true", help="replace a record, whatever it holds")
+    command.add_argument("--sync-norms", action="store_true", help="SyncBatchNorm, with torchrun")
     command = add_command(commands, search)
     command.add_argument("name", help="of a search, for example: budget")
     add_amounts(command)
@@ -264,6 +266,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with stopping.as_interrupts(), printed_at_once():
             options = parser().parse_args(arguments)
             handle = options.handle
+            if experiments.together.launched() and handle is not experiment:
+                raise CourseError("torchrun is for experiment: start other commands without it")
             handle(options)
     except BrokenPipeError:
         # Such as `head`, which has seen enough.

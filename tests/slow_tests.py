@@ -13,6 +13,7 @@ FILES = (
     "test_search.py",
     "test_sessions.py",
     "test_setup_cell.py",
+    "test_several.py",
     "test_stopping.py",
     "test_writing.py",
 )

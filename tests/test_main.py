@@ -196,7 +196,10 @@ def test_an_experiment_prints_its_accuracy_and_its_claim(capsys, monkeypatch):
     called = []
     monkeypatch.setattr(experiments, "run", lambda *options: called.append(options) or Recorded())
     assert main(["experiment", "budget", "--seeds", "2"]) == main(["experiment", "budget-5"]) == 0
-    assert called == [("budget", range(2), None, False), ("budget-5", range(5), None, False)]
+    assert called == [
+        ("budget", range(2), None, False, None),
+        ("budget-5", range(5), None, False, None),
+    ]
     assert capsys.readouterr().out.splitlines() == [
         "budget: 99.50 % (n = 1)",
         "judged by 99.4",
@@ -205,7 +208,8 @@ def test_an_experiment_prints_its_accuracy_and_its_claim(capsys, monkeypatch):
     called.clear()
     assert main(["experiment", "cifar", "--seeds", "5"]) == 0
     assert (
-        called == [(name, range(5), None, False) for name in GROUPS["cifar"]] and len(called) == 28
+        called == [(name, range(5), None, False, None) for name in GROUPS["cifar"]]
+        and len(called) == 28
     )
     assert capsys.readouterr().out.startswith(
         "cifar-resnet9: 99.50 % (n = 1)\njudged by 94.0\ncifar-resnet9-annihilate"

@@ -253,7 +253,7 @@ def test_no_file_outside_the_reached_ones_decides_what_a_job_calculates(monkeypa
     whole = object()  # none of its splits can be asked for
     jobs.Job(FIRST, 7, tmp_path, 3, True).train(whole)
     checkpoint = tmp_path / "seed-7.checkpoint"
-    options = {"checkpoint": checkpoint, "show": False, "on_epoch": None}
+    options = {"checkpoint": checkpoint, "show": False, "on_epoch": None, "team": None}
     assert calls == [((FIRST, 7, whole, True, 3), options)]
     assert jobs.train_on.__name__ == "<lambda>" and "experiments/runs.py" in names(FIRST)
 

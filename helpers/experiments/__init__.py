@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -9,7 +10,7 @@ from torch import nn
 from helpers import environment
 from helpers.data import ImageData
 from helpers.environment import CourseError, unknown
-from helpers.experiments import record_file
+from helpers.experiments import record_file, together
 from helpers.experiments.assembling import assemble
 from helpers.experiments.catalogue import EXPERIMENTS, find, for_practice
 from helpers.experiments.folders import checkpoint_in, data_digest, run_folder
@@ -22,13 +23,16 @@ from helpers.writing import check_folder
 WEIGHTS = "weights/"  # what the names of recorded weights begin with
 
 
-def run(name: str, seeds: Sequence[int], jobs: int | None = None, fresh: bool = False) -> Result:
+def run(
+    name: str, seeds: Sequence[int], jobs: int | None = None, fresh: bool = False, team: Any = None
+) -> Result:
     """Train the experiment ``name`` with every seed, ``jobs`` at a time, and record it.
 
     The last epoch is the result. A record that has these seeds is returned as it is; one that lacks
     some is made anew, for which finished trainings in ``COURSE_RUNS`` are only read; ``fresh``
-    replaces it, whatever it holds. Raises ``CourseError`` for an unknown name, no seeds, no real
-    data, and a damaged record or one of another recipe.
+    replaces it, whatever it holds. A ``team`` of processes trains each net together (``together``).
+    Raises ``CourseError`` for an unknown name, no seeds, no real data, and a damaged record or one
+    of another recipe.
     """
     recipe = find(name)
     seeds = checked_seeds(seeds)
@@ -49,12 +53,18 @@ def run(name: str, seeds: Sequence[int], jobs: int | None = None, fresh: bool = 
     check_folder(folder)
 
     # Worker processes train, and leave their nets in checkpoints, which this process reads.
-    todo, workers = plan([recipe], seeds, jobs, data_digest(data))
-    run_jobs(todo, workers)
+    if team is None:
+        todo, workers = plan([recipe], seeds, jobs, data_digest(data))
+        run_jobs(todo, workers)
+    else:
+        todo = together.run_jobs(team, recipe, seeds, data)
     trained = {job.seed: job.train(data) for job in todo}
 
     # The files are read again, so that a caller gets what a later reader will get.
-    assemble(recipe, data, trained).save()
+    result = assemble(recipe, data, trained)
+    if team is not None:
+        result.record["environment"].update(team.facts())
+    result.save()
     return load_result(name, folder, recipe)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,20 +13,33 @@ from helpers.environment import pick_device, runs_root
 from helpers.experiments.reach import PACKAGE, code_digest
 from helpers.experiments.recipe import Recipe
 
+# What a training is made of, too, where several processes share it.
+TOGETHER = "helpers.training.several"
+
 
 def run_folder(
-    recipe: Recipe, data: str, threads: int, searching: bool = False, package: Path = PACKAGE
+    recipe: Recipe,
+    data: str,
+    threads: int,
+    searching: bool = False,
+    package: Path = PACKAGE,
+    together: Any = None,
 ) -> Path:
     """The folder of a recipe's checkpoints, one file per seed; ``package`` is where the code lies.
 
     Its name holds a digest of the recipe, the data (``data_digest``), the number of threads, the
     device, torch's version, and the content of every file that the training reaches. A change of
     any of them leads to another folder, so that a run never goes on from the epochs
-    of another net.
+    of another net. ``together`` says by how many processes each net is trained, and how
+    (``training.several.Team.facts``); None by a single one.
     """
     # Results repeat exactly only where all of this is equal.
-    machine = [threads, pick_device().type, torch.__version__]
-    key = [recipe.hyperparameters(), data, code_digest(recipe, package), *machine]
+    machine: list[Any] = [threads, pick_device().type, torch.__version__]
+    code = code_digest(recipe, package)
+    if together is not None:
+        machine.append(together)
+        code = code_digest(recipe, package, [TOGETHER])
+    key = [recipe.hyperparameters(), data, code, *machine]
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
     kind = "experiments"

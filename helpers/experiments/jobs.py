@@ -56,11 +56,11 @@ class Job:
     threads: int
     searching: bool
 
-    def train(self, data: ImageData, on_epoch: OnEpoch | None = None) -> Trained:
+    def train(self, data: ImageData, on_epoch: OnEpoch | None = None, team: Any = None) -> Trained:
         """Train, going on from the last finished epoch; where all are, only read the outcome.
 
         Raises ``DivergedError`` for a loss that is no finite number. A search asks once: where the
-        training diverged before, that is read, too.
+        training diverged before, that is read, too. A ``team`` trains it together.
         """
         checkpoint = checkpoint_in(self.folder, self.seed)
         remove_leftovers(self.folder, checkpoint.name)
@@ -77,6 +77,7 @@ class Job:
                 checkpoint=checkpoint,
                 show=False,
                 on_epoch=on_epoch,
+                team=team,
             )
         except CourseError as problem:
             text = str(problem)
@@ -104,17 +105,19 @@ def plan(
     workers: int | None,
     data: str,
     searching: bool = False,
+    together: Any = None,
 ) -> tuple[list[Job], int]:
     """A job for every seed of every recipe, and the number of processes that work on them.
 
     ``workers`` is that number where it is asked for, and ``data`` the digest of the images
-    (``folders.data_digest``).
+    (``folders.data_digest``). ``together`` is what a folder says of processes that train each net
+    together, which ``workers`` counts then.
     """
     # The number of threads decides the last digits: it is part of what a folder is named after.
     workers, threads = share_processors(len(recipes) * len(seeds), workers)
     jobs = []
     for recipe in recipes:
-        folder = run_folder(recipe, data, threads, searching)
+        folder = run_folder(recipe, data, threads, searching, together=together)
         for seed in seeds:
             jobs.append(Job(recipe, seed, folder, threads, searching))
     return jobs, workers

@@ -17,9 +17,12 @@ PACKAGE = ROOT / "helpers"
 START = "helpers.experiments.runs"  # the module that trains a recipe
 
 
-def code_digest(recipe: Recipe, package: Path = PACKAGE) -> str:
-    """SHA-256 of the names and the content of all files that the recipe's training reaches."""
-    start = [START]
+def code_digest(recipe: Recipe, package: Path = PACKAGE, others: Iterable[str] = ()) -> str:
+    """SHA-256 of the names and the content of all files that the recipe's training reaches.
+
+    ``others`` are modules that it begins from beside those of every training.
+    """
+    start = [START, *others]
     for path in recipe.part_paths():
         start.append(f"helpers.{path}")
 

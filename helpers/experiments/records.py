@@ -115,6 +115,8 @@ class Result:
         threads = f"{machine['threads']} threads"
         if machine["threads"] == 1:
             threads = "1 thread"
+        if "processes" in machine:
+            threads += f" in each of {machine['processes']} processes"
 
         # Seven characters are enough to name a commit; a + behind it is kept.
         commits = []

@@ -61,6 +61,7 @@ def train_net(
     checkpoint: Path | None = None,
     show: bool = True,
     on_epoch: OnEpoch | None = None,
+    team: Any = None,
 ) -> Trained:
     """Train ``recipe`` once: the net whose weights are recorded, and its history.
 
@@ -68,7 +69,8 @@ def train_net(
     - ``train_split``, ``test_split``: the images to train with, and those to measure on;
     - ``checkpoint``: the file to go on from, and to write after every epoch;
     - ``show``: print a bar, and a line per epoch;
-    - ``on_epoch``: called with the row of every finished epoch.
+    - ``on_epoch``: called with the row of every finished epoch;
+    - ``team``: the processes that train this net together (``training.several.Team``).
 
     Raises ``CourseError`` as ``training.fit``, and where a batch does not fit into the memory of a
     GPU.
@@ -77,6 +79,8 @@ def train_net(
     generator = environment.seed_everything(seed)
     device = environment.pick_device()
     model = recipe.build_model().to(device)
+    if team is not None:
+        model = team.prepare(model)
     if recipe.compile:
         model.compile()
 
@@ -85,6 +89,10 @@ def train_net(
     test_batches = Batches(test_split, MEASURED, device=device)
     optimizer = recipe.build_optimizer(model)
     average = recipe.build_average(model)
+    parts: dict[str, Any] = {"step": recipe.build_step()}
+    if team is not None:
+        images = len(train_split)
+        parts = team.together(model, parts["step"], average, recipe.batch_size, images)
 
     # One call trains: all epochs, measured after each, with a checkpoint after each.
     history: training.History | None
@@ -98,12 +106,12 @@ def train_net(
             recipe.build_scheduler(optimizer, len(batches)),
             loss_fn=recipe.loss,
             average=average,
-            step=recipe.build_step(),
             views=recipe.build_views(),
             checkpoint=checkpoint,
             show=show,
             on_epoch=on_epoch,
             mixed=recipe.mixed,
+            **parts,
         )
     except torch.OutOfMemoryError:
         history = None  # what the failed step held is free only once this block is left

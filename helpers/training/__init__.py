@@ -188,7 +188,9 @@ def fit(
     average: Average | None = None,
     step: Step = training_step,
     views: Callable[[nn.Module], nn.Module] | None = None,
+    measure: Callable[[nn.Module, Iterable], tuple[float, float]] = evaluate,
     checkpoint: Path | None = None,
+    writes: bool = True,
     show: bool = True,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     mixed: bool = False,
@@ -202,14 +204,17 @@ def fit(
     loss_fn: what is minimised; the test loss is always the plain cross-entropy.
     average: follows the weights and is measured in their place (see ``moving_average``): anything
         with ``update_parameters(model)``, ``module``, ``state_dict`` and ``load_state_dict``.
-    step: makes one update (see ``training_step``); another may take two passes.
+    step: makes one update (see ``training_step``); another may take two passes. Its
+        ``set_epoch``, if it has one, is called as that of the batches.
     views: wraps the net that is measured, for example in the mean over an image and its mirror
         image: ``views(net)`` is a module that returns logits.
+    measure: measures as ``evaluate`` does; several processes do it together (see ``several``).
     checkpoint: the file that the whole state is written to after every epoch. A run that finds it
         goes on from there, on the CPU with exactly the numbers of a run that was never stopped.
         Kept are the random states of torch, NumPy, Python, and of every generator that the batches
         lead to (see ``generators_of``); not those of a DataLoader's workers, what ``on_epoch``
         draws after the epoch was saved, nor buffers with ``persistent=False``.
+    writes: whether this process writes the checkpoint, or only goes on from it.
     show: a bar, and a printed line per epoch.
     on_epoch: gets each finished row of the history.
     mixed: train in mixed precision on a GPU, and measure in float32.
@@ -243,7 +248,7 @@ def fit(
     # Go on from the checkpoint of a stopped run, if there is one.
     history = History()
     generators = generators_of(train_batches, test_batches)
-    state = State(model, optimizer, schedulers, average, scaler, generators)
+    state = State(model, optimizer, schedulers, average, scaler, generators, writes)
     if checkpoint is not None:
         history.epochs = state.load(checkpoint, epochs)
 
@@ -252,6 +257,7 @@ def fit(
         label = f"epoch {epoch + 1}/{epochs}"
         start = time.perf_counter()
         announce_epoch(train_batches, epoch)
+        announce_epoch(step, epoch)
         trained = train_one_epoch(
             model,
             train_batches,
@@ -266,7 +272,7 @@ def fit(
         )
 
         # Measure. A diverged epoch is not recorded, and no run goes on from it.
-        test_loss, test_accuracy = evaluate(measured, test_batches)
+        test_loss, test_accuracy = measure(measured, test_batches)
         check_measures(trained.loss, test_loss, trained.learning_rate, label)
         if step_every == "epoch":
             step_schedulers(schedulers, test_loss)

@@ -42,7 +42,8 @@ class State:
     """Everything that a run needs to go on, and what it was begun with.
 
     ``schedulers``, ``average`` and ``scaler`` have ``state_dict`` and ``load_state_dict``;
-    ``generators`` are those that the batches draw from (see ``generators_of``).
+    ``generators`` are those that the batches draw from (see ``generators_of``). Of processes that
+    train a net together, one ``writes``.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class State:
         average: Any = None,
         scaler: Any = None,
         generators: Sequence[Any] = (),
+        writes: bool = True,
     ) -> None:
         # The parts, each of which has a state of its own.
         self.model = model
@@ -61,6 +63,7 @@ class State:
         self.average = average
         self.scaler = scaler
         self.generators = generators
+        self.writes = writes
 
         # What was given, before a checkpoint changes any of it.
         self.begun_with = self.settings()
@@ -107,6 +110,8 @@ class State:
 
         Raises ``CourseError`` where it cannot be written; the file that was there stays.
         """
+        if not self.writes:
+            return
         state = self.parts()
         state["random"] = random_states(self.generators)
         state["begun_with"] = self.begun_with

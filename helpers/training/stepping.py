@@ -86,8 +86,8 @@ def step_schedulers(schedulers: Iterable[Any], test_loss: float) -> None:
             each.step()
 
 
-def announce_epoch(batches: Iterable, epoch: int) -> None:
-    """Call ``set_epoch(epoch)``, counted from 0, on the batches and on their sampler."""
+def announce_epoch(batches: Any, epoch: int) -> None:
+    """Call ``set_epoch(epoch)``, counted from 0, on batches and their sampler, or on a step."""
     # A sampler that divides the images among several processes needs the number for its order.
     owners: tuple[Any, ...] = (batches, getattr(batches, "sampler", None))
     for owner in owners:
