@@ -21,6 +21,7 @@ from helpers.data import load
 from helpers.data.known import KNOWN
 from helpers.environment import CourseError
 from helpers.experiments import search as searching
+from helpers.experiments import together
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS
 from helpers.upkeep import readme, sessions
 from helpers.upkeep.command_line import Parser, add_amounts, add_command, count
@@ -40,9 +41,9 @@ def experiment(options: Options) -> None:
     # Records are kept beside the notebooks.
     environment.need_notebooks()
     seeds = range(options.seeds)
-    with experiments.together.joined(options.sync_norms, options.jobs) as team:
+    with together.joined(options.sync_norms, options.jobs) as team:
         # A name that is no group's stands for itself.
-        for name in experiments.together.to_record(team, GROUPS.get(options.name, [options.name])):
+        for name in together.to_record(team, GROUPS.get(options.name, [options.name])):
             result = experiments.run(name, seeds, options.jobs, options.fresh, team)
             print(f"{name}: {result.accuracy}")
             claim = EXPERIMENTS[name].claim
@@ -266,7 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with stopping.as_interrupts(), printed_at_once():
             options = parser().parse_args(arguments)
             handle = options.handle
-            if experiments.together.launched() and handle is not experiment:
+            if together.launched() and handle is not experiment:
                 raise CourseError("torchrun is for experiment: start other commands without it")
             handle(options)
     except BrokenPipeError:
