@@ -10,10 +10,10 @@ from torch import nn
 
 from helpers.data import ImageData
 from helpers.exercises import NotFilledIn, check, given
-from helpers.exercises.own_net import built_net
+from helpers.exercises.own_net import built_net, net_problem
 from helpers.exercises.parameter_budget import train_own
 from helpers.experiments.catalogue import EXPERIMENTS
-from helpers.models import count_parameters, evaluating
+from helpers.models import count_parameters
 
 HOLE = 8  # rows and columns of the square that is cut out
 
@@ -280,20 +280,8 @@ def own_cifar_net(
 
 
 def colour_net_problem(model: Any) -> str | None:
-    """What is wrong with a net before it is trained."""
-    if not isinstance(model, nn.Module):
-        return f"a {type(model).__name__} came back, and not a net"
+    """What is wrong with a net for colour images before it is trained."""
+    # The frame of the exercise is an empty row of layers.
     if isinstance(model, nn.Sequential) and len(model) == 0:
         raise NotFilledIn
-
-    # Two images have to give ten logits each; in evaluation mode nothing of the net changes.
-    with evaluating(model), torch.no_grad():
-        shape = list(model(torch.zeros(2, 3, 32, 32)).shape)
-    if shape != [2, 10]:
-        return f"two images came out as {shape}, and each needs one row of ten logits"
-    count = count_parameters(model)
-    if count > MOST_PARAMETERS:
-        return f"the net has {count:,} parameters, and at most {MOST_PARAMETERS:,} were asked for"
-    if count == 0:
-        return "the net has no parameters, and so nothing to learn with"
-    return None
+    return net_problem(model, MOST_PARAMETERS, (3, 32, 32))

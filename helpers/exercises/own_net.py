@@ -59,14 +59,19 @@ def built_net(build: Any) -> nn.Module:
     return model
 
 
-def net_problem(model: Any, most: int = MOST_PARAMETERS) -> str | None:
-    """What is wrong with a net before it is trained; it may have ``most`` parameters."""
+def net_problem(
+    model: Any, most: int = MOST_PARAMETERS, image: tuple[int, int, int] = (1, 28, 28)
+) -> str | None:
+    """What is wrong with a net before it is trained; it may have ``most`` parameters.
+
+    ``image`` is the shape of what it reads: channels, rows and columns.
+    """
     if not isinstance(model, nn.Module):
         return f"a {type(model).__name__} came back, and not a net"
 
     # Two images have to give ten logits each; in evaluation mode nothing of the net changes.
     with evaluating(model), torch.no_grad():
-        shape = list(model(torch.zeros(2, 1, 28, 28)).shape)
+        shape = list(model(torch.zeros(2, *image)).shape)
     if shape != [2, 10]:
         return f"two images came out as {shape}, and each needs one row of ten logits"
     count = count_parameters(model)
