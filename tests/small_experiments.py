@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 
+import pytest
 import torch
 
 from helpers import data, experiments
+from helpers.experiments.runs import train_net
 
 
 def processors(monkeypatch, count):
@@ -42,3 +44,25 @@ def numbers(record):
 def checkpoints(folder):
     """When the checkpoints below a folder were written, by name."""
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*.checkpoint")}
+
+
+class Stopped(Exception):
+    """The run is killed here."""
+
+
+def goes_on_with_the_same_numbers(recipe, split, checkpoint) -> None:
+    """Assert that two epochs, stopped after the first and gone on with, equal two in a row."""
+    whole, history = train_net(recipe, 1, split, split, show=False)
+
+    def stop(row):
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        train_net(recipe, 1, split, split, checkpoint, show=False, on_epoch=stop)
+    torch.manual_seed(77)
+    again, other = train_net(recipe, 1, split, split, checkpoint, show=False)
+    assert len(other.epochs) == 2
+    for one, two in zip(history.epochs, other.epochs):
+        assert one | {"seconds": 0} == two | {"seconds": 0}
+    for name, values in whole.state_dict().items():
+        assert torch.equal(values, again.state_dict()[name]), name

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small_experiments import goes_on_with_the_same_numbers
 
 from helpers.data import load
 from helpers.experiments import cifar10_assigned, cifar10_best, cifar10_grouped
@@ -127,21 +128,7 @@ class Stopped(Exception):
 
 @named(NEW)
 def test_a_stopped_run_goes_on_with_the_same_numbers(recipe, tmp_path):
-    whole, history = train_net(short(recipe), 1, SPLIT, SPLIT, show=False)
-
-    def stop(row):
-        raise Stopped
-
-    checkpoint = tmp_path / "one.checkpoint"
-    with pytest.raises(Stopped):
-        train_net(short(recipe), 1, SPLIT, SPLIT, checkpoint, show=False, on_epoch=stop)
-    torch.manual_seed(77)
-    again, other = train_net(short(recipe), 1, SPLIT, SPLIT, checkpoint, show=False)
-    assert len(other.epochs) == 2
-    for one, two in zip(history.epochs, other.epochs):
-        assert one | {"seconds": 0} == two | {"seconds": 0}
-    for name, values in whole.state_dict().items():
-        assert torch.equal(values, again.state_dict()[name]), name
+    goes_on_with_the_same_numbers(short(recipe), SPLIT, tmp_path / "one.checkpoint")
 
 
 @named([recipe for recipe in NEW if not recipe.views])

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from small_experiments import goes_on_with_the_same_numbers
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -16,7 +17,7 @@ from helpers.environment import CourseError
 from helpers.experiments import speed
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS, SEARCHES, for_practice
 from helpers.experiments.reach import PACKAGE, reached_files
-from helpers.experiments.runs import train, train_net, training_batches
+from helpers.experiments.runs import train, training_batches
 from helpers.experiments.speed_searches import SEARCHES as SPEED_SEARCHES
 from helpers.models import count_parameters
 from helpers.models.speed import SpeedNet, WhitenedPatches
@@ -535,21 +536,7 @@ class Stopped(Exception):
 @pytest.mark.slow
 @named(speed.RECIPES)
 def test_a_stopped_run_goes_on_with_the_same_numbers(recipe, tmp_path):
-    whole, history = train_net(short(recipe), 1, SPLIT, SPLIT, show=False)
-
-    def stop(row):
-        raise Stopped
-
-    checkpoint = tmp_path / "one.checkpoint"
-    with pytest.raises(Stopped):
-        train_net(short(recipe), 1, SPLIT, SPLIT, checkpoint, show=False, on_epoch=stop)
-    torch.manual_seed(77)
-    again, other = train_net(short(recipe), 1, SPLIT, SPLIT, checkpoint, show=False)
-    assert len(other.epochs) == 2
-    for one, two in zip(history.epochs, other.epochs):
-        assert one | {"seconds": 0} == two | {"seconds": 0}
-    for name, values in whole.state_dict().items():
-        assert torch.equal(values, again.state_dict()[name]), name
+    goes_on_with_the_same_numbers(short(recipe), SPLIT, tmp_path / "one.checkpoint")
 
 
 @pytest.mark.slow
