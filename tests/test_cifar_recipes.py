@@ -122,10 +122,6 @@ def test_it_trains_and_is_measured(recipe):
         assert net.eval()(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
 
 
-class Stopped(Exception):
-    """What ends a training after its first epoch."""
-
-
 @named(NEW)
 def test_a_stopped_run_goes_on_with_the_same_numbers(recipe, tmp_path):
     goes_on_with_the_same_numbers(short(recipe), SPLIT, tmp_path / "one.checkpoint")
