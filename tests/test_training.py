@@ -545,7 +545,7 @@ class Mirrored(nn.Module):
 
 
 @pytest.mark.parametrize("averaged", [False, True])
-def test_views_are_for_what_is_measured_and_change_no_update(averaged):
+def test_views_are_for_the_result_alone_and_change_no_update(averaged):
     runs = []
     for views in (None, Mirrored):
         model, test = small_net(dropout=0.2), Batches(split_of(60, seed=1), 25)
@@ -565,6 +565,7 @@ def test_views_are_for_what_is_measured_and_change_no_update(averaged):
     (plain, alone, _), (seen, mirrored, measured) = runs
     assert same_state(plain, seen)
     assert mirrored.last["train_loss"] == alone.last["train_loss"]
+    assert mirrored.epochs[0]["test_loss"] == alone.epochs[0]["test_loss"]
     assert mirrored.last["test_loss"] != alone.last["test_loss"]
     expected = evaluate(Mirrored(measured), Batches(split_of(60, seed=1), 25))
     assert (mirrored.last["test_loss"], mirrored.last["test_accuracy"]) == expected
