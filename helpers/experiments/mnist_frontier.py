@@ -3,12 +3,11 @@
 from typing import Any
 
 from helpers.experiments.mnist_basics import affine
-from helpers.experiments.mnist_ladder import BEST, FEWER, LARGE, NARROW, UNDROPPED
+from helpers.experiments.mnist_ladder import BEST, FEWER, LARGE, MODERATE, NARROW, UNDROPPED
 from helpers.experiments.recipe import Recipe, variant
 
-# What session 02's net learns best from, and less than that, with shear and without.
+# What session 02's net learns best from, and less than that, without shear.
 STRONG = affine(degrees=8, shift=0.08, scale=0.08, shear=5)
-MODERATE = affine(degrees=6, shift=0.05, scale=0.05, shear=5)
 MILD = affine(degrees=6, shift=0.05, scale=0.05)
 
 
