@@ -91,7 +91,6 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "ladder-adamw": at_decays(
         at_rates(mnist_ladder.ADAPTIVE, (0.001, 0.003, 0.01, 0.03, 0.1)), (0.01, 0.1)
     ),
-    "ladder-adamw-finalists": at_rates(mnist_ladder.ADAPTIVE, (0.003, 0.01, 0.03)),
     # The frontier: a better recipe for document 003's net, and the best below 3,500 parameters.
     "frontier-small": mnist_frontier.SMALLEST,
     "frontier-finalists": mnist_frontier.FEWER_FINALISTS,
