@@ -93,6 +93,7 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     ),
     # The frontier: a better recipe for document 003's net, and the best below 3,500 parameters.
     "frontier-small": mnist_frontier.SMALLEST,
+    "frontier-separable": mnist_frontier.SEPARABLE,
     "frontier-finalists": mnist_frontier.FEWER_FINALISTS,
     "frontier-best": mnist_frontier.BEST_FORMS,
     "frontier-large": mnist_frontier.LARGE_FORMS,

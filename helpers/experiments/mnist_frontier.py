@@ -34,11 +34,28 @@ def smallest(name: str, model: str, **options: Any) -> Recipe:
     return variant(UNDROPPED, f"frontier-small/{name}", name, **changes)
 
 
+def separable(name: str, widths: list[int], pools: list[int]) -> Recipe:
+    """A candidate of separable convolutions, by the same recipe."""
+    changes = {
+        "model": "models.separable.separable_net",
+        "model_options": {"widths": widths, "pools": pools},
+    }
+    title = f"separable, {name}"
+    return variant(UNDROPPED, f"frontier-separable/{title}", title, augment=MODERATE, **changes)
+
+
 SMALLEST = (
     smallest("narrow, 3,424", "budget_net", widths=[4, 4, 6, 8, 8, 8, 8]),
     smallest("squeezed, 3,424", "compact_net", widths=[4, 8, 6, 4, 8, 10, 10, 10]),
     smallest("shared, 3,172", "SharedNet", channels=17),
     smallest("narrow, 2,578", "budget_net", widths=[4, 4, 6, 6, 6, 8, 6]),
+)
+
+# Separable convolutions have fewer weights for as many channels, and more of other work.
+SEPARABLE = (
+    separable("two poolings, 3,214", [12, 12, 12, 16, 16, 16, 20, 20], [3, 6]),
+    separable("earlier poolings, 2,926", [10, 10, 14, 14, 14, 18, 18, 18], [2, 5]),
+    separable("three poolings, 3,306", [12, 12, 16, 16, 16, 18, 18, 18], [2, 5, 8]),
 )
 
 
