@@ -252,13 +252,18 @@ def test_rates_that_are_far_worse_are_named_at_the_bottom() -> None:
         {0.1: [None], 0.316: [None], 1.0: [None]},
         ACCURACIES | {3.16: [11.5, 11.5], 0.00316: [None, 90.0], 0.5: [99.0]},
         {0.01: [40.0], 0.1: [70.0], 1.0: [75.0], 1.1: [10.0], 1.3: [9.0], 10: [None]},
+        {1e-4: [None, None, 40.0], 0.1: [99.0], 10.0: [None, None, 98.0]},
     ],
 )
-def test_words_below_touch_no_other(accuracies: dict) -> None:
+def test_words_below_touch_no_other_and_stay_inside(accuracies: dict) -> None:
     for test in (made(), made(curve(last=1.5), curve(edge=0.4, last=1))):
         above, below = plot_rates(test, accuracies, target=99.4)
         for ax in (above, below):
             assert_apart(ax)
+        frame = below.get_window_extent()
+        for text in below.texts:
+            box = text.get_window_extent()
+            assert frame.x0 <= box.x0 and box.x1 <= frame.x1, text.get_text()
     assert_legible(below)
 
 

@@ -173,8 +173,16 @@ def test_the_table_shows_the_plus_of_a_record_from_changed_files(course):
 
 
 def test_a_net_of_cifar_10_without_a_record_is_told_as_one_to_record(course):
-    names = ("cifar-resnet9-grouped", "cifar-resnet9-best-8")
-    assert tables.results_table([EXPERIMENTS[name] for name in names]).rows == [
+    names = ("cifar-resnet9-grouped", "cifar-resnet9-best-8", "speed", "speed-cpu")
+    rows = tables.results_table([EXPERIMENTS[name] for name in names]).rows
+    commands = []
+    for row in rows[2:]:
+        commands.append((row[3], row[7]))
+    assert commands == [
+        ("to be recorded on a GPU", "`python -m helpers experiment speed-rows --seeds 5`"),
+        ("to be recorded", "`python -m helpers experiment speed-cpu --seeds 3`"),
+    ]
+    assert rows[:2] == [
         [
             "document 002's grouped version of that",
             "757,931",

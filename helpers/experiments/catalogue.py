@@ -33,6 +33,8 @@ GROUPS = {
     "speed-rows": [recipe.name for recipe in speed.ON_A_GPU],
     "speed-minutes-rows": [recipe.name for recipe in speed.IN_MINUTES],
 }
+# What is recorded on a GPU alone, one command for all of a group.
+GPU_GROUPS = ("cifar", "speed-rows")
 
 # The page of all results has its rows in this order.
 RECIPES = (

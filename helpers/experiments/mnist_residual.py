@@ -53,15 +53,17 @@ FACTORS = {"tenth": 0.1, "third": 0.316, "triple": 3.16, "tenfold": 10.0}
 
 
 def at_five_rates(recipe: Recipe) -> list[Recipe]:
-    """The recipe at its own rate, and at the four others around it."""
-    # Rounded, so that a record shows 0.00316 and not its last binary digits.
+    """The recipe at its own rate, which its title names, and at the four others around it."""
+    words = recipe.title.removesuffix(f"{recipe.learning_rate:g}")
     recipes = [recipe]
     for name, factor in FACTORS.items():
+        # Rounded, so that a record shows 0.00316 and not its last binary digits.
+        rate = round(recipe.learning_rate * factor, 6)
         other = variant(
             recipe,
             f"{recipe.name}-{name}",
-            f"{recipe.title}, times {factor:g}",
-            learning_rate=round(recipe.learning_rate * factor, 6),
+            f"{words}{rate:g}",
+            learning_rate=rate,
         )
         recipes.append(other)
     return recipes
@@ -72,7 +74,7 @@ def at_five_rates(recipe: Recipe) -> list[Recipe]:
 RESIDUAL_5 = variant(
     SHORT,
     "residual-5",
-    "document 000's net, five epochs at the suggested rate",
+    "document 000's net, five epochs, rate 0.01",
     model=RESIDUAL_NET,
     learning_rate=0.01,
     baseline="",
@@ -82,7 +84,7 @@ RESIDUAL_RATES = at_five_rates(RESIDUAL_5)
 FIRST_5 = variant(
     SHORT,
     "first-5",
-    "session 01's net, five epochs at the suggested rate",
+    "session 01's net, five epochs, rate 0.012",
     model="models.small.first_net",
     weight_decay=0.0,
     learning_rate=0.012,

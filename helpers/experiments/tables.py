@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from helpers.environment import CourseError, unknown
 from helpers.experiments import load_result
-from helpers.experiments.catalogue import EXPERIMENTS, GROUPS
+from helpers.experiments.catalogue import EXPERIMENTS, GPU_GROUPS, GROUPS
+from helpers.experiments.cifar10 import IN_HOURS
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.records import Result, Verdict, is_recorded
 from helpers.intervals import Interval, mean_difference, paired_difference
@@ -216,11 +217,13 @@ def _recorded_row(recipe: Recipe) -> Sequence[str]:
 
 def _missing_row(recipe: Recipe) -> Sequence[str]:
     """A recipe without a record: its training takes hours, or a GPU."""
-    # Those of the group are recorded together, by one command.
-    if recipe.name in GROUPS["cifar"]:
-        where, command = "to be recorded on a GPU", "python -m helpers experiment cifar --seeds 5"
-    else:
-        where, command = "to be recorded", f"python -m helpers experiment {recipe.name} --seeds 1"
+    where, name, seeds = "to be recorded", recipe.name, 3
+    if recipe in IN_HOURS:
+        seeds = 1
+    # Those of a group are recorded together, by one command.
+    for group in GPU_GROUPS:
+        if recipe.name in GROUPS[group]:
+            where, name, seeds = "to be recorded on a GPU", group, 5
     return (
         recipe.title,
         f"{count_parameters(recipe.build_model()):,}",
@@ -229,5 +232,5 @@ def _missing_row(recipe: Recipe) -> Sequence[str]:
         _claimed(recipe),
         recipe.document or NONE,
         NONE,
-        f"`{command}`",
+        f"`python -m helpers experiment {name} --seeds {seeds}`",
     )

@@ -152,10 +152,14 @@ def merged(labels: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
 def write_in_rows(ax: Axes, labels: Sequence[tuple[float, str]], height: float) -> None:
     """Words above marks at one height, each in the lowest row where it touches no other."""
     ends: list[float] = []  # where each row is free from, in points
+    to_points = 72 / ax.figure.dpi
+    left, right = ax.bbox.x0 * to_points, ax.bbox.x1 * to_points
     for rate, words in labels:
-        # Where the word would be, on the final axis of rates.
-        middle = ax.transData.transform((rate, height))[0] * 72 / ax.figure.dpi
+        # Where the word would be, on the final axis of rates; beside its mark where it would stand
+        # out of the axes.
+        place = ax.transData.transform((rate, height))[0] * to_points
         half = LETTER * len(words) / 2
+        middle = min(max(place, left + half), right - half)
         row = 0
         while row < len(ends) and ends[row] > middle - half:
             row += 1
@@ -165,5 +169,5 @@ def write_in_rows(ax: Axes, labels: Sequence[tuple[float, str]], height: float) 
         # White behind it, because a line may lead through.
         behind: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1}
         look: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": SMALL, "bbox": behind}
-        above = (0, 7 + 13 * row)
+        above = (middle - place, 7 + 13 * row)
         ax.annotate(words, (rate, height), above, textcoords="offset points", **look)
