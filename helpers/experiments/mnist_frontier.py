@@ -3,11 +3,18 @@
 from typing import Any
 
 from helpers.experiments.mnist_basics import affine
-from helpers.experiments.mnist_ladder import BEST, FEWER, LARGE, MODERATE, NARROW, UNDROPPED
+from helpers.experiments.mnist_ladder import (
+    BEST,
+    FEWER,
+    LARGE,
+    MODERATE,
+    NARROW,
+    STRONG,
+    UNDROPPED,
+)
 from helpers.experiments.recipe import Recipe, variant
 
-# What session 02's net learns best from, and less than that, without shear.
-STRONG = affine(degrees=8, shift=0.08, scale=0.08, shear=5)
+# Less still, without shear.
 MILD = affine(degrees=6, shift=0.05, scale=0.05)
 
 
@@ -56,6 +63,8 @@ SEPARABLE = (
     separable("two poolings, 3,214", [12, 12, 12, 16, 16, 16, 20, 20], [3, 6]),
     separable("earlier poolings, 2,926", [10, 10, 14, 14, 14, 18, 18, 18], [2, 5]),
     separable("three poolings, 3,306", [12, 12, 16, 16, 16, 18, 18, 18], [2, 5, 8]),
+    separable("three, equal widths, 3,370", [16] * 8, [2, 5, 8]),
+    separable("three, the first at once, 3,480", [10, 16, 16, 16, 18, 18, 18, 18], [1, 4, 7]),
 )
 
 
