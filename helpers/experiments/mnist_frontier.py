@@ -83,6 +83,13 @@ BEST_FORMS = (
     form(BEST, "SGD, moderate", augment=MODERATE),
     form(BEST, "SGD, moderate, batches of 64", augment=MODERATE, batch_size=64),
     form(NARROW, "AdamW, moderate", augment=MODERATE),
+    form(
+        NARROW,
+        "separable, AdamW, moderate",
+        augment=MODERATE,
+        model="models.separable.separable_net",
+        model_options={"widths": [20, 20, 26, 26, 26, 32, 32, 32], "pools": [2, 5, 8]},
+    ),
 )
 LARGE_BY_ADAMW = {
     "optimizer": "adamw",
@@ -96,4 +103,11 @@ LARGE_FORMS = (
     form(LARGE, "SGD, moderate", augment=MODERATE),
     form(LARGE, "SGD, moderate, batches of 64", augment=MODERATE, batch_size=64),
     form(LARGE, "AdamW, moderate", **LARGE_BY_ADAMW),
+    form(
+        LARGE,
+        "separable, AdamW, moderate",
+        model="models.separable.separable_net",
+        model_options={"widths": [32, 32, 44, 44, 44, 56, 56, 56], "pools": [2, 5, 8]},
+        **LARGE_BY_ADAMW,
+    ),
 )
