@@ -109,10 +109,6 @@ def test_every_trial_of_a_search_can_be_made_again(path):
 
 # They took minutes or a quarter of an hour a seed, and were recorded with two at first.
 TWO_SEEDS = {
-    "ladder-adamw",
-    "ladder-adamw-average",
-    "ladder-narrow",
-    "ladder-late-pool",
     "pointwise-as-written",
     "pointwise-longer",
 }
