@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -387,9 +388,13 @@ def straight_to_the_end(step, steps, peak, highest):
 def test_wrong_cycles_are_refused_without_the_answer(answer):
     verdict = cifar.symmetric_cycle(answer)
     assert not verdict and verdict.problem != OPEN
-    # No rate of a right cycle is named.
-    for rate in ("0.04", "0.0004", "0.001"):
-        assert rate not in verdict.problem
+    # What came out is named, and what should have come out is not.
+    case = re.match(r"(\d+) steps, highest at step (\d+): .*step (\d+)[ ,]", verdict.problem)
+    if case:
+        steps, peak, step = map(int, case.groups())
+        [highest] = [each[2] for each in cifar.CYCLES if each[:2] == (steps, peak)]
+        right = f"{by_cases(step, steps, peak, highest):.4g}"
+        assert right not in re.findall(r"\d[\d.e-]*", verdict.problem)
 
 
 def test_the_rate_that_came_out_is_named():

@@ -24,6 +24,7 @@ class Record:
 
     def __init__(self, recipe, accuracies):
         self.recipe, self.accuracies = recipe, dict(enumerate(accuracies))
+        self.accuracy = f"{accuracies[0]} %"
 
 
 @pytest.fixture
@@ -71,3 +72,12 @@ def test_nothing_is_printed_where_all_is_there(records, capsys):
         records[recipe.name] = Record(recipe, [93.0, 93.2])
     assert set(ladders.show_changes(LADDER[1:])) == {"second", "third", "fourth"}
     assert not capsys.readouterr().out
+
+
+def test_the_table_has_every_row_recorded_or_not(records):
+    records[FIRST.name] = Record(FIRST, [93.0])
+    table = ladders.ladder_table(LADDER[:2])
+    assert table.head == ["row", "what it changes", "last epoch"]
+    assert table.rows == [["first", "first", "93.0 %"], ["second", "second", "not recorded yet"]]
+    table = ladders.ladder_table(LADDER[:2], {"second": "because"})
+    assert [row[2] for row in table.rows] == ["–", "because"] and len(table.head) == 4

@@ -119,7 +119,7 @@ def one_pass(loader: Iterable) -> list[Any]:
     begin = getattr(type(loader), "__iter__", None)
     if begin is not None:
         given(begin(loader))
-    return list(given(loader))
+    return given(list(given(loader)))
 
 
 def size_problem(epoch: Epoch, count: int, batch_size: int) -> str | None:

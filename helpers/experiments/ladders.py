@@ -1,12 +1,13 @@
 """Ladders of recipes, one change a row: what each change brought, and which rows have no record."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from helpers.experiments import load_result
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.records import is_recorded
-from helpers.experiments.tables import difference
+from helpers.experiments.tables import NONE, difference
 from helpers.intervals import Interval
+from helpers.markdown import Table
 from helpers.plots.differences import plot_differences
 
 FAMILY = "cifar-resnet9-"
@@ -55,3 +56,23 @@ def show_changes(recipes: Iterable[Recipe]) -> dict[str, Interval]:
         print("not drawn (it or what it changes is not recorded):", ", ".join(without))
         print(f"   {COMMAND}")
     return found
+
+
+def ladder_table(recipes: Iterable[Recipe], why: Mapping[str, str] | None = None) -> Table:
+    """Each recipe in words, with what it reads after its last epoch, if it is recorded.
+
+    why: a clause for each row, by its short name, in a column of its own
+    """
+    rows = []
+    for recipe in recipes:
+        row = [short(recipe.name), recipe.title]
+        if why is not None:
+            row.append(why.get(short(recipe.name), NONE))
+        reads = "not recorded yet"
+        if is_recorded(recipe.name):
+            reads = load_result(recipe.name).accuracy
+        rows.append([*row, reads])
+    head = ["row", "what it changes", "last epoch"]
+    if why is not None:
+        head.insert(2, "why it may help")
+    return Table(head, rows)
