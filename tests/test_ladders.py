@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import matplotlib
 import pytest
-from matplotlib import pyplot as plt
 
 from helpers.experiments import ladders
 from helpers.experiments.recipe import Recipe, variant
@@ -33,8 +32,15 @@ def records(monkeypatch):
     kept = {}
     monkeypatch.setattr(ladders, "is_recorded", kept.__contains__)
     monkeypatch.setattr(ladders, "load_result", kept.__getitem__)
-    yield kept
-    plt.close("all")
+    return kept
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The rows of each figure that is drawn."""
+    figures = []
+    monkeypatch.setattr(ladders, "plot_differences", lambda rows, _: figures.append(list(rows)))
+    return figures
 
 
 def test_a_row_is_compared_with_the_one_it_changes(records):
@@ -52,19 +58,19 @@ def test_one_seed_has_no_interval(records):
     assert ladders.changes([SECOND]) == ({}, ["second"])
 
 
-def test_what_is_missing_is_named_with_the_command(records, capsys):
+def test_what_is_missing_is_named_with_the_command(records, drawn, capsys):
     records[FIRST.name] = Record(FIRST, [93.0, 93.2])
     records[SECOND.name] = Record(SECOND, [93.5, 93.9])
     assert list(ladders.show_changes(LADDER[1:])) == ["second"]
     text = capsys.readouterr().out
     assert "third, fourth" in text and "python -m helpers experiment cifar" in text
-    assert [each.get_text() for each in plt.gca().get_yticklabels()] == ["second"]
+    assert drawn == [["second"]]
 
 
-def test_nothing_is_drawn_without_a_difference(records, capsys):
+def test_nothing_is_drawn_without_a_difference(records, drawn, capsys):
     assert ladders.show_changes(LADDER) == {}
     assert "first, second, third, fourth" in capsys.readouterr().out
-    assert not plt.get_fignums()
+    assert not drawn
 
 
 def test_nothing_is_printed_where_all_is_there(records, capsys):
