@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -95,7 +96,69 @@ class OneSquareForAll(Cloned):
     def cut(self, images):
         row, column = torch.randint(25, (2,)).tolist()
         images[:, :, row : row + 8, column : column + 8] = 0
+
+
+class TwoSquares(OneSquareForAll):
+    def cut(self, images):
+        super().cut(images)
         images[0, :, :8, :8] = 0
+
+
+class UpperLeft(Cloned):
+    def cut(self, images):
+        for image in images:
+            row, column = torch.randint(12, (2,)).tolist()
+            image[:, row : row + 8, column : column + 8] = 0
+
+
+class NeverRight(Cloned):
+    """No square reaches the right side."""
+
+    def cut(self, images):
+        for image in images:
+            row, column = int(torch.randint(25, ())), int(torch.randint(17, ()))
+            image[:, row : row + 8, column : column + 8] = 0
+
+
+class InOrder(Cloned):
+    def shuffle(self):
+        pass
+
+
+class AlwaysReversed(InOrder):
+    def __init__(self, images, labels, *rest):
+        super().__init__(images.flip(0), labels.flip(0), *rest)
+
+
+class ForthAndBack(Cloned):
+    def shuffle(self):
+        self.images, self.labels = self.images.flip(0), self.labels.flip(0)
+
+
+class ShuffledOnce(InOrder):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        Loader.shuffle(self)
+
+
+class OneByOne(ByIndex):
+    """Batches of one image, whatever was asked for."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.batch_size = 1
+
+
+class AllAtOnce(ByIndex):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.batch_size = len(self.images)
+
+
+class LabelsInAList(Cloned):
+    def __iter__(self):
+        for images, labels in super().__iter__():
+            yield images, labels.tolist()
 
 
 class SameSquare(Cloned):
@@ -149,7 +212,7 @@ class OnlyFirstEpoch(Cloned):
         pass
 
 
-@pytest.mark.parametrize("answer", [Cloned, FloatsFirst, ByIndex, Masked])
+@pytest.mark.parametrize("answer", [Cloned, FloatsFirst, ByIndex, Masked, LabelsInAList])
 def test_mended_loaders_are_accepted(answer):
     torch.manual_seed(0)
     assert cifar.mended_loader(answer).expect_right()
@@ -162,6 +225,15 @@ def test_mended_loaders_are_accepted(answer):
         CopiedOnce,
         NoSquares,
         OneSquareForAll,
+        TwoSquares,
+        UpperLeft,
+        NeverRight,
+        InOrder,
+        AlwaysReversed,
+        ForthAndBack,
+        ShuffledOnce,
+        OneByOne,
+        AllAtOnce,
         SameSquare,
         GreySquare,
         LabelsStay,
@@ -183,7 +255,31 @@ def test_faulty_loaders_are_refused_without_the_answer(answer):
 
 def test_the_fault_is_seen_in_the_second_epoch_and_not_in_the_first():
     torch.manual_seed(0)
-    assert "epoch 2" in cifar.mended_loader(Loader).problem
+    problem = cifar.mended_loader(Loader).problem
+    # When, and not what: that is the exercise.
+    assert "epoch 2" in problem and "black" not in problem and "64" not in problem
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (OneByOne, "[1, 1, 1, 1"),
+        (InOrder, "same order"),
+        (ForthAndBack, "same order"),
+        (OneSquareForAll, "in a batch"),
+        (UpperLeft, "no square ever covers"),
+        (DropsTheLast, "exactly once"),
+    ],
+)
+def test_the_message_names_what_came_out(answer, words):
+    torch.manual_seed(0)
+    assert words in cifar.mended_loader(answer).problem
+
+
+def test_right_loaders_are_accepted_whatever_is_drawn():
+    for seed in range(20):
+        torch.manual_seed(seed)
+        assert cifar.mended_loader(Masked).expect_right()
 
 
 def test_a_loader_that_is_left_open_is_not_judged():
@@ -191,7 +287,16 @@ def test_a_loader_that_is_left_open_is_not_judged():
         def __iter__(self):
             return ...
 
-    assert cifar.mended_loader(Open).problem == OPEN
+    class Nothing(Loader):
+        def __iter__(self):
+            pass
+
+    class DotsInTurn(Loader):
+        def __iter__(self):
+            yield ...
+
+    for answer in (Open, Nothing, DotsInTurn):
+        assert cifar.mended_loader(answer).problem == OPEN
     assert cifar.mended_loader(None).problem == OPEN
     assert cifar.mended_loader(lambda *arguments: ...).problem == OPEN
 
@@ -283,9 +388,18 @@ def straight_to_the_end(step, steps, peak, highest):
 def test_wrong_cycles_are_refused_without_the_answer(answer):
     verdict = cifar.symmetric_cycle(answer)
     assert not verdict and verdict.problem != OPEN
-    # No rate of a right cycle is named.
-    for rate in ("0.04", "0.0004", "0.001"):
-        assert rate not in verdict.problem
+    # What came out is named, and what should have come out is not.
+    case = re.match(r"(\d+) steps, highest at step (\d+): .*step (\d+)[ ,]", verdict.problem)
+    if case:
+        steps, peak, step = map(int, case.groups())
+        [highest] = [each[2] for each in cifar.CYCLES if each[:2] == (steps, peak)]
+        right = f"{by_cases(step, steps, peak, highest):.4g}"
+        assert right not in re.findall(r"\d[\d.e-]*", verdict.problem)
+
+
+def test_the_rate_that_came_out_is_named():
+    problem = cifar.symmetric_cycle(lambda step, steps, peak, highest: 0.123456).problem
+    assert "0.1235 came out at step 0" in problem and "0.4, the highest" in problem
 
 
 def test_an_open_cycle_is_not_judged():
@@ -341,6 +455,11 @@ class Detached(Wrapped):
         return super().forward(images).detach().requires_grad_()
 
 
+class Half(nn.Module):
+    def forward(self, logits):
+        return logits / 2
+
+
 class Frozen(Wrapped):
     def __init__(self, net):
         super().__init__(net)
@@ -376,6 +495,14 @@ def test_nets_that_are_not_mended_are_refused_without_the_answer(answer):
     assert not verdict and verdict.problem != OPEN
     for word in ("remove", "last layer", "Identity", "without the softmax"):
         assert word not in verdict.problem
+
+
+def test_the_size_of_the_logits_is_the_measured_one():
+    images = torch.randn(8, 3, 2, 2, generator=torch.Generator().manual_seed(10))
+    largest = cifar.softmax_net()[:-1](images).abs().max()
+    # Half of the logits name the same classes, and have another loss.
+    problem = cifar.mended_net(lambda net: nn.Sequential(*net[:-1], Half())).problem
+    assert f"logits of up to {largest:,.0f} the loss" in problem
 
 
 def test_an_open_net_is_not_judged():

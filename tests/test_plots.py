@@ -52,6 +52,12 @@ def test_plot_history_draws_train_against_test(epochs: int) -> None:
         assert_legible(ax)
 
 
+def test_plot_history_leaves_losses_of_two_kinds_apart() -> None:
+    shaded = [len(ax.collections) for ax in plot_history(History(make_rows(5)))]
+    apart = [len(ax.collections) for ax in plot_history(History(make_rows(5)), shade_losses=False)]
+    assert shaded == [1, 1] and apart == [0, 1]
+
+
 def test_plot_history_keeps_the_gap_of_the_last_epoch_visible() -> None:
     rows = make_rows(15)
     ax = plot_history(History(rows))[1]

@@ -54,6 +54,27 @@ def test_rows_are_of_nearly_equal_length(count: int, rows: int, columns: int) ->
     assert_legible(axes[0])
 
 
+def test_rows_have_names_along_their_left_side() -> None:
+    names = ["upper", "lower"]
+    axes = show_numbered(make_split(), range(12), columns=6, row_names=names)
+    assert [axes[0].texts[0].get_text(), axes[6].texts[0].get_text()] == names
+    assert sum(len(ax.texts) for ax in axes) == 2
+    # Turned, inside of the figure, and left of the first image.
+    figure = axes[0].figure
+    figure.canvas.draw()
+    for ax in axes[::6]:
+        box = ax.texts[0].get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= ax.get_window_extent().x0 and box.height > box.width
+        assert abs(box.y0 + box.y1 - sum(ax.get_window_extent().intervaly)) < 4
+    assert_legible(axes[0])
+
+
+@pytest.mark.parametrize("names", [[], ["one"], ["one", "two", "three"]])
+def test_other_names_than_rows_are_refused(names: list[str]) -> None:
+    with pytest.raises(CourseError, match=f"{len(names)} names for 2 rows"):
+        show_numbered(make_split(), range(12), columns=6, row_names=names)
+
+
 def test_no_image_is_said_and_practice_data_are_named() -> None:
     axes = show_numbered(make_split(note="practice data"), [], heading="none")
     assert len(axes) == 1 and not axes[0].get_images()

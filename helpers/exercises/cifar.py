@@ -1,7 +1,7 @@
 """Session 07's exercises: a loader with a fault, a schedule, a softmax too many, an own net."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.models import count_parameters
 
 HOLE = 8  # rows and columns of the square that is cut out
+EPOCHS_SEEN = 4  # of each loader
 
 # Exercise 4: what a net of the learner's own is asked for.
 MOST_PARAMETERS = 50_000
@@ -26,32 +27,51 @@ EPOCHS = 2
 # Exercise 1: a loader with one fault.
 
 
+@dataclass
+class Epoch:
+    """One pass: the numbers of the images, batch by batch, and the corner of each one's square."""
+
+    batches: list[list[int]]
+    corners: torch.Tensor
+
+    @property
+    def order(self) -> list[int]:
+        """The numbers of the images as they came out."""
+        return [number for batch in self.batches for number in batch]
+
+
 @check
 def mended_loader(loader_class: Callable[..., Iterable]) -> str | None:
     """A class (images, labels, mean, std, batch_size) whose batches have one black square each.
 
     ``images`` are bytes [N, 3, 32, 32]. Every pass gives each image once, in an order of its own,
-    with its label, black in one square of 8 × 8 pixels, and normalised.
+    with its label, black in one square of 8 × 8 pixels at a place of its own, and normalised.
     """
-    for count, batch_size in ((12, 4), (10, 4), (7, 7)):
+    seen: list[Epoch] = []
+    for count, batch_size in ((12, 4), (10, 4), (9, 9)):
         images, labels = numbered_images(count)
         kept = images.clone()
         mean = torch.tensor([0.5, 0.4, 0.3])
         std = torch.tensor([0.2, 0.25, 0.3])
         loader = loader_class(images, labels, mean, std, batch_size)
-        seen = []
-        for epoch in range(1, 5):
-            case = f"{count} images in batches of {batch_size}, epoch {epoch}:"
-            holes, problem = epoch_problem(loader, kept, labels, mean, std)
+        epochs: list[Epoch] = []
+        for number in range(1, EPOCHS_SEEN + 1):
+            epoch = Epoch([], torch.zeros(count, 2, dtype=torch.int64))
+            problem = epoch_problem(loader, kept, labels, (mean, std), epoch)
+            problem = problem or size_problem(epoch, count, batch_size)
             if problem is not None:
-                return f"{case} {problem}"
-            seen.append(holes)
+                # What is wrong from the second epoch on is for the learner to find.
+                if number > 1:
+                    problem = "something is not as it should be: look at its images"
+                return f"{count} images in batches of {batch_size}, epoch {number}: {problem}"
+            epochs.append(epoch)
         if not torch.equal(images, kept):
             return "the images that were given to the loader are not what they were before"
-        # The same holes again would be a fixed pattern, and no augmentation.
-        if torch.equal(seen[0], seen[1]) and torch.equal(seen[1], seen[2]):
-            return "the square of each image is at the same place in every epoch"
-    return None
+        problem = repeated_problem(epochs)
+        if problem is not None:
+            return problem
+        seen += epochs
+    return place_problem(seen)
 
 
 def numbered_images(count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -65,43 +85,84 @@ def epoch_problem(
     loader: Iterable,
     images: torch.Tensor,
     labels: torch.Tensor,
-    mean: torch.Tensor,
-    std: torch.Tensor,
-) -> tuple[torch.Tensor, str | None]:
-    """The corners of the squares in one pass, by image, and what is wrong with that pass."""
-    corners = torch.zeros(len(images), 2, dtype=torch.int64)
-    visits = torch.zeros(len(images), dtype=torch.int64)
+    statistics: tuple[torch.Tensor, torch.Tensor],
+    epoch: Epoch,
+) -> str | None:
+    """What is wrong with the images of one pass; what came out is put into ``epoch``."""
+    mean, std = (numbers.view(3, 1, 1) for numbers in statistics)
     for batch, targets in one_pass(loader):
         # Back to bytes: a right batch is made of whole numbers.
-        pixels = (batch * std.view(3, 1, 1) + mean.view(3, 1, 1)) * 255
+        pixels = (batch * std + mean) * 255
         if not torch.allclose(pixels, pixels.round(), atol=0.01):
-            return corners, "the numbers of a batch are not those of normalised bytes"
-        for picture, label in zip(pixels.round().long(), targets.tolist()):
+            return "the numbers of a batch are not those of normalised bytes"
+        epoch.batches.append([])
+        for picture, label in zip(pixels.round().long(), torch.as_tensor(targets).tolist()):
             place = int(picture.max())
             known = (images[:, 0, 0, 0].long() == place).nonzero()
             if len(known) != 1:
-                return corners, "a picture came out that is none of those that went in"
+                return "a picture came out that is none of those that went in"
             number = int(known)
-            visits[number] += 1
+            epoch.batches[-1].append(number)
             if label != int(labels[number]):
-                return corners, "an image came out with the label of another one"
+                return "an image came out with the label of another one"
             black = (picture == 0).all(0)
             problem = hole_problem(black, picture, place)
             if problem is not None:
-                return corners, problem
-            corners[number] = black.nonzero().amin(0)
-    if not (visits == 1).all():
-        return corners, "not every image came out exactly once"
-    return corners, None
+                return problem
+            epoch.corners[number] = black.nonzero().amin(0)
+    return None
 
 
 def one_pass(loader: Iterable) -> list[Any]:
     """All batches of one pass; raises ``NotFilledIn`` where the loader gives none yet."""
-    # Dots in the place of an iterator would be an error of Python's.
+    # Dots, or nothing at all, in the place of an iterator would be an error of Python's.
     begin = getattr(type(loader), "__iter__", None)
-    if begin is not None and begin(loader) is ...:
-        raise NotFilledIn
-    return list(given(loader))
+    if begin is not None:
+        given(begin(loader))
+    return given(list(given(loader)))
+
+
+def size_problem(epoch: Epoch, count: int, batch_size: int) -> str | None:
+    """What is wrong with the number of images in one pass, or with the sizes of its batches."""
+    if sorted(epoch.order) != list(range(count)):
+        return "not every image came out exactly once"
+    # All batches are full, but for what is left over.
+    full, rest = divmod(count, batch_size)
+    wanted = [batch_size] * full + [rest] * (rest > 0)
+    sizes = [len(batch) for batch in epoch.batches]
+    if sizes != wanted:
+        return f"the batches have {sizes} images"
+    return None
+
+
+def repeated_problem(epochs: list[Epoch]) -> str | None:
+    """What is the same in several epochs, and should be drawn anew."""
+    orders = {tuple(epoch.order) for epoch in epochs}
+    if len(orders) < len(epochs):
+        return "the images come in the same order in more than one epoch"
+    # The same holes again would be a fixed pattern, and no augmentation.
+    first, second, third = (epoch.corners for epoch in epochs[:3])
+    if torch.equal(first, second) and torch.equal(second, third):
+        return "the square of each image is at the same place in every epoch"
+    return None
+
+
+def place_problem(epochs: list[Epoch]) -> str | None:
+    """What is wrong with the places of all squares together."""
+    # By chance no batch of four or more has all of its squares at one place.
+    alone = 0
+    for epoch in epochs:
+        for batch in epoch.batches:
+            corners = epoch.corners[batch]
+            alone += len(batch) > 2 and bool((corners == corners[0]).all())
+    if alone > 1:
+        return "in a batch all images have their square at the same place"
+    # Of more than a hundred squares some begin in the first fifth of the places, some in the last.
+    corners = torch.cat([epoch.corners for epoch in epochs])
+    fifth = (32 - HOLE + 1) // 5
+    if (corners.amin(0) >= fifth).any() or (corners.amax(0) <= 32 - HOLE - fifth).any():
+        return "there are places in an image that no square ever covers"
+    return None
 
 
 def hole_problem(black: torch.Tensor, picture: torch.Tensor, brightness: int) -> str | None:
@@ -134,16 +195,19 @@ def symmetric_cycle(schedule: Callable[[int, int, int, float], Any]) -> str | No
         corners = ((0, 0.1), (peak, 1.0), (2 * peak, 0.1), (steps - 1, 0.001))
         # The corners first: what is wrong there is said most easily.
         for step, share in corners:
-            if not near(schedule(step, steps, peak, highest), share * highest):
+            rate = float(given(schedule(step, steps, peak, highest)))
+            if not near(rate, share * highest):
                 return (
-                    f"{steps} steps, highest at step {peak}: the rate at step {step} is not the "
-                    "share of the highest one that was asked for"
+                    f"{steps} steps, highest at step {peak}: {rate:.4g} came out at step {step}, "
+                    f"and not the share of {highest:g}, the highest rate, that was asked for"
                 )
         for step in range(steps):
-            if not near(schedule(step, steps, peak, highest), highest * share_at(step, corners)):
+            rate = float(given(schedule(step, steps, peak, highest)))
+            if not near(rate, highest * share_at(step, corners)):
                 return (
-                    f"{steps} steps, highest at step {peak}: the four corners are right, and step "
-                    f"{step} does not lie on the straight line between two of them"
+                    f"{steps} steps, highest at step {peak}: the four corners are right, and "
+                    f"{rate:.4g}, which came out at step {step}, does not lie on the straight line "
+                    "between two of them"
                 )
     return None
 
@@ -156,9 +220,9 @@ def share_at(step: int, corners: tuple[tuple[int, float], ...]) -> float:
     raise ValueError(f"step {step} lies behind the last corner")
 
 
-def near(rate: Any, expected: float) -> bool:
-    """Whether a learner's rate is the expected one, up to rounding."""
-    return abs(float(given(rate)) - expected) <= 1e-6 * expected
+def near(rate: float, expected: float) -> bool:
+    """Whether a rate is the expected one, up to rounding."""
+    return abs(rate - expected) <= 1e-6 * expected
 
 
 # Exercise 3: a softmax before cross-entropy.
@@ -204,21 +268,20 @@ def loss_problem(mended: nn.Module, seed: int, size: float) -> str | None:
     images = torch.randn(8, 3, 2, 2, generator=generator)
     targets = torch.randint(10, (8,), generator=generator)
     logits_net = softmax_net(seed, size)[:-1]
-    expected = F.cross_entropy(logits_net(images), targets)
+    logits = logits_net(images)
+    expected = F.cross_entropy(logits, targets)
     expected.backward()
 
     # A mended net answers the same, image by image.
     answer = mended(images)
     if list(answer.shape) != [8, 10]:
         return f"eight images came out as {list(answer.shape)}, and not as eight rows of ten"
-    if not torch.equal(answer.argmax(1), logits_net(images).argmax(1)):
+    if not torch.equal(answer.argmax(1), logits.argmax(1)):
         return "the mended net names other classes than the net did"
     loss = F.cross_entropy(answer, targets)
-    case = "with small logits"
-    if size > 10:
-        case = "with logits of several hundreds"
+    case = f"with logits of up to {logits.detach().abs().max():,.0f}"
     if not torch.allclose(loss, expected, rtol=1e-4, atol=1e-5):
-        return f"{case} the loss is {loss.item():.3f}, and another one is right"
+        return f"{case} the loss is {loss.item():.3f}, and the logits give another one"
 
     # The loss of a detached copy would be right, and nothing would learn.
     if not loss.requires_grad:

@@ -37,21 +37,23 @@ def plot_history(
     history: Run | Iterable[Run],
     axes: Sequence[Axes] | np.ndarray | None = None,
     note: str = "",
+    shade_losses: bool = True,
 ) -> np.ndarray:
     """Train against test loss and accuracy by epoch, the gap shaded; two Axes.
 
     ``history``: one or several ``training.History``; a thin line is a run, the thick one their
-    mean, over the epochs that all have. ``note``: that of the data. Later epochs set the scale, so
-    that the gap stays visible: the first epochs may lie outside. Where a value is not finite the
-    line has a hole, and the title says which epoch was the first. Raises ``CourseError`` without
-    an epoch.
+    mean, over the epochs that all have. ``note``: that of the data. ``shade_losses``: False where
+    the two losses are of two kinds, so that a gap between them means nothing. Later epochs set the
+    scale, so that the gap stays visible: the first epochs may lie outside. Where a value is not
+    finite the line has a hole, and the title says which epoch was the first. Raises ``CourseError``
+    without an epoch.
     """
     runs = listed_runs(history)
     # Side by side: the loss is trained on, the accuracy is what one wants.
     if axes is None:
         axes = new_axes(9, 3.6, 1, 2)
     axes = given_axes(axes, 2)[:2]
-    draw_train_and_test(axes[0], runs, "loss", "")
+    draw_train_and_test(axes[0], runs, "loss", "", shade_losses)
     draw_train_and_test(axes[1], runs, "accuracy", "%")
     if note:
         axes[0].figure.suptitle(note, fontsize=FONT)
@@ -75,7 +77,9 @@ def listed_runs(history: Any) -> list[Run]:
     return runs
 
 
-def draw_train_and_test(ax: Axes, runs: Sequence[Run], key: str, unit: str) -> None:
+def draw_train_and_test(
+    ax: Axes, runs: Sequence[Run], key: str, unit: str, shaded: bool = True
+) -> None:
     """One panel of ``plot_history``: the loss or the accuracy of training and of testing."""
     # The mean over runs is thick, each run thin.
     numbers = epoch_values(runs, "epoch")[:, 0]
@@ -90,7 +94,8 @@ def draw_train_and_test(ax: Axes, runs: Sequence[Run], key: str, unit: str) -> N
             ax.plot(numbers, values, color=color, linewidth=0.8)
 
     # The gap between training and testing is what a reader looks for.
-    ax.fill_between(numbers, means[0], means[1], color=GREY, alpha=0.25, linewidth=0)
+    if shaded:
+        ax.fill_between(numbers, means[0], means[1], color=GREY, alpha=0.25, linewidth=0)
 
     # What is shown, how many runs it is the mean of, and where it is not finite.
     title = key.capitalize()

@@ -35,14 +35,16 @@ def show_numbered(
     titles: Sequence[str] | None = None,
     heading: str = "",
     columns: int = MOST_COLUMNS,
+    row_names: Sequence[str] | None = None,
 ) -> np.ndarray:
     """Images under titles of the caller's, in rows of nearly equal length; an Axes each.
 
     titles: one for each image; their numbers, from 1, unless given
     columns: at most so many in a row
+    row_names: what each row shows, written along its left side
 
     Without an image one empty Axes says so. Raises ``CourseError`` for indices that do not fit (see
-    ``chosen_images``), and for more or fewer titles than images.
+    ``chosen_images``), and for more or fewer titles than images, or names than rows.
     """
     require(split, ImageSplit, "show_numbered")
     columns = require_count(columns, "columns", least=1)
@@ -74,8 +76,19 @@ def show_numbered(
     for ax, index, title in zip(axes, chosen.tolist(), titles):
         draw_image(ax, split, index)
         ax.set_title(title, fontsize=SMALL, pad=3)
+    if row_names is not None and len(chosen):
+        name_rows(axes[::columns], row_names)
     figure.suptitle(with_note(heading, split.note), fontsize=FONT)
     return axes[: max(1, len(chosen))]
+
+
+def name_rows(first: Sequence[Axes] | np.ndarray, names: Sequence[str]) -> None:
+    """The name of each row, turned along the left side of its first Axes."""
+    if len(names) != len(first):
+        raise CourseError(f"{len(names)} names for {len(first)} rows: give one for each")
+    for ax, name in zip(first, names):
+        place = {"rotation": 90, "ha": "right", "va": "center"}
+        ax.text(-0.06, 0.5, name, transform=ax.transAxes, fontsize=SMALL, **place)
 
 
 def draw_image(ax: Axes, split: ImageSplit, index: int) -> None:

@@ -1,0 +1,72 @@
+"""The verdict of document 002's autopsy: which suspects are of the right size, and what it says."""
+
+from collections.abc import Mapping, Sequence
+
+from helpers.experiments.autopsy import (
+    DOCUMENT_KEPT,
+    DOCUMENT_TRAIN,
+    by_suspect,
+    in_percent,
+    kept_by_suspect,
+    mean_finding,
+)
+from helpers.experiments.suspects import ANEW, AS_TOLD, Finding
+from helpers.markdown import Table
+
+# A choice: nets of another width, or another number of epochs, lose other shares by the same fault.
+NEAR = 15.0
+
+
+def accused(findings: Sequence[Finding]) -> list[str]:
+    """The suspects in the order of their numbers, without what was only measured beside them."""
+    names = []
+    for suspect in by_suspect(findings):
+        if suspect != AS_TOLD and not suspect.endswith(ANEW):
+            names.append(suspect)
+    return sorted(names, key=in_order)
+
+
+def in_order(suspect: str) -> tuple[int, str]:
+    """A number and its letter: 6b stands behind 6a, and 10 behind 9."""
+    label = label_of(suspect)
+    return int(label.rstrip("ab")), label
+
+
+def label_of(suspect: str) -> str:
+    """``6a`` of ``6a rows for columns``."""
+    return suspect.split()[0]
+
+
+def is_near(share: float | None) -> bool:
+    """Whether a suspect keeps nearly what the report keeps."""
+    if share is None or DOCUMENT_KEPT is None:
+        return False
+    return abs(share - DOCUMENT_KEPT) <= NEAR
+
+
+def right_in_size(findings: Sequence[Finding]) -> list[str]:
+    """The suspects that keep nearly as much as the report."""
+    shares = kept_by_suspect(findings)
+    return [suspect for suspect in accused(findings) if is_near(shares[suspect])]
+
+
+def verdict_table(findings: Sequence[Finding], says: Mapping[str, str], evidence: str) -> Table:
+    """For each suspect its size beside the report's, and what the report says of it.
+
+    says: a sentence by label, such as ``6a``; a suspect without one has a dash
+    evidence: what the findings were measured on, for the note
+    """
+    shares = kept_by_suspect(findings)
+    groups = by_suspect(findings)
+    rows = []
+    for suspect in accused(findings):
+        size = "no"
+        if is_near(shares[suspect]):
+            size = "yes"
+        train = f"{mean_finding(groups[suspect]).train:.0f}"
+        said = says.get(label_of(suspect), "–")
+        rows.append((suspect, train, in_percent(shares[suspect]), size, said))
+    report = in_percent(DOCUMENT_KEPT)
+    head = ("suspect", "training (%)", "kept (%)", f"{report} ± {NEAR:.0f}?", "the report says")
+    note = f"Evidence: {evidence}. The report: {DOCUMENT_TRAIN:.0f} % in training, {report} % kept."
+    return Table(head, rows, note)
