@@ -72,7 +72,7 @@ def counted(widths: Sequence[int], side: int) -> tuple[int, int]:
 
 
 class PretendGPU:
-    """A device that works behind the program's back, with a clock of its own: nothing is waited for.
+    """A device that works behind the program's back, with a clock of its own.
 
     per_image, per_step: seconds that a training step takes for each image, and besides
     compiling: seconds that the first step with batches of a new size takes in addition
@@ -184,10 +184,8 @@ def sharded_gradients(gradients: Callable[..., Any]) -> str | None:
         for weights in model.parameters():
             weights.grad = torch.ones_like(weights)
 
-        passes: list[int] = []
-        hook = model.register_forward_pre_hook(lambda _, given: passes.append(len(given[0])))
+        passes = watched(model)
         found = given(gradients(model, images, targets, parts))
-        hook.remove()
 
         case = f"{number} images in {parts} parts:"
         if any(not torch.equal(one, two) for one, two in zip(before, model.parameters())):
@@ -207,6 +205,18 @@ def shared_task(number: int) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
             weights.copy_(torch.randn(weights.shape, generator=generator))
     images = torch.randn(number, 3, 2, 2, generator=generator, dtype=torch.float64)
     return model, images, torch.randint(4, (number,), generator=generator)
+
+
+def watched(model: nn.Module) -> list[int]:
+    """A list that will say how many images went through the model, pass by pass."""
+    passes: list[int] = []
+
+    def note(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        """Called before each pass."""
+        passes.append(len(inputs[0]))
+
+    model.register_forward_pre_hook(note)
+    return passes
 
 
 def passes_problem(passes: list[int], number: int, parts: int) -> str | None:

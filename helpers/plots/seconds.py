@@ -21,9 +21,7 @@ from helpers.plots.style import (
 )
 
 
-def plot_time_shares(
-    seconds: Mapping[str, float], note: str = "", ax: Axes | None = None
-) -> Axes:
+def plot_time_shares(seconds: Mapping[str, float], note: str = "", ax: Axes | None = None) -> Axes:
     """A bar for each kind of work: its share of the time in percent, the largest on top.
 
     seconds: name to time, in any unit
@@ -38,7 +36,9 @@ def plot_time_shares(
         raise CourseError("plot_time_shares: give each kind of work a finite time of at least 0")
     total = values.sum()
     if total == 0:
-        raise CourseError("plot_time_shares: no time was spent at all, so there is nothing to share")
+        raise CourseError(
+            "plot_time_shares: no time was spent at all, so there is nothing to share"
+        )
     ax = one_axes(ax, 9, 1.4 + 0.4 * len(values))
 
     # The largest share stands on top, as in a ranking.
