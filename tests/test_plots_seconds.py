@@ -48,7 +48,8 @@ def timed(epochs, seconds, shift=0.0):
 
 def test_accuracies_stand_over_the_minutes_that_were_spent():
     slow, fast = timed(4, 60.0), timed(3, 30.0, 0.2)
-    ax = plot_accuracy_by_time({"slow": [slow, slow], "fast": [fast]}, target=99.0)
+    ax = plot_accuracy_by_time({"slow": [slow, slow], "fast": [fast]}, 99.0, "practice data")
+    assert "practice data" in ax.get_title()
     first, second, third, line = ax.lines
     assert list(first.get_xdata()) == pytest.approx([1, 2, 3, 4])
     assert list(third.get_xdata()) == pytest.approx([0.5, 1.0, 1.5])

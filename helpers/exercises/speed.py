@@ -79,7 +79,7 @@ class PretendGPU:
     busy: seconds of earlier work that is still in its queue
     """
 
-    LAUNCH = 1e-6  # seconds until an order is in the queue
+    LAUNCH = 1e-5  # seconds until an order is in the queue
 
     def __init__(
         self,

@@ -57,13 +57,17 @@ def plot_time_shares(seconds: Mapping[str, float], note: str = "", ax: Axes | No
 
 
 def plot_accuracy_by_time(
-    curves: Mapping[str, Sequence[Run]], target: float | None = None, ax: Axes | None = None
+    curves: Mapping[str, Sequence[Run]],
+    target: float | None = None,
+    note: str = "",
+    ax: Axes | None = None,
 ) -> Axes:
     """Test accuracy in percent against the minutes that were spent: a mark for every epoch.
 
     curves: name to the histories of its seeds (``training.History``), four names at most; a thin
         line is a seed
     target: an accuracy drawn as a line
+    note: that of the data, for the title
 
     The minutes are those of training and measuring. The later half of the epochs sets the scale of
     accuracies. Raises ``CourseError`` without a curve, for more than four, without an epoch, and
@@ -98,5 +102,5 @@ def plot_accuracy_by_time(
     ax.set_ylim(values.min() - margin, values.max() + margin)
     ax.set_xlim(left=0)
     ax.figure.legend(fontsize=SMALL, loc="outside lower center", ncols=2)
-    title = "Test accuracy by time: a line is a seed, a mark the end of an epoch"
+    title = with_note("Test accuracy by time: a line is a seed, a mark is an epoch", note)
     return label_axes(ax, title, "minutes of training and measuring", "test accuracy (%)")
