@@ -184,6 +184,7 @@ def sharded_gradients(gradients: Callable[..., Any]) -> str | None:
         for weights in model.parameters():
             weights.grad = torch.ones_like(weights)
 
+        # Whoever sends all images through at once has the right gradient, and no shards.
         passes = watched(model)
         found = given(gradients(model, images, targets, parts))
 
@@ -304,6 +305,7 @@ SLOWER = {"bias_factor": 4.0}
 
 def multiply_adds(net: nn.Module) -> int:
     """The multiply-adds of one image on its way forward."""
+    # In evaluation mode, so that a normalisation takes a single image.
     with evaluating(net), torch.no_grad(), FlopCounterMode(display=False) as counter:
         net(torch.zeros(1, *IMAGE))
     return counter.get_total_flops() // 2

@@ -34,23 +34,25 @@ def plot_time_shares(seconds: Mapping[str, float], note: str = "", ax: Axes | No
     values = number_array(seconds, "times")
     if not len(values) or not np.isfinite(values).all() or (values < 0).any():
         raise CourseError("plot_time_shares: give each kind of work a finite time of at least 0")
-    total = values.sum()
-    if total == 0:
+    if values.sum() == 0:
         raise CourseError(
             "plot_time_shares: no time was spent at all, so there is nothing to share"
         )
     ax = one_axes(ax, 9, 1.4 + 0.4 * len(values))
 
-    # The largest share stands on top, as in a ranking.
+    # The largest share stands on top, as in a ranking; equal ones keep their order.
     order = np.argsort(-values, kind="stable")
     names = [list(seconds)[place] for place in order]
-    shares = 100 * values[order] / total
+    shares = 100 * values[order] / values.sum()
     places = range(len(shares))
     ax.barh(places, shares, color=BLUE, height=0.7)
+
+    # The figure behind each bar: two short bars are hard to tell apart by eye.
     for place, share in zip(places, shares):
         ax.text(share + 1, place, f"{share:.1f} %", va="center", fontsize=FONT)
     ax.set_yticks(places, names)
     ax.set_ylim(len(shares) - 0.4, -0.6)
+    # Room for the figure behind the longest one.
     ax.set_xlim(0, 1.15 * shares.max())
     title = with_note("Where the time of a training step goes", note)
     return label_axes(ax, title, "share of the time (%)", "", grid="x")
@@ -79,28 +81,40 @@ def plot_accuracy_by_time(
         raise CourseError(f"plot_accuracy_by_time: give one to {most} curves, not {len(curves)}")
     ax = one_axes(ax, 9, 5.2)
 
+    # A colour for each recipe, in the order in which they are given.
     late = []
     for (name, histories), color in zip(curves.items(), COLORS, strict=False):
-        runs = listed_runs(histories)
-        accuracies = epoch_values(runs, "test_accuracy")
-        minutes = epoch_values(runs, "seconds").cumsum(axis=0) / 60
-        if not (np.isfinite(accuracies).all() and np.isfinite(minutes).all()):
-            raise CourseError(f"{name}: an accuracy or a time is not finite")
-        # One label for all seeds of a recipe.
-        label = f"{name} (n = {len(runs)})"
-        for spent, reached in zip(minutes.T, accuracies.T):
-            ax.plot(spent, reached, "o-", color=color, linewidth=1.2, markersize=4, label=label)
-            label = "_"
-        late.append(accuracies[len(accuracies) // 2 :].ravel())
+        late.append(draw_seeds_by_time(ax, name, listed_runs(histories), color))
+    show_between(ax, np.concatenate(late), target)
 
-    # The first epochs rise so steeply that all the rest would be flat.
-    values = np.concatenate(late)
-    if target is not None:
-        ax.axhline(target, color=GREY, linestyle="--", label=f"target: {target:g} %")
-        values = np.append(values, target)
-    margin = max(0.08 * np.ptp(values), 0.1)
-    ax.set_ylim(values.min() - margin, values.max() + margin)
+    # Below the axes, where no curve is.
     ax.set_xlim(left=0)
     ax.figure.legend(fontsize=SMALL, loc="outside lower center", ncols=2)
     title = with_note("Test accuracy by time: a line is a seed, a mark is an epoch", note)
     return label_axes(ax, title, "minutes of training and measuring", "test accuracy (%)")
+
+
+def draw_seeds_by_time(ax: Axes, name: str, runs: Sequence[Run], color: str) -> np.ndarray:
+    """A line for each seed of a recipe; returns the accuracies of the later half of its epochs."""
+    accuracies = epoch_values(runs, "test_accuracy")  # [epochs, seeds]
+    minutes = epoch_values(runs, "seconds").cumsum(axis=0) / 60
+    if not (np.isfinite(accuracies).all() and np.isfinite(minutes).all()):
+        raise CourseError(f"{name}: an accuracy or a time is not finite")
+
+    # One line in the legend stands for all seeds.
+    label = f"{name} (n = {len(runs)})"
+    for spent, reached in zip(minutes.T, accuracies.T):
+        ax.plot(spent, reached, "o-", color=color, linewidth=1.2, markersize=4, label=label)
+        label = "_"
+    return accuracies[len(accuracies) // 2 :].ravel()
+
+
+def show_between(ax: Axes, values: np.ndarray, target: float | None) -> None:
+    """Let these accuracies, and the target if there is one, set the scale."""
+    # The first epochs rise so steeply that all the rest would be flat.
+    if target is not None:
+        ax.axhline(target, color=GREY, linestyle="--", label=f"target: {target:g} %")
+        values = np.append(values, target)
+    # A constant needs some room, too.
+    margin = max(0.08 * np.ptp(values), 0.1)
+    ax.set_ylim(values.min() - margin, values.max() + margin)
