@@ -120,7 +120,7 @@ class PretendGPU:
 
 
 # Sizes of the batches of an epoch, and the device.
-TIMED = (
+TIMED: tuple[tuple[list[int], dict[str, float]], ...] = (
     ([500] * 10, {}),
     ([500] * 9 + [120], {"compiling": 3.0, "per_image": 1e-4}),
     ([64] * 40 + [16], {"busy": 20.0, "per_step": 4e-3}),
