@@ -19,6 +19,7 @@ SESSIONS = (
     "05_reading_mistakes",
     "06_residual_mnist",
     "07_cifar_resnet_onecycle",
+    "08_speed",
 )
 
 

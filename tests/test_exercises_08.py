@@ -1,0 +1,462 @@
+"""Session 08's exercises: plausible wrong answers are refused, right ones accepted in any form."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from statistics import median
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from helpers import data
+from helpers.exercises import OPEN, speed
+from helpers.models.speed import SpeedNet
+
+# Exercise 1: the arithmetic of a training.
+
+
+def by_layers(widths, side):
+    """Forward by hand, then three times of it without what the first layer has no need of."""
+    side -= 1
+    first = 12 * 24 * side**2
+    forward, before = first, 24
+    for width in widths:
+        forward += 9 * before * width * side**2
+        side //= 2
+        forward += 9 * width * width * side**2
+        before = width
+    return 3 * (forward + 10 * before) - 2 * first
+
+
+def by_torch(widths, side):
+    net, images = SpeedNet(widths), torch.zeros(1, 3, side, side)
+    net(torch.zeros(2, 3, side, side))
+    net.eval()
+    with FlopCounterMode(display=False) as counter:
+        net(images).sum().backward()
+    return counter.get_total_flops() / 2
+
+
+def by_shapes(widths, side):
+    """From the shapes that hooks see."""
+    net, found = SpeedNet(widths), []
+
+    def see(layer, _, answer):
+        times = 3 if layer.weight.requires_grad else 1
+        found.append(times * layer.weight[0].numel() * answer[0].numel())
+
+    for layer in net.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            layer.register_forward_hook(see)
+    net.eval()(torch.zeros(1, 3, side, side))
+    return torch.tensor(sum(found))
+
+
+@pytest.mark.parametrize("answer", [by_layers, by_torch, by_shapes])
+def test_right_counts_are_accepted(answer):
+    assert speed.training_multiply_adds(answer).expect_right()
+
+
+def forward_alone(widths, side):
+    return speed.counted(widths, side)[0]
+
+
+def three_times(widths, side):
+    return 3 * speed.counted(widths, side)[0]
+
+
+def in_operations(widths, side):
+    return 2 * by_layers(widths, side)
+
+
+def without_the_linear_layer(widths, side):
+    return by_layers(widths, side) - 30 * widths[-1]
+
+
+def pooled_late(widths, side):
+    """As if the maximum were taken behind the second convolution of a group."""
+    side -= 1
+    total, before = 12 * 24 * side**2, 24
+    for width in widths:
+        total += 3 * 9 * width * (before + width) * side**2
+        side //= 2
+        before = width
+    return total + 30 * before
+
+
+def of_large_images(widths, side):
+    return by_layers(widths, 32)
+
+
+def of_one_net(widths, side):
+    return by_layers((64, 256, 256), side)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        forward_alone,
+        three_times,
+        in_operations,
+        without_the_linear_layer,
+        pooled_late,
+        of_large_images,
+        of_one_net,
+        lambda widths, side: "many",
+        lambda widths: 1,
+    ],
+)
+def test_wrong_counts_are_refused_without_the_answer(answer):
+    verdict = speed.training_multiply_adds(answer)
+    assert not verdict and verdict.problem != OPEN
+    for widths, side in speed.PRICED:
+        right = by_layers(widths, side)
+        assert str(right) not in verdict.problem and f"{right:,}" not in verdict.problem
+
+
+def test_an_open_count_is_not_judged():
+    assert speed.training_multiply_adds(lambda widths, side: ...).problem == OPEN
+    assert speed.training_multiply_adds(None).problem == OPEN
+
+
+# Exercise 2: a stopwatch with faults.
+
+
+def all_mended(gpu, batches):
+    for images in batches:
+        gpu.train(images)
+    gpu.synchronize()
+    start = gpu.now()
+    for images in batches:
+        gpu.train(images)
+    gpu.synchronize()
+    return sum(batches) / (gpu.now() - start)
+
+
+def several_epochs(gpu, batches):
+    speeds = [all_mended(gpu, batches) for _ in range(3)]
+    return median(speeds)
+
+
+def step_by_step(gpu, batches):
+    for images in set(batches):
+        gpu.train(images)
+    spent = 0.0
+    for images in batches:
+        gpu.synchronize()
+        start = gpu.now()
+        gpu.train(images)
+        gpu.synchronize()
+        spent += gpu.now() - start
+    return torch.tensor(sum(batches) / spent)
+
+
+def the_second_of_two(gpu, batches):
+    """Both epochs are timed, and only the later one counts."""
+    seconds = []
+    for _ in range(2):
+        gpu.synchronize()
+        start = gpu.now()
+        for images in batches:
+            gpu.train(images)
+        gpu.synchronize()
+        seconds.append(gpu.now() - start)
+    return sum(batches) / seconds[-1]
+
+
+@pytest.mark.parametrize("answer", [all_mended, several_epochs, step_by_step, the_second_of_two])
+def test_mended_benchmarks_are_accepted(answer):
+    assert speed.mended_benchmark(answer).expect_right()
+
+
+def as_it_was(gpu, batches):
+    """The notebook's, with all its faults."""
+    start = gpu.now()
+    for images in batches:
+        gpu.train(images)
+    seconds = gpu.now() - start
+    return len(batches) * batches[0] / seconds
+
+
+def never_warm(gpu, batches):
+    gpu.synchronize()
+    start = gpu.now()
+    for images in batches:
+        gpu.train(images)
+    gpu.synchronize()
+    return sum(batches) / (gpu.now() - start)
+
+
+def never_waits(gpu, batches):
+    for images in batches:
+        gpu.train(images)
+    gpu.synchronize()
+    start = gpu.now()
+    for images in batches:
+        gpu.train(images)
+    return sum(batches) / (gpu.now() - start)
+
+
+def starts_too_soon(gpu, batches):
+    for images in batches:
+        gpu.train(images)
+    start = gpu.now()
+    for images in batches:
+        gpu.train(images)
+    gpu.synchronize()
+    return sum(batches) / (gpu.now() - start)
+
+
+def warm_with_one_size(gpu, batches):
+    gpu.train(batches[0])
+    gpu.synchronize()
+    start = gpu.now()
+    for images in batches:
+        gpu.train(images)
+    gpu.synchronize()
+    return sum(batches) / (gpu.now() - start)
+
+
+def counts_full_batches(gpu, batches):
+    return all_mended(gpu, batches) / sum(batches) * len(batches) * batches[0]
+
+
+def only_full_batches(gpu, batches):
+    return all_mended(gpu, batches[:1])
+
+
+def seconds_for_an_image(gpu, batches):
+    return 1 / all_mended(gpu, batches)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        as_it_was,
+        never_warm,
+        never_waits,
+        starts_too_soon,
+        warm_with_one_size,
+        counts_full_batches,
+        only_full_batches,
+        seconds_for_an_image,
+        lambda gpu, batches: sum(batches),
+        lambda gpu, batches: "fast",
+        lambda gpu: 1.0,
+    ],
+)
+def test_faulty_benchmarks_are_refused_without_the_answer(answer):
+    verdict = speed.mended_benchmark(answer)
+    assert not verdict and verdict.problem != OPEN
+    for word in ("synchronize", "warm", "sum("):
+        assert word not in verdict.problem
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (never_waits, "for the last time"),
+        (starts_too_soon, "read first"),
+        (never_warm, "compiled"),
+        (warm_with_one_size, "9 batches|10 batches"),
+        (counts_full_batches, "right moments"),
+    ],
+)
+def test_each_fault_has_a_sentence_of_its_own(answer, words):
+    assert re.search(words, speed.mended_benchmark(answer).problem)
+
+
+def test_an_open_benchmark_is_not_judged():
+    assert speed.mended_benchmark(lambda gpu, batches: ...).problem == OPEN
+    assert speed.mended_benchmark(...).problem == OPEN
+
+
+def test_the_pretended_device_takes_the_time_that_it_says():
+    gpu = speed.PretendGPU(per_image=0.01, per_step=1.0, compiling=5.0, busy=2.0)
+    gpu.train(100)
+    assert gpu.now() < 0.001
+    gpu.synchronize()
+    assert gpu.now() == pytest.approx(2 + 1 + 1 + 5)
+    gpu.train(100)
+    gpu.synchronize()
+    assert gpu.now() == pytest.approx(9 + 2)
+
+
+# Exercise 3: gradients of shards.
+
+
+def weighted(model, images, targets, parts):
+    total = [torch.zeros_like(weights) for weights in model.parameters()]
+    for rank in range(parts):
+        mine, labels = images[rank::parts], targets[rank::parts]
+        loss = F.cross_entropy(model(mine), labels)
+        for part, gradient in zip(total, torch.autograd.grad(loss, list(model.parameters()))):
+            part += gradient * len(mine) / len(images)
+    return total
+
+
+def accumulated(model, images, targets, parts):
+    model.zero_grad()
+    for mine, labels in zip(images.tensor_split(parts), targets.tensor_split(parts)):
+        loss = F.cross_entropy(model(mine), labels, reduction="sum") / len(images)
+        loss.backward()
+    return [weights.grad for weights in model.parameters()]
+
+
+def by_chunks(model, images, targets, parts):
+    size = -(-len(images) // parts)
+    for weights in model.parameters():
+        weights.grad = None
+    for start in range(0, len(images), size):
+        answer = model(images[start : start + size])
+        loss = F.cross_entropy(answer, targets[start : start + size], reduction="none").sum()
+        loss.backward()
+    return tuple(weights.grad / len(images) for weights in model.parameters())
+
+
+@pytest.mark.parametrize("answer", [weighted, accumulated, by_chunks])
+def test_right_gradients_are_accepted(answer):
+    assert speed.sharded_gradients(answer).expect_right()
+
+
+def plain_mean(model, images, targets, parts):
+    model.zero_grad()
+    for rank in range(parts):
+        loss = F.cross_entropy(model(images[rank::parts]), targets[rank::parts])
+        (loss / parts).backward()
+    return [weights.grad for weights in model.parameters()]
+
+
+def plain_sum(model, images, targets, parts):
+    model.zero_grad()
+    for rank in range(parts):
+        F.cross_entropy(model(images[rank::parts]), targets[rank::parts]).backward()
+    return [weights.grad for weights in model.parameters()]
+
+
+def never_forgets(model, images, targets, parts):
+    for rank in range(parts):
+        mine = images[rank::parts]
+        loss = F.cross_entropy(model(mine), targets[rank::parts])
+        (loss * len(mine) / len(images)).backward()
+    return [weights.grad for weights in model.parameters()]
+
+
+def all_at_once(model, images, targets, parts):
+    loss = F.cross_entropy(model(images), targets)
+    return list(torch.autograd.grad(loss, list(model.parameters())))
+
+
+def drops_the_rest(model, images, targets, parts):
+    count = len(images) // parts * parts
+    return weighted(model, images[:count], targets[:count], parts)
+
+
+def makes_a_step(model, images, targets, parts):
+    found = weighted(model, images, targets, parts)
+    with torch.no_grad():
+        for weights, gradient in zip(model.parameters(), found):
+            weights -= 0.1 * gradient
+    return found
+
+
+def labels_of_others(model, images, targets, parts):
+    return weighted(model, images, targets.flip(0), parts)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        plain_mean,
+        plain_sum,
+        never_forgets,
+        all_at_once,
+        drops_the_rest,
+        makes_a_step,
+        labels_of_others,
+        lambda *task: weighted(*task)[:2],
+        lambda *task: [gradient.flatten() for gradient in weighted(*task)],
+        lambda *task: 3.0,
+        lambda model: [],
+    ],
+)
+def test_wrong_gradients_are_refused_without_the_answer(answer):
+    verdict = speed.sharded_gradients(answer)
+    assert not verdict and verdict.problem != OPEN
+    for word in ("weigh", "zero_grad", "len(", "share"):
+        assert word not in verdict.problem
+
+
+def test_a_plain_mean_is_right_where_parts_are_equal():
+    assert "10 images in 3 parts" in speed.sharded_gradients(plain_mean).problem
+
+
+def test_open_gradients_are_not_judged():
+    assert speed.sharded_gradients(lambda *task: ...).problem == OPEN
+    assert speed.sharded_gradients(None).problem == OPEN
+
+
+# Exercise 4: a net of the learner's own.
+
+
+def small_net():
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2, bias=False),
+        nn.BatchNorm2d(8),
+        nn.GELU(),
+        nn.AdaptiveMaxPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 10),
+    )
+
+
+@pytest.fixture(scope="module")
+def practice():
+    whole = data.load("cifar10", validation=0)
+    few = whole.train.subset(slice(0, 1_000)), whole.test.subset(slice(0, 100))
+    return replace(whole, train=few[0], validation=few[1], test=few[1])
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        small_net,
+        lambda: SpeedNet(widths=[8, 16, 16]),
+        lambda: nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10)),
+    ],
+)
+def test_a_net_on_practice_data_is_trained_and_not_judged(build, practice):
+    verdict = speed.own_cheap_net(build, practice)
+    assert "practice data" in verdict.problem and "multiply-adds" in verdict.problem
+
+
+@pytest.mark.parametrize(
+    "build, words",
+    [
+        (SpeedNet, "118,"),
+        (lambda: nn.Sequential(nn.Conv2d(3, 99, 3), nn.Conv2d(99, 99, 3)), "ten logits"),
+        (lambda: nn.Sequential(nn.Flatten(), nn.Linear(3072, 9)), "ten logits"),
+        (lambda: nn.Sequential(nn.Conv2d(1, 10, 3), nn.Flatten()), "raised"),
+        (lambda: nn.Sequential(nn.AvgPool2d(32), nn.Flatten(), nn.ZeroPad1d((0, 7))), "nothing"),
+        (lambda: "a net", "not a net"),
+    ],
+)
+def test_a_net_that_does_not_fit_is_refused_before_it_is_trained(build, words, practice):
+    verdict = speed.own_cheap_net(build, practice)
+    assert not verdict and words in verdict.problem
+
+
+def test_an_open_net_is_not_trained(practice):
+    assert speed.own_cheap_net(lambda: ..., practice).problem == OPEN
+    assert speed.own_cheap_net(nn.Sequential, practice).problem == OPEN
+
+
+def test_too_low_an_accuracy_is_refused(practice, monkeypatch):
+    monkeypatch.setattr(speed, "train_own", lambda *arguments, **options: 42.0)
+    real = replace(practice, source="torchvision")
+    assert "42.00 %" in speed.own_cheap_net(small_net, real).problem
+    assert speed.own_cheap_net(small_net, real, least=40.0).expect_right()
