@@ -8,6 +8,7 @@ from helpers.data import ImageData, load
 from helpers.experiments import load_result
 from helpers.models.residual import ResidualNet
 from helpers.models.small import budget_net
+from helpers.models.speed import SpeedNet
 from helpers.plots.fields import plot_receptive_field
 from helpers.plots.images import show_images, show_misclassified
 from helpers.plots.nets import draw_network
@@ -31,6 +32,7 @@ def thumbnails(mnist: ImageData) -> dict[str, Drawn]:
         "session_04": rungs(),
         "session_05": show_misclassified(load_result("ladder-fewer").predictions(mnist), count=6),
         "session_06": draw_residual_net(ResidualNet()),
+        "session_08": draw_network(SpeedNet(), (3, 32, 32)),
     }
     # Practice data are no CIFAR-10: then the picture that is there stays.
     cifar = load("cifar10", validation=0)
