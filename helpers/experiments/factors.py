@@ -28,6 +28,7 @@ def share_table() -> Table:
     columns: dict[str, list[float | None]] = {words: [] for words in SHARES}
     missing = []
     for name, recipe in NETS.items():
+        # Nothing to say of a net without a record, but that it has none.
         found = distances(name)
         if found is None:
             missing.append(name)
@@ -48,17 +49,24 @@ def distances(name: str) -> dict[str, float | None] | None:
     """
     if not is_range_test_recorded(name) or recommended_rate(name) is None:
         return None
+    # The best of all rates, the recommended one among them, where that is trained.
     means = {}
+    best = -math.inf
     for rate, accuracies in rate_accuracies(name).items():
         means[rate] = mean_of(accuracies)
-    finite = [mean for mean in means.values() if mean is not None]
-    if not finite:
+        if means[rate] is not None:
+            best = max(best, means[rate])
+    if best == -math.inf:
         return None
+
+    # The edge is the median over the orders, as everywhere.
     edge = load_range_test(name).answer().edge
-    found = {}
+    found: dict[str, float | None] = {}
     for words, share in SHARES.items():
         accuracy = accuracy_at(means, share * edge)
-        found[words] = None if accuracy is None else accuracy - max(finite)
+        found[words] = None
+        if accuracy is not None:
+            found[words] = accuracy - best
     return found
 
 
@@ -80,6 +88,7 @@ def accuracy_at(means: dict[float, float | None], rate: float) -> float | None:
         return None
     if high <= low:
         return below
+    # Rates are compared by their factor, so that the line is straight on a logarithmic axis.
     share = math.log(rate / low) / math.log(high / low)
     return below + share * (above - below)
 
@@ -95,6 +104,7 @@ def cell(distance: float | None) -> str:
 
 def mean_cell(distances: list[float | None]) -> str:
     """The mean of those nets that have a number, and how many diverged."""
+    # One that was not tried is missing on both sides.
     finite = [each for each in distances if each is not None and not math.isnan(each)]
     text = NONE
     if finite:
