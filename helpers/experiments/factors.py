@@ -50,12 +50,13 @@ def distances(name: str) -> dict[str, float | None] | None:
     if not is_range_test_recorded(name) or recommended_rate(name) is None:
         return None
     # The best of all rates, the recommended one among them, where that is trained.
-    means = {}
+    means: dict[float, float | None] = {}
     best = -math.inf
     for rate, accuracies in rate_accuracies(name).items():
-        means[rate] = mean_of(accuracies)
-        if means[rate] is not None:
-            best = max(best, means[rate])
+        mean = mean_of(accuracies)
+        means[rate] = mean
+        if mean is not None:
+            best = max(best, mean)
     if best == -math.inf:
         return None
 
