@@ -96,7 +96,7 @@ def test_where_orders_diverge_a_line_is_at_their_median() -> None:
     lines = lines_of(plot_lr_range_test(test))
     # The third order ends where the test was planned to end.
     assert lines["test ended at 3"] == pytest.approx(math.sqrt(ends[0] * ends[1]), rel=0.01)
-    assert not any("ended" in name for name in lines_of(plot_lr_range_test(made())))
+    assert not any("test ended" in name for name in lines_of(plot_lr_range_test(made())))
 
 
 def test_several_orders_are_a_mean_with_a_band_and_each_goes_on_to_its_own_end() -> None:
