@@ -87,6 +87,11 @@ def detached_whole(block, x):
     return as_written(block, x.detach()) + 0 * x.sum()
 
 
+def norm_run_twice(block, x):
+    block.norm1(block.conv1(x))
+    return as_written(block, x)
+
+
 def in_place(block, x):
     y = two_layers(block, x)
     out = as_written(block, x) if block.training else torch.relu(y)
@@ -111,6 +116,7 @@ def keeps_shapes_only(block, x):
         detached_whole,
         in_place,
         keeps_shapes_only,
+        norm_run_twice,
         lambda block, x: torch.relu(as_written(block, x) + x.mean()),
         lambda block, x: [as_written(block, x)],
         lambda block: block,
@@ -120,6 +126,20 @@ def test_wrong_blocks_are_refused_without_the_answer(answer):
     verdict = residual_mnist.mended_block(answer)
     assert not verdict and verdict.problem != OPEN
     assert "begin" not in verdict.problem and "overwr" not in verdict.problem
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (keeps_shapes_only, "from 4 to 8 channels with stride 2: your answer raised RuntimeError"),
+        (
+            norm_run_twice,
+            "from 6 to 6 channels with stride 1: the output is right, and the running",
+        ),
+    ],
+)
+def test_the_verdict_names_the_block(answer, words):
+    assert residual_mnist.mended_block(answer).problem.startswith(words)
 
 
 def test_a_block_that_is_left_open_is_not_judged():
@@ -191,6 +211,8 @@ class Finder:
     smoothing, correct, next_rate, stop, restore = 0.95, True, False, True, "copied"
     divergence = 4.0
     restore_net = True
+    zero, backward = True, True
+    compare = staticmethod(lambda raw, means: (means[-1], min(means)))
 
     def rate(self, start, end, step, steps):
         return start * (end / start) ** (step / (steps - 1))
@@ -202,13 +224,15 @@ class Finder:
             kept = copy.deepcopy(kept)
         [group] = optimizer.param_groups
         start = group["lr"]
-        lrs, losses, moment, lowest = [], [], 0.0, math.inf
+        lrs, losses, moment = [], [], 0.0
         for step, (images, targets) in zip(range(steps), batches):
             rate = self.rate(start, end_lr, step, steps)
             group["lr"] = rate
             loss = loss_fn(model(images), targets)
-            optimizer.zero_grad()
-            loss.backward()
+            if self.zero:
+                optimizer.zero_grad()
+            if self.backward:
+                loss.backward()
             optimizer.step()
             loss = loss.item()
             if self.stop and not math.isfinite(loss):
@@ -222,11 +246,15 @@ class Finder:
                 rate = self.rate(start, end_lr, step + 1, steps)
             lrs.append(rate)
             losses.append(mean)
-            lowest = min(lowest, mean)
-            if mean > self.divergence * lowest:
+            high, low = self.compare(loss, losses)
+            if high > self.divergence * low:
                 break
         if self.restore_net:
             model.load_state_dict(saved)
+        self.put_back(optimizer, kept, start)
+        return lrs, losses
+
+    def put_back(self, optimizer, kept, start):
         if self.restore in ("copied", "alias"):
             optimizer.load_state_dict(kept)
         elif self.restore == "rate":
@@ -234,7 +262,6 @@ class Finder:
         elif self.restore == "state":
             optimizer.state.clear()
             optimizer.param_groups[0]["lr"] = start
-        return lrs, losses
 
 
 def finder(**parts):
@@ -260,13 +287,55 @@ def on_a_copy(model, batches, loss_fn, optimizer, end_lr=10.0, steps=100):
         optimizer.load_state_dict(state)
 
 
-@pytest.mark.parametrize("answer", [Finder(), as_arrays, on_a_copy, finder(divergence=5)])
+def on_copies(model, batches, loss_fn, optimizer, end_lr=10.0, steps=100):
+    """Net and optimizer are copied together, so that the copy of one steps that of the other."""
+    model, optimizer = copy.deepcopy((model, optimizer))
+    return finder(restore="nothing", restore_net=False)(
+        model, batches, loss_fn, optimizer, end_lr, steps
+    )
+
+
+def looks_before_the_step(model, batches, loss_fn, optimizer, end_lr=10.0, steps=100):
+    saved = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
+    start, moment = optimizer.param_groups[0]["lr"], 0.0
+    lrs, losses = [], []
+    for step, (images, targets) in zip(range(steps), batches):
+        optimizer.param_groups[0]["lr"] = start * (end_lr / start) ** (step / (steps - 1))
+        loss = loss_fn(model(images), targets)
+        moment = 0.95 * moment + 0.05 * loss.item()
+        mean = moment / (1 - 0.95 ** (step + 1))
+        if not mean <= 4 * min([mean, *losses]) < math.inf:
+            break
+        lrs.append(optimizer.param_groups[0]["lr"])
+        losses.append(mean)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    model.load_state_dict(saved[0])
+    optimizer.load_state_dict(saved[1])
+    return lrs, losses
+
+
+@pytest.mark.parametrize(
+    "answer", [Finder(), as_arrays, on_a_copy, on_copies, looks_before_the_step]
+)
 def test_right_finders_are_accepted(answer):
     assert residual_mnist.mended_finder(answer).expect_right()
 
 
 def ends_too_early(model, batches, loss_fn, optimizer, end_lr=10.0, steps=100):
     return finder(divergence=1.5)(model, batches, loss_fn, optimizer, end_lr, steps)
+
+
+def in_evaluation_mode(model, *arguments):
+    model.eval()
+    result = Finder()(model, *arguments)
+    model.train()
+    return result
+
+
+def trains_a_copy_of_the_net_alone(model, *arguments):
+    return Finder()(copy.deepcopy(model), *arguments)
 
 
 @pytest.mark.parametrize(
@@ -286,6 +355,18 @@ def ends_too_early(model, batches, loss_fn, optimizer, end_lr=10.0, steps=100):
         finder(rate=lambda start, end, step, steps: start * (end / start) ** (step / steps)),
         finder(rate=lambda start, end, step, steps: start * (end / start) ** ((step + 1) / steps)),
         finder(rate=lambda start, end, step, steps: start + (end - start) * step / (steps - 1)),
+        finder(divergence=5),
+        finder(divergence=4.2),
+        finder(divergence=3.8),
+        finder(divergence=3),
+        finder(divergence=20),
+        finder(compare=lambda raw, means: (raw, min(means))),
+        finder(compare=lambda raw, means: (means[-1], means[0])),
+        finder(zero=False),
+        finder(backward=False),
+        in_evaluation_mode,
+        trains_a_copy_of_the_net_alone,
+        lambda *arguments: Finder()(*arguments[:5], 100),  # whatever number is asked for
         ends_too_early,
         lambda *arguments: Finder()(*arguments)[0],
         lambda *arguments: Finder()(*arguments)[::-1],
@@ -299,11 +380,30 @@ def test_wrong_finders_are_refused(answer):
     assert "deepcopy" not in verdict.problem and "isfinite" not in verdict.problem
 
 
+def corrected_too_little(model, batches, loss_fn, optimizer, end_lr=10.0, steps=100):
+    """The mean begins at 0, and is not corrected: it rises, and seems to explode at once."""
+    lrs, losses, mean = [], [], 0.0
+    for (images, targets), rate in zip(batches, np.geomspace(1e-3, end_lr, steps)):
+        optimizer.param_groups[0]["lr"] = rate
+        mean = 0.95 * mean + 0.05 * loss_fn(model(images), targets).item()
+        optimizer.step()
+        lrs.append(rate)
+        losses.append(mean)
+        if mean > 4 * min(losses):
+            break
+    return lrs, losses
+
+
 @pytest.mark.parametrize(
     "spoiled, words",
     [
         (finder(next_rate=True), "was made at"),
         (finder(correct=False), "corrected mean"),
+        (corrected_too_little, "point 1 of the curve"),
+        (finder(divergence=5), "too late"),
+        (finder(divergence=3), "too early"),
+        (finder(zero=False), "by the gradient of that batch alone"),
+        (finder(backward=False), "learns from each"),
         (finder(stop=False), "after the first loss of nan"),
         (finder(restore="nothing"), "a new optimizer"),
         (finder(restore="alias"), "an optimizer with momentum"),
@@ -351,6 +451,23 @@ def added_by_hand():
     )
 
 
+class Sums(nn.Module):
+    """A net whose one sum is written in another way each."""
+
+    def __init__(self, add):
+        super().__init__()
+        self.first = nn.Conv2d(1, 4, 3, 2, padding=1)
+        self.second = nn.Conv2d(4, 4, 3, padding=1)
+        self.bias = nn.Parameter(torch.ones(1, 4, 1, 1))
+        self.linear = nn.Linear(4, 10)
+        self.add = add
+
+    def forward(self, x):
+        around = torch.relu(self.first(x))
+        y = self.add(self, self.second(around), around)
+        return self.linear(y.mean((2, 3)))
+
+
 def of_blocks():
     return nn.Sequential(
         nn.Conv2d(1, 4, 3, 2),
@@ -377,6 +494,43 @@ def test_nets_with_shortcuts_are_trained_and_judged(build, rate, digits, capsys)
         assert "a number above 0" in verdict.problem
         return
     assert verdict.expect_right() and "highest rate" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        lambda net, y, around: y + around,
+        lambda net, y, around: y.add_(around),
+        lambda net, y, around: torch.add(input=y, other=around),
+        lambda net, y, around: sum([y, around]),
+    ],
+)
+def test_every_sum_of_two_maps_is_seen(add):
+    net = Sums(add)
+    assert residual_mnist.has_shortcut(net)
+    # The net itself is left as it was.
+    assert net.training and all(weights.requires_grad for weights in net.parameters())
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        lambda net, y, around: y,
+        lambda net, y, around: y + y,
+        lambda net, y, around: y + y.clone(),
+        lambda net, y, around: y + torch.randn_like(y),
+        lambda net, y, around: y + net.bias,
+        lambda net, y, around: y + 1,
+        lambda net, y, around: y * around,
+    ],
+)
+def test_other_sums_are_no_shortcuts(add, digits):
+    net = Sums(add)
+    before = torch.get_rng_state()
+    assert not residual_mnist.has_shortcut(net)
+    assert torch.equal(torch.get_rng_state(), before)
+    verdict = residual_mnist.own_residual(lambda: Sums(add), 0.1, digits)
+    assert "no sum of two different maps" in verdict.problem
 
 
 def without_shortcut():

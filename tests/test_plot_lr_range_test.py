@@ -17,7 +17,7 @@ from helpers.lr_finder import LRRangeTest
 from helpers.lr_finder.rules import RULES
 from helpers.plots.descriptions import describe
 from helpers.plots.range_curves import marks_of
-from helpers.plots.rate_accuracies import checked_rates, floor_of
+from helpers.plots.rate_accuracies import STRIP_TOP, checked_rates, floor_of
 from helpers.plots.rates import plot_lr_range_test, plot_rates
 
 matplotlib.use("Agg")
@@ -80,12 +80,12 @@ def test_lines_are_at_the_answer_and_named() -> None:
     test = made()
     begins, edge, highest = test.answer()
     assert lines_of(plot_lr_range_test(test)) == {
-        f"learning begins {begins:.2g}": begins,
+        f"learning under way {begins:.2g}": begins,
         f"recommended {highest:.2g}": highest,
         f"edge {edge:.2g}": edge,
     }
     words = [text.get_text() for text in plot_lr_range_test(test).texts if text.get_text()]
-    assert words == [f"learning begins {begins:.2g}", "recommended 0.5", "edge 1"]
+    assert words == [f"learning under way {begins:.2g}", "recommended 0.5", "edge 1"]
     said = describe(plot_lr_range_test(test).figure)
     assert "loss against learning rate" in said and "recommended 0.5; edge 1" in said
 
@@ -95,8 +95,8 @@ def test_where_orders_diverge_a_line_is_at_their_median() -> None:
     ends = [RATES[test.curves[order].shape[1] - 1] for order in (0, 1)]
     lines = lines_of(plot_lr_range_test(test))
     # The third order ends where the test was planned to end.
-    assert lines["diverges at 3"] == pytest.approx(math.sqrt(ends[0] * ends[1]), rel=0.01)
-    assert not any("diverges" in name for name in lines_of(plot_lr_range_test(made())))
+    assert lines["test ended at 3"] == pytest.approx(math.sqrt(ends[0] * ends[1]), rel=0.01)
+    assert not any("test ended" in name for name in lines_of(plot_lr_range_test(made())))
 
 
 def test_several_orders_are_a_mean_with_a_band_and_each_goes_on_to_its_own_end() -> None:
@@ -117,7 +117,7 @@ def test_several_orders_are_a_mean_with_a_band_and_each_goes_on_to_its_own_end()
         made(curve(last=1.5)),
         made(curve(last=2), curve(last=5), curve(last=10)),
         made(curve(edge=0.003, falls=0.0005, last=0.01)),
-        made(curve(edge=9, falls=3)),  # learning begins above half the edge
+        made(curve(edge=9, falls=3)),  # learning is under way above half the edge
     ],
 )
 def test_names_touch_nothing_and_can_be_read_on_a_projector(test: LRRangeTest) -> None:
@@ -129,9 +129,10 @@ def test_names_touch_nothing_and_can_be_read_on_a_projector(test: LRRangeTest) -
         point = ax.figure.dpi / 72
         for text, mark in zip([one for one in ax.texts if one.get_text()], marks_of(test)):
             box = text.get_window_extent()
+            assert box.x1 < ax.bbox.x1
             for other in marks_of(test):
                 place = ax.transData.transform((other.rate, 1))[0]
-                if other.row >= mark.row:
+                if other.row >= mark.row:  # lower ones end below the name
                     assert not box.x0 - point < place < box.x1 + point, (mark.name, other.name)
 
 
@@ -195,6 +196,9 @@ def test_both_panels_have_one_axis_of_rates_and_the_recommended_rate_goes_throug
     edge = test.answer().edge
     assert shares["edge/6"] == edge / 6 and shares["edge/2"] == edge / 2
     assert shares["2·edge"] == 2 * edge
+    # No line leads through the strip of words below: its heights are shares of the axes.
+    upright = [line for line in below.lines if line.get_transform() == below.get_xaxis_transform()]
+    assert {line.get_ydata()[0] for line in upright} == {STRIP_TOP}
     assert above.figure is below.figure
     said = describe(above.figure)
     assert "accuracy (%) against learning rate" in said and "target: 99.4 %" in said

@@ -65,6 +65,8 @@ def test_others_are_hollow_diamonds_and_the_target_is_a_line_with_its_label() ->
     ax = plot_seeds({"a": [99, 98]}, target=99.4, others={"a": 99.2, "c": 99.5}, xlabel="net")
     diamonds = [line for line in ax.lines if line.get_marker() == "D"]
     assert [line.get_ydata().tolist() for line in diamonds] == [[99.2], [99.5]]
+    # Beside the seeds of its row, and above its name where it has no seeds.
+    assert [line.get_xdata().tolist() for line in diamonds] == [[0.3], [1.0]]
     assert {line.get_markerfacecolor() for line in diamonds} == {"none"}
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["a\nn = 2", "c"]
     (legend,) = ax.figure.legends

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 from typing import Any
 
 import torch
@@ -11,8 +11,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from helpers.exercises import check, given, same_numbers
+from helpers.lr_finder import lr_range_test
 
 Batch = tuple[torch.Tensor, torch.Tensor]
+
+DIVERGENCE = 4  # times the lowest point of the curve, above which a test ends
 
 
 @check
@@ -21,20 +24,37 @@ def mended_finder(finder: Callable[..., Any]) -> str | None:
 
     They are the rates and the smoothed losses; everything else is as before the call.
     """
-    # In this order, since a wrong list of rates is the easiest to see and to mend.
-    for find_problem in (rates_problem, curve_problem, end_problem, traces_problem):
+    # The curve comes first, since a wrong one ends a test too early, and then all else is wrong.
+    for find_problem in (
+        curve_problem,
+        rates_problem,
+        end_problem,
+        traces_problem,
+        training_problem,
+    ):
         problem = find_problem(finder)
         if problem is not None:
             return problem
     return None
 
 
+class Shared(list):
+    """A list that copies have in common."""
+
+    def __deepcopy__(self, memo: Any) -> "Shared":
+        return self
+
+
 class Watched(torch.optim.SGD):
-    """SGD that keeps the rate of each of its steps in ``used``."""
+    """SGD that keeps the rate of each of its steps in ``used``, and of those of its copies."""
 
     def __init__(self, parameters: Any, lr: float, momentum: float = 0.0) -> None:
         super().__init__(parameters, lr=lr, momentum=momentum)
-        self.used: list[float] = []
+        self.used = Shared()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What torch copies, and ``used`` too: a copy of net and optimizer may make the test.
+        return super().__getstate__() | {"used": self.used}
 
     def step(self, closure: Any = None) -> Any:
         self.used.append(float(self.param_groups[0]["lr"]))
@@ -63,8 +83,9 @@ def some_batches(count: int) -> list[Batch]:
 
 def scripted(losses: Sequence[float]) -> Callable[..., torch.Tensor]:
     """A loss function that ignores the net, and returns one of these losses after the other."""
-    # Zero times the logits, so that there is something to go back through.
-    numbers = iter(losses)
+    # Zero times the logits, so that there is something to go back through. The last one is repeated
+    # for tests that make too many steps.
+    numbers = chain(losses, repeat(losses[-1]))
     return lambda logits, targets: 0 * logits.sum() + next(numbers)
 
 
@@ -75,7 +96,8 @@ def curve(
     net = small_net()
     optimizer = Watched(net.parameters(), lr=start)
     # Lists, arrays and tensors are all right.
-    found = given(finder(net, some_batches(steps), loss_fn, optimizer, end, steps))
+    batches = some_batches(steps + 5)  # more than are wanted
+    found = given(finder(net, batches, loss_fn, optimizer, end, steps))
     if not isinstance(found, tuple | list) or len(found) != 2:
         raise ValueError("two lists are to come back, of rates and of losses")
     lrs, losses = ([float(value) for value in row] for row in found)
@@ -121,6 +143,8 @@ def curve_problem(finder: Callable[..., Any]) -> str | None:
                     f"losses that are {name}: point {number} of the curve is {found:.3f}, which "
                     "is not the corrected mean"
                 )
+        if len(losses) != len(raw):
+            return f"losses that are {name}: {len(losses)} points came back, and not {len(raw)}"
     return None
 
 
@@ -150,14 +174,39 @@ def end_problem(finder: Callable[..., Any]) -> str | None:
                 f"{len(losses)} losses came back"
             )
 
-    # Far above every threshold in the first step; twice as high is no explosion.
-    _, losses, used = curve(finder, scripted(falling + [2_000.0] * 20), 40)
-    if len(used) > 23:
-        return f"the loss rose to 2,000, and it went on for {len(used) - 20} steps"
-    _, losses, used = curve(finder, scripted([1.0] * 20 + [2.0] * 20), 40)
-    if len(used) < 40:
-        return f"the loss rose from 1 to 2, and it ended after {len(used)} of 40 steps"
+    return threshold_problem(finder)
+
+
+def threshold_problem(finder: Callable[..., Any]) -> str | None:
+    """Whether it ends in the step in which the curve is more than four times its lowest."""
+    # Slowly past the limit, so that limits nearby end elsewhere; a start that lies above the lowest
+    # place; and a rise that is no explosion.
+    for words, raw in (
+        ("from 1 to 5", [1.0] * 20 + [5.0] * 80),
+        ("from 4 to 1 and then to 10", [4.0] * 3 + [1.0] * 40 + [10.0] * 40),
+        ("from 1 to 2", [1.0] * 20 + [2.0] * 20),
+    ):
+        expected = steps_until(DIVERGENCE, smoothed(raw))
+        _, _, used = curve(finder, scripted(raw), len(raw))
+        count = len(used)
+        # Whoever looks at the curve before the step does not make the last one.
+        if count == expected or count == expected - 1 < len(raw) - 1:
+            continue
+        word = "late"
+        if count < expected:
+            word = "early"
+        return f"losses that go {words}: after step {count} of {len(raw)} it ended too {word}"
     return None
+
+
+def steps_until(divergence: float, means: Sequence[float]) -> int:
+    """After how many points a curve is above so many times its lowest; all where it never is."""
+    lowest = math.inf
+    for count, mean in enumerate(means, 1):
+        lowest = min(lowest, mean)
+        if mean > divergence * lowest:
+            return count
+    return len(means)
 
 
 def traces_problem(finder: Callable[..., Any]) -> str | None:
@@ -182,6 +231,23 @@ def traces_problem(finder: Callable[..., Any]) -> str | None:
                 f"{words}: net and rate are as before, and still the next steps of training are "
                 "others than without the test"
             )
+    return None
+
+
+def training_problem(finder: Callable[..., Any]) -> str | None:
+    """Whether each batch is a step of training: the losses are those of the course's range test."""
+    net = small_net()
+    optimizer = Watched(net.parameters(), lr=0.02, momentum=0.9)
+    twin, other = twin_of(net, optimizer)
+    batches = some_batches(30)
+    expected = lr_range_test(twin, batches, cross_entropy, other, 0.02, 1.0, 30, smoothing=0.95)
+    _, losses = given(finder(net, batches, cross_entropy, optimizer, 1.0, 30))
+    found = [float(loss) for loss in losses]
+    if not same_numbers(found, expected.smoothed, 1e-3):
+        return (
+            "the losses of real batches are not those of a net that learns from each of them, in "
+            "training mode and by the gradient of that batch alone"
+        )
     return None
 
 

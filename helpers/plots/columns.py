@@ -41,9 +41,9 @@ def draw_seeds(ax: Axes, place: float, accuracies: list[float]) -> None:
 
 
 def draw_stated(ax: Axes, place: float, accuracy: float) -> None:
-    """A hollow diamond for what others state, right of the seeds."""
+    """A hollow diamond for what others state."""
     ax.plot(
-        place + 0.3,
+        place,
         accuracy,
         "D",
         color=RED,

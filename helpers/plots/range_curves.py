@@ -1,6 +1,7 @@
 """The parts of a range test's picture: its curve, the rates that are read off it, and their names.
 
-The names stand above the axes, each on the side of its line where no other name can be.
+The names stand above the axes, each left of its line and one row higher than that of the next lower
+rate, so that no line leads through a name, and none leaves the axes at the right.
 """
 
 from collections.abc import Sequence
@@ -19,14 +20,13 @@ FREE = 4  # points between a line and its name
 
 
 class Mark(NamedTuple):
-    """A rate with a line and a name: at its right side or its left, in a row from 0 upwards."""
+    """A rate with a line, and a name left of it, in a row from 0 upwards."""
 
     rate: float
     name: str
     color: str
     style: str
     row: int
-    right: bool
 
 
 def answer_of(test: LRRangeTest) -> RangeAnswer | None:
@@ -38,7 +38,7 @@ def answer_of(test: LRRangeTest) -> RangeAnswer | None:
 
 
 def end_of(test: LRRangeTest) -> float | None:
-    """The rate at which a test diverged, the median of the orders that did; None where none did."""
+    """The rate at which a test was ended, the median of its orders; None where none was."""
     ends = []
     for curve in test.curves:
         count = curve.shape[1]
@@ -50,26 +50,30 @@ def end_of(test: LRRangeTest) -> float | None:
 
 
 def marks_of(test: LRRangeTest) -> list[Mark]:
-    """The lines of a range test: where learning begins, the recommended rate, edge, divergence."""
-    marks = []
+    """The lines of a range test from the lowest rate to the highest, each in a higher row.
+
+    They are where learning is under way, the recommended rate, the edge, and the end of the test
+    where it came early.
+    """
+    rates = []
     answer = answer_of(test)
     if answer is not None:
-        # Row 0 is free left of the first line. Between the two others, the line has to go higher.
-        row = 0
-        if answer.begins > answer.highest:
-            row = 2
         begins, edge, highest = answer
-        marks = [
-            Mark(begins, f"learning begins {begins:.2g}", GREY, "--", row, right=False),
-            Mark(highest, f"recommended {highest:.2g}", GREEN, "-", 1, right=False),
-            Mark(edge, f"edge {edge:.2g}", ORANGE, "-", 1, right=True),
+        rates = [
+            (begins, f"learning under way {begins:.2g}", GREY, "--"),
+            (highest, f"recommended {highest:.2g}", GREEN, "-"),
+            (edge, f"edge {edge:.2g}", ORANGE, "-"),
         ]
     end = end_of(test)
     if end is not None:
         # The median of the edges is never above that of the ends, unless orders have no answer.
         if answer is not None:
             end = max(end, answer.edge)
-        marks.append(Mark(end, f"diverges at {end:.2g}", RED, ":", 0, right=True))
+        rates.append((end, f"test ended at {end:.2g}", RED, ":"))
+    # A recommended rate may lie below the one where learning is under way.
+    marks = []
+    for row, (rate, name, color, style) in enumerate(sorted(rates, key=lambda each: each[0])):
+        marks.append(Mark(rate, name, color, style, row))
     return marks
 
 
@@ -139,17 +143,14 @@ def draw_marks(ax: Axes, marks: Sequence[Mark], name: bool = True) -> None:
         if not name:
             continue
         # The text is where the line would end, if it went on up to the row.
-        side, points = "right", -FREE
-        if mark.right:
-            side, points = "left", FREE
         height = FREE + ROW * mark.row
         ax.annotate(
             mark.name,
             xy=(mark.rate, 1),
             xycoords=across,
-            xytext=(points, height),
+            xytext=(-FREE, height),
             textcoords="offset points",
-            ha=side,
+            ha="right",
             va="bottom",
             fontsize=SMALL,
         )

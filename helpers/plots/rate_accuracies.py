@@ -11,6 +11,8 @@ from helpers.plots.style import BLUE, GREY, RED, SMALL, number_array, require
 
 LETTER = 6.5  # points, the width of a letter of 11 points: a guess that is rather too large
 STRIP = 0.4  # of the height between the lowest and the highest accuracy that is shown
+ABOVE, BELOW = 0.1, 0.04  # of that height: free above the best, and above the line of the strip
+STRIP_TOP = (STRIP - BELOW) / (ABOVE + 1 + STRIP)  # where that line is, as a share of the axes
 
 
 class Trained(NamedTuple):
@@ -86,7 +88,7 @@ def draw_rates(ax: Axes, trained: Sequence[Trained], target: float | None) -> No
     height = best - floor
     bottom = floor - STRIP * height
     ax.set_xscale("log")
-    ax.set_ylim(bottom, best + 0.1 * height)
+    ax.set_ylim(bottom, best + ABOVE * height)
 
     # The means, from the lowest rate to the highest; where seeds diverge there is none.
     means = []
@@ -102,9 +104,9 @@ def draw_rates(ax: Axes, trained: Sequence[Trained], target: float | None) -> No
         draw_target(ax, target)
 
     # The strip holds no accuracies, so the axis has no numbers there.
-    ax.axhline(floor - 0.04 * height, color=GREY, linewidth=0.8)
-    ax.set_yticks([tick for tick in ax.get_yticks() if floor <= tick <= best + 0.1 * height])
-    ax.set_ylim(bottom, best + 0.1 * height)
+    ax.axhline(floor - BELOW * height, color=GREY, linewidth=0.8)
+    ax.set_yticks([tick for tick in ax.get_yticks() if floor <= tick <= best + ABOVE * height])
+    ax.set_ylim(bottom, best + ABOVE * height)
     draw_strip(ax, trained, floor, height)
 
 

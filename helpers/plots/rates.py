@@ -20,7 +20,7 @@ from helpers.plots.range_curves import (
     marks_of,
     room_for,
 )
-from helpers.plots.rate_accuracies import checked_rates, draw_rates
+from helpers.plots.rate_accuracies import STRIP_TOP, checked_rates, draw_rates
 from helpers.plots.style import (
     FONT,
     GREEN,
@@ -92,8 +92,8 @@ def plot_lr_range_test(
 ) -> Axes:
     """The loss against the rate: its fall, and the beginning of its rise.
 
-    Lines mark where learning begins, the recommended highest rate of one-cycle, the edge, and where
-    the test diverged. Several orders of the data are drawn as their mean and a band.
+    Lines mark where learning is under way, the recommended highest rate of one-cycle, the edge, and
+    where the test was ended. Several orders of the data are drawn as their mean and a band.
 
     rules: True marks what fastai's four rules suggest as well, or names of some of them.
 
@@ -191,11 +191,16 @@ def plot_rates(
 
 
 def draw_shares(ax: Axes, answer: RangeAnswer) -> None:
-    """The recommended rate as above, and three light lines that are named on top of the axes."""
-    ax.axvline(answer.highest, color=GREEN, linewidth=2, label=f"recommended {answer.highest:.2g}")
+    """The recommended rate as above, and three light lines that are named on top of the axes.
+
+    They end above the strip of words, which would cut them.
+    """
+    name = f"recommended {answer.highest:.2g}"
+    ax.axvline(answer.highest, ymin=STRIP_TOP, color=GREEN, linewidth=2, label=name)
+    light: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": (0, (1, 3)), "zorder": 0}
     for words, share in (("edge/6", 1 / 6), ("edge/2", 1 / 2), ("2·edge", 2)):
         rate = share * answer.edge
-        ax.axvline(rate, color=GREY, linewidth=1, linestyle=(0, (1, 3)), zorder=0)
+        ax.axvline(rate, ymin=STRIP_TOP, **light)
         place: dict[str, Any] = {
             "xycoords": ax.get_xaxis_transform(),
             "textcoords": "offset points",

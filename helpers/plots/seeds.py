@@ -205,7 +205,9 @@ def plot_seeds(
         if name in accuracies:
             draw_seeds(ax, place, accuracies[name])
         if name in stated:
-            draw_stated(ax, place, stated[name])
+            # Right of the seeds, or above its name where there are none.
+            aside = 0.3 if name in accuracies else 0.0
+            draw_stated(ax, place + aside, stated[name])
     if target is not None:
         ax.axhline(target, color=GREY, linestyle="--", label=f"target: {target:g} %")
 

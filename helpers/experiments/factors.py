@@ -1,0 +1,128 @@
+"""What another factor than a half would have cost: accuracies at shares of each net's edge."""
+
+import math
+import statistics
+
+from helpers.experiments.measured import NONE, mean_of, rate_accuracies
+from helpers.experiments.range_tests import (
+    is_range_test_recorded,
+    load_range_test,
+    recommended_rate,
+)
+from helpers.experiments.ranges import NETS, PREFIX
+from helpers.markdown import Table
+
+# The three rates at which a learner is told to try, by their names in figures.
+SHARES = {"edge/6": 1 / 6, "edge/2": 1 / 2, "2·edge": 2.0}
+
+DIVERGED = "diverged"
+
+
+def share_table() -> Table:
+    """A row for each net: how far its accuracies at shares of its edge lie off its best, in points.
+
+    The last row has the means over the nets. Nets whose range test or whose accuracies are not
+    recorded are named below the table.
+    """
+    rows = []
+    columns: dict[str, list[float | None]] = {words: [] for words in SHARES}
+    missing = []
+    for name, recipe in NETS.items():
+        # Nothing to say of a net without a record, but that it has none.
+        found = distances(name)
+        if found is None:
+            missing.append(name)
+            continue
+        rows.append([recipe.title, *map(cell, found.values())])
+        for words, distance in found.items():
+            columns[words].append(distance)
+    if rows:
+        rows.append(["mean", *map(mean_cell, columns.values())])
+    return Table(("net", *SHARES), rows, note=" ".join(notes(missing)))
+
+
+def distances(name: str) -> dict[str, float | None] | None:
+    """By share the points that a net's accuracy there lies above its best one.
+
+    None stands for a share near which a seed diverged, nan for one outside of the rates that were
+    tried. None in all where nothing is recorded, or the test has no answer.
+    """
+    if not is_range_test_recorded(name) or recommended_rate(name) is None:
+        return None
+    # The best of all rates, the recommended one among them, where that is trained.
+    means: dict[float, float | None] = {}
+    best = -math.inf
+    for rate, accuracies in rate_accuracies(name).items():
+        mean = mean_of(accuracies)
+        means[rate] = mean
+        if mean is not None:
+            best = max(best, mean)
+    if best == -math.inf:
+        return None
+
+    # The edge is the median over the orders, as everywhere.
+    edge = load_range_test(name).answer().edge
+    found: dict[str, float | None] = {}
+    for words, share in SHARES.items():
+        accuracy = accuracy_at(means, share * edge)
+        found[words] = None
+        if accuracy is not None:
+            found[words] = accuracy - best
+    return found
+
+
+def accuracy_at(means: dict[float, float | None], rate: float) -> float | None:
+    """The accuracy at a rate, on the straight line between its neighbours on an axis of factors.
+
+    means: rate to mean accuracy, from the lowest rate to the highest; None where a seed diverged.
+    None where a neighbour diverged, nan for a rate outside.
+    """
+    rates = list(means)
+    # A rate that was tried is its own neighbour; one that was rounded is not outside.
+    lower = [each for each in rates if each <= rate * 1.01]
+    higher = [each for each in rates if each >= rate / 1.01]
+    if not lower or not higher:
+        return math.nan
+    low, high = lower[-1], higher[0]
+    below, above = means[low], means[high]
+    if below is None or above is None:
+        return None
+    if high <= low:
+        return below
+    # Rates are compared by their factor, so that the line is straight on a logarithmic axis.
+    share = math.log(rate / low) / math.log(high / low)
+    return below + share * (above - below)
+
+
+def cell(distance: float | None) -> str:
+    """A distance in points, or why there is none."""
+    if distance is None:
+        return DIVERGED
+    if math.isnan(distance):
+        return "not tried"
+    return f"{distance:+.2f}"
+
+
+def mean_cell(distances: list[float | None]) -> str:
+    """The mean of those nets that have a number, and how many diverged."""
+    # One that was not tried is missing on both sides.
+    finite = [each for each in distances if each is not None and not math.isnan(each)]
+    text = NONE
+    if finite:
+        text = f"{statistics.fmean(finite):+.2f} (n = {len(finite)})"
+    diverged = distances.count(None)
+    if diverged:
+        text += f", {diverged} diverged"
+    return text
+
+
+def notes(missing: list[str]) -> list[str]:
+    """Below the table: what the numbers are, and how the rest is recorded."""
+    sentences = ["Points of validation accuracy off the best of a net's rates, after five epochs."]
+    if missing:
+        first = missing[0]
+        sentences.append(
+            f"Not recorded yet, or without an answer: {', '.join(missing)}; python -m helpers "
+            f"range-test {first}, then python -m helpers search {PREFIX}{first} --seeds 3."
+        )
+    return sentences
