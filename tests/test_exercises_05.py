@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -262,7 +263,7 @@ def test_another_count_is_refused_and_the_right_one_not_shown(needed):
     verdict = reading_mistakes.pictures_needed(needed)
     assert not verdict and verdict.problem != OPEN
     # Whoever always gives the count of one case is told what was given, and not more.
-    assert "23,8" not in verdict.problem.replace("gives 23,856", "")
+    assert "23,8" not in re.sub("gives -?23,856", "", verdict.problem)
 
 
 @pytest.mark.parametrize("answer", ["23,856", "23856", [1.0], (1, 2), np.array([1.0, 2.0]), {}])
