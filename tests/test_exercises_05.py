@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
 import torch
 from scipy.stats import binom, binomtest, chi2
 from torch import nn
+from torch.nn.functional import one_hot
 
 from helpers.data import ImageSplit
 from helpers.exercises import OPEN, reading_mistakes
@@ -24,6 +26,8 @@ READ = [
     "44?3",
     "4 4 ? 3",
     "4, 4, ?, 3",
+    "4;4;?;3",
+    "44\n?3\n",
     {1: 4, 2: 4, 3: "?", 4: 3},
     {4: "3", 3: "?", 2: 4.0, 1: np.int64(4)},
     np.array([4, 4, "?", 3], dtype=object),
@@ -34,12 +38,16 @@ READ = [
 def test_every_form_of_labels_is_scored(mine, capsys):
     assert reading_mistakes.suspects_read(mine, LABELS, READINGS).expect_right()
     said = capsys.readouterr().out
-    assert "of 4 pictures you read 1 as their label says, 1 as most seeds do, 1 as neither" in said
+    assert "of 4 pictures you read 1 as their label says, 1 as the nets' commonest" in said
+    assert "misreading, 1 as neither" in said
     assert "1 not at all" in said
 
 
 def test_tensors_are_labels_and_one_may_side_with_either_throughout(capsys):
-    for mine, words in ((torch.tensor(LABELS), "4 as their label"), (READINGS, "4 as most")):
+    for mine, words in (
+        (torch.tensor(LABELS), "4 as their label"),
+        (READINGS, "4 as the nets' commonest"),
+    ):
         assert reading_mistakes.suspects_read(mine, LABELS, READINGS)
         assert words in capsys.readouterr().out
 
@@ -61,8 +69,12 @@ def test_tensors_are_labels_and_one_may_side_with_either_throughout(capsys):
         ([4, 4, None, 1], "number 3 has no answer"),
         ((4, ..., 6, None), "number 2 has no answer"),
         ({1: 4, 2: ..., 3: 6, 4: 1}, "number 2 has no answer"),
-        (7, "TypeError"),
-        ([[4, 4], [6, 1], [1, 1], [2, 2]], "TypeError"),
+        (7, "7 is one answer: give a list"),
+        (76389, "one answer for each of the 4 numbers"),
+        ([[4, 4], [6, 1], [1, 1], [2, 2]], "number 1 is [4, 4]: give a digit"),
+        ([[7], 4, 6, 1], "number 1 is [7]"),
+        ([float("nan"), 4, 6, 1], "number 1 is nan"),
+        ({4, 9, 6, 1}, "a set has no order"),
     ],
     ids=str,
 )
@@ -156,6 +168,11 @@ def a_verdict(first, second):
     return by_binomtest(first, second) < 0.05
 
 
+def the_whole_result(first, second):
+    one, two = alone(first, second)
+    return binomtest(one, max(one + two, 1))
+
+
 def the_counts(first, second):
     return alone(first, second)
 
@@ -169,7 +186,9 @@ WRONG_TESTS = (careless, of_what_is_read, of_all_pictures, one_sided, half, with
 
 
 @pytest.mark.parametrize(
-    "answer", [*WRONG_TESTS, in_percent, of_nothing, a_verdict, the_counts], ids=str
+    "answer",
+    [*WRONG_TESTS, in_percent, of_nothing, a_verdict, the_counts, the_whole_result],
+    ids=str,
 )
 def test_another_test_is_refused_without_the_right_number(answer):
     verdict = reading_mistakes.mended_test(answer)
@@ -185,6 +204,7 @@ def test_no_toss_and_more_than_the_chance_are_named():
         assert reading_mistakes.mended_test(answer).problem == f"{words} {error}"
     verdict = reading_mistakes.mended_test(lambda first, second: [*alone(first, second), 1.0])
     assert verdict.problem == "it gives 3 things: give the chance alone"
+    assert "its .pvalue" in reading_mistakes.mended_test(the_whole_result).problem
     # An error of another kind, or in another case, is told as it is.
     assert "raised TypeError" in reading_mistakes.mended_test(lambda first: 1.0).problem
     assert "raised ValueError" in reading_mistakes.mended_test(lambda *masks: float("x")).problem
@@ -216,6 +236,7 @@ RIGHT_COUNTS = [
     lambda accuracy, points: exact(accuracy, points) * (1.96 / 2) ** 2,
     lambda accuracy, points: round(4 * accuracy * (100 - accuracy) / points**2),
     lambda accuracy, points: torch.tensor(exact(accuracy, points)),
+    lambda accuracy, points: np.array([exact(accuracy, points)]),
 ]
 WRONG_COUNTS = {
     "one standard error": lambda accuracy, points: exact(accuracy, points) / 4,
@@ -241,7 +262,14 @@ def test_every_form_of_the_count_is_right(needed):
 def test_another_count_is_refused_and_the_right_one_not_shown(needed):
     verdict = reading_mistakes.pictures_needed(needed)
     assert not verdict and verdict.problem != OPEN
-    assert "23,8" not in verdict.problem.replace("gives 2.386e+04", "")
+    # Whoever always gives the count of one case is told what was given, and not more.
+    assert "23,8" not in re.sub("gives -?23,856", "", verdict.problem)
+
+
+@pytest.mark.parametrize("answer", ["23,856", "23856", [1.0], (1, 2), np.array([1.0, 2.0]), {}])
+def test_what_is_no_number_is_refused_in_words(answer):
+    problem = reading_mistakes.pictures_needed(lambda accuracy, points: answer).problem
+    assert problem.endswith("give one number") and "Error" not in problem
 
 
 def test_a_count_that_was_not_written_is_open():
@@ -256,7 +284,7 @@ def features_and_labels(count: int = 400) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     labels = torch.randint(0, 3, (count,), generator=generator)
     features = torch.randn(count, 16, generator=generator)
-    features[:, :3] += 3 * nn.functional.one_hot(labels, 3)
+    features[:, :3] += 3 * one_hot(labels, 3)
     return features, labels
 
 
@@ -314,7 +342,7 @@ HEADS = {
     "a net with a norm and dropout, in training mode": in_training(),
     "a class": Doubled(),
     "a function": leaning,
-    "probabilities": lambda features: leaning(features).softmax(1),
+    "logarithms of probabilities": lambda features: leaning(features).log_softmax(1),
 }
 
 
@@ -335,6 +363,7 @@ def test_what_is_printed_is_mcnemars_test(capsys):
     assert f"your head {int((~own).sum())}, the recorded net" in said
     assert f"it alone reads {one}, the net alone {two}; a coin would" in said
     assert f"in {reading_mistakes.coin(one, two):.1%} of cases" in said
+    assert "cannot see which digits you trained on" in said
 
 
 @pytest.mark.parametrize(
@@ -347,7 +376,7 @@ def test_what_is_printed_is_mcnemars_test(capsys):
 )
 def test_the_better_side_is_named(mine, nets, words):
     split = net_of().split
-    right = torch.nn.functional.one_hot(TRUE, 3).float()
+    right = one_hot(TRUE, 3).float()
     head, recorded = right.clone(), right.clone()
     head[:nets] = right[:nets].roll(1, 1)
     recorded[nets : nets + mine] = right[nets : nets + mine].roll(1, 1)
@@ -368,8 +397,11 @@ WRONG_HEADS = {
     "too many logits": (nn.Linear(16, 10), "not [400, 3]; the head gets 16 numbers a picture"),
     "too few inputs": (nn.Linear(8, 3), "the head gets 16 numbers a picture"),
     "the class": (Doubled, "Doubled is a class"),
+    "probabilities": (lambda features: leaning(features).softmax(1), "give logits"),
+    "one-hot": (lambda features: one_hot(leaning(features).argmax(1), 3), "each row sums to 1"),
+    "a tuple": (lambda features: (leaning(features),), "it gives a tuple"),
     "noise": (lambda features: features[:, :3] + torch.randn(len(features), 3), "asked twice"),
-    "by batch": (lambda features: features[:, :3] - features[:, :3].mean(0), "other pictures"),
+    "by batch": (lambda features: features[:, :3] - features[:, :3].mean(0), "call .eval()"),
     "not finite": (lambda features: features[:, :3] / 0, "not finite"),
     "constant": (lambda features: torch.zeros(len(features), 3), "below the recorded net"),
     "no function": ("head", "TypeError"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_hex
 from paper import photographed, written
 from PIL import Image, ImageDraw, ImageOps
 from scipy import ndimage
@@ -19,6 +20,7 @@ from helpers.data.known import DataError
 from helpers.data.photographs import SIDE, Photographs
 from helpers.environment import CourseError
 from helpers.plots.photographs import show_photograph_readings, show_photograph_steps
+from helpers.plots.style import BLUE, GREY, RED
 
 SHEET = (450, 600)  # rows and columns of most photographs here
 PLACE = (80, 150, 300, 300)  # where their digit stands
@@ -463,6 +465,14 @@ def test_the_readings_are_drawn(folder) -> None:
     np.testing.assert_allclose(heights, chances[0])
     titles = [row[2].get_title() for row in grid]
     assert titles == ["read as 3, 91.0 %", "read as 1, 91.0 %, and is 7", "read as 1, 91.0 %"]
+    assert [ax.get_title() for ax in grid[0, :2]] == ["photograph", "the net's input"]
+    # Blue is the label, red a wrong reading; where nobody has said the label all are grey.
+    colors = []
+    for row in grid:
+        colors.append([to_hex(bar.get_facecolor()).upper() for bar in row[2].patches])
+    assert colors[0] == [GREY] * 3 + [BLUE] + [GREY] * 6
+    assert colors[1] == [GREY, RED] + [GREY] * 5 + [BLUE] + [GREY] * 2
+    assert colors[2] == [GREY] * 10
     with pytest.raises(CourseError, match="do not fit 3 photographs"):
         show_photograph_readings(mine, chances[:2])
     with pytest.raises(CourseError, match="add up to 1"):

@@ -180,6 +180,9 @@ def test_a_dot_for_each_bin_with_images_at_its_mean_probability() -> None:
     first = filled[0].floor
     assert first > 0 and ax.get_xlabel().endswith(f"; none below {first:.0f} %")
     assert ax.get_title().endswith("· practice data")
+    # Faint lines at the borders of the bins that are drawn, behind the dots
+    borders = [one.get_xdata()[0] for one in ax.lines if one.get_zorder() == 0]
+    assert borders == [row.floor for row in bins if row.floor >= first] + [100]
     assert_legible(ax)
 
 

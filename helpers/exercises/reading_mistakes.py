@@ -1,7 +1,8 @@
 """Checks of session 05: suspects read by eye, a test mended, pictures counted, a head trained."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ def suspects_read(mine: Any, labels: Sequence[int], readings: Sequence[int]) -> 
     """A digit, or "?", for each suspect: a row, or by number from 1. Prints whom the reader joins.
 
     labels: what the data set says of each suspect
-    readings: what most seeds read
+    readings: the commonest misreading of the seeds
     """
     # Of many answers, the one that is missing is named.
     numbers = missing_numbers(mine)
@@ -61,8 +62,8 @@ def all_suspects_read(mine: Any, labels: Sequence[int], readings: Sequence[int])
         unreadable += answer == UNREADABLE
     others = len(answers) - with_label - with_net - unreadable
     print(
-        f"of {len(answers)} pictures you read {with_label} as their label says, {with_net} as most "
-        f"seeds do, {others} as neither, and {unreadable} not at all"
+        f"of {len(answers)} pictures you read {with_label} as their label says, {with_net} as the "
+        f"nets' commonest misreading, {others} as neither, and {unreadable} not at all"
     )
     return None
 
@@ -80,8 +81,12 @@ def in_a_row(mine: Any, count: int) -> list[Any] | str:
     # Tensors and arrays become numbers of Python; a text is one sign for each picture.
     if hasattr(mine, "tolist"):
         mine = mine.tolist()
+    if isinstance(mine, set | frozenset):
+        return "a set has no order: give a list, the answers in the order of the numbers"
     if isinstance(mine, str):
-        mine = mine.replace(",", " ").replace(" ", "")
+        mine = re.sub(r"[\s,;]", "", mine)
+    if not isinstance(mine, Iterable):
+        return f"{mine!r} is one answer: give a list, one answer for each of the {count} numbers"
     answers = list(mine)
     if len(answers) != count:
         return f"there are {count} pictures, and {len(answers)} answers"
@@ -99,10 +104,14 @@ def digit(answer: Any) -> int | str | None:
         if not (answer.isdecimal() and len(answer) == 1):
             return None
         return int(answer)
-    # A float that is whole is a digit as well.
-    if answer != int(answer) or not 0 <= answer <= 9:
+    # A float that is whole is a digit as well; a list, or what is no number, is none.
+    try:
+        whole = int(answer)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         return None
-    return int(answer)
+    if answer != whole or not 0 <= whole <= 9:
+        return None
+    return whole
 
 
 # Exercise 2: how often a coin divides two nets so unevenly, from the pictures that tell.
@@ -135,6 +144,9 @@ def mended_test(chance: Callable[[torch.Tensor, torch.Tensor], Any]) -> str | No
             if first + second > 0:
                 raise
             return f"where no picture is read by one net alone, it raises {type(error).__name__}"
+        # The whole result of binomtest has the chance in it.
+        if hasattr(answer, "pvalue"):
+            return "it gives the whole result of a test: give the chance, its .pvalue"
         if isinstance(answer, tuple | list):
             return f"it gives {len(answer)} things: give the chance alone"
         found = float(answer)
@@ -172,10 +184,13 @@ def coin(heads: int, tails: int) -> float:
 def pictures_needed(needed: Callable[[float, float], Any]) -> str | None:
     """A function of an accuracy in percent and a distance in points, that gives a number."""
     for accuracy, points in ((99.4, 0.1), (99.4, 0.05), (50.0, 1.0), (90.0, 0.5), (99.9, 0.02)):
-        found = float(given(needed(accuracy, points)))
+        answer = given(needed(accuracy, points))
+        found = one_number(answer)
+        if found is None:
+            return f"at {accuracy} % and {points} points it gives {answer!r}: give one number"
         share = accuracy / 100
-        case = f"at {accuracy} % it gives {found:,.4g} pictures for {points} points"
-        if not found > 0:
+        case = f"at {accuracy} % it gives {counted(found)} pictures for {points} points"
+        if not 0 < found < math.inf:
             return f"{case}, which is no number of pictures"
 
         # Two deviations, or 1.96 of them, and rounded in any way
@@ -183,6 +198,27 @@ def pictures_needed(needed: Callable[[float, float], Any]) -> str | None:
         if not 0.985 * points <= two_deviations <= 1.03 * points:
             return f"{case}; of so many, two standard errors are {two_deviations:.3g} points"
     return None
+
+
+def one_number(answer: Any) -> float | None:
+    """An answer as a number; None for a text, a list, an array of several and whatever is none."""
+    # A text such as "10,000" has been made to be read, and not to be calculated with.
+    if isinstance(answer, str | bytes | bool):
+        return None
+    # An array or tensor of one element is that number.
+    if hasattr(answer, "tolist") and math.prod(answer.shape) == 1:
+        answer = answer.reshape(()).tolist()
+    try:
+        return float(answer)
+    except (TypeError, ValueError, RuntimeError):
+        return None
+
+
+def counted(found: float) -> str:
+    """A number of pictures in words: whole where it is large."""
+    if abs(found) >= 1_000:
+        return f"{found:,.0f}"
+    return f"{found:.4g}"
 
 
 # Exercise 4: a head of the learner's own on the recorded net's features.
@@ -200,8 +236,8 @@ def head_against_net(
 
     predictions: what the recorded net says of the images that ``test_features`` belong to
 
-    Prints the mistakes of both and how often a coin would divide them so unevenly. On practice data
-    nothing is judged but the shape.
+    Prints the mistakes of both, how often a coin would divide them so unevenly, and what no check
+    can see: which digits the head was trained on. On practice data nothing is judged but the shape.
     """
     # Answers first, and then how good they are.
     classes = len(predictions.split.classes)
@@ -222,6 +258,7 @@ def head_against_net(
     if problem:
         return problem
     print(beside(own, predictions))
+    print("the check cannot see which digits you trained on, nor how many heads you have tried")
     return None
 
 
@@ -233,6 +270,8 @@ def no_head(head: Callable[[torch.Tensor], Any], features: torch.Tensor, classes
     inputs = features.shape[1]
     try:
         logits = logits_of(head, features)
+    except NoLogits as problem:
+        return str(problem)
     except RuntimeError as error:
         return f"it raised RuntimeError: {error}; the head gets {inputs} numbers a picture"
     wanted = (len(features), classes)
@@ -243,13 +282,30 @@ def no_head(head: Callable[[torch.Tensor], Any], features: torch.Tensor, classes
         )
     if not logits.isfinite().all():
         return "some of its logits are not finite numbers"
+    if are_probabilities(logits):
+        return (
+            "each row sums to 1: these are probabilities; give logits, cross_entropy makes the "
+            "probabilities itself"
+        )
 
     # A picture's answer must not depend on chance, or on the pictures beside it.
     if not same_numbers(logits_of(head, features), logits, 1e-4):
-        return "asked twice, it gives two answers: is a dropout still at work?"
+        return (
+            "asked twice, it gives two answers: is a dropout still at work, or batch "
+            "normalisation? call .eval() of the net after training"
+        )
     if not same_numbers(logits_of(head, features[:3]), logits[:3], 1e-3):
-        return "its answer to a picture depends on the other pictures of the batch"
+        return (
+            "its answer to a picture depends on the other pictures of the batch: with batch "
+            "normalisation, call .eval() of the net after training"
+        )
     return ""
+
+
+def are_probabilities(rows: torch.Tensor) -> bool:
+    """Whether no number is negative and each row sums to 1, as after softmax or one_hot."""
+    sums = rows.double().sum(1)
+    return bool((rows >= 0).all()) and bool(((sums - 1).abs() < 1e-3).all())
 
 
 def not_ones_own(own: Predictions, recorded: Predictions, known: float) -> str:
@@ -291,10 +347,21 @@ def beside(own: Predictions, recorded: Predictions) -> str:
     )
 
 
+class NoLogits(Exception):
+    """Raised where a head gives something of which no tensor of logits can be made."""
+
+
 def logits_of(head: Callable[[torch.Tensor], Any], features: torch.Tensor) -> torch.Tensor:
-    """What a head says, without a gradient; a net in evaluation mode, its modes put back."""
+    """What a head says, without a gradient; a net in evaluation mode, its modes put back.
+
+    Raises ``NoLogits`` for a tuple, a list and a dictionary.
+    """
     with torch.no_grad():
         if isinstance(head, nn.Module):
             with evaluating(head):
-                return torch.as_tensor(given(head(features)))
-        return torch.as_tensor(given(head(features)))
+                answer = given(head(features))
+        else:
+            answer = given(head(features))
+    if isinstance(answer, tuple | list | Mapping):
+        raise NoLogits(f"it gives a {type(answer).__name__}: give the logits alone, one tensor")
+    return torch.as_tensor(answer)

@@ -13,15 +13,18 @@ from helpers.plots.style import BLUE, GREY, SMALL, label_axes, one_axes, with_no
 def plot_calibration(bins: Sequence[ConfidenceBin], ax: Axes | None = None, note: str = "") -> Axes:
     """A dot for each bin with images, with its 95 % Wilson interval, and how many images it has.
 
-    On the dashed line accuracy equals confidence. A dot stands at the mean confidence of its bin.
-    Empty bins at the left end are left out, which the label of the axis says. ``note`` is that of
-    the data. Raises ``CourseError`` where no bin has an image.
+    On the dashed line accuracy equals confidence. A dot stands at the mean confidence of its bin,
+    between two faint lines at the bin's borders. Empty bins at the left end are left out, which the
+    label of the axis says. ``note`` is that of the data. Raises ``CourseError`` where no bin has an
+    image.
     """
     filled = [row for row in bins if row.count > 0]
     if not filled:
         raise CourseError("plot_calibration: no bin has an image: give predictions of one at least")
     ax = one_axes(ax, 9, 3.8)
     ax.plot([0, 100], [0, 100], color=GREY, linewidth=1.5, linestyle="--", label="calibrated")
+    first = min(row.floor for row in filled)
+    draw_borders(ax, [row for row in bins if row.floor >= first])
 
     # Intervals are not centred, so both ends are given.
     places = np.array([row.confidence for row in filled])
@@ -41,7 +44,6 @@ def plot_calibration(bins: Sequence[ConfidenceBin], ax: Axes | None = None, note
     )
 
     # The counts stand below the axis, each under its bin, where nothing else is drawn.
-    first = min(row.floor for row in filled)
     middles, names = [], []
     for row in bins:
         if row.floor >= first:
@@ -57,3 +59,11 @@ def plot_calibration(bins: Sequence[ConfidenceBin], ax: Axes | None = None, note
     if first > 0:
         xlabel += f"; none below {first:.0f} %"
     return label_axes(ax, title, xlabel, "accuracy (%)", grid="y")
+
+
+def draw_borders(ax: Axes, bins: Sequence[ConfidenceBin]) -> None:
+    """A faint line at each border of these bins, behind everything else."""
+    borders = {row.floor for row in bins} | {row.ceiling for row in bins}
+    # A dot is seldom in the middle of its bin, where the count stands.
+    for border in sorted(borders):
+        ax.axvline(border, color=GREY, linewidth=0.6, alpha=0.4, zorder=0)

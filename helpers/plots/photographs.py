@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from helpers.data.photographs import NOTE, Photographs, Steps
+from helpers.data.photographs import Photographs, Steps
 from helpers.environment import CourseError
 from helpers.plots.images import Indices, chosen_images
 from helpers.plots.style import (
@@ -19,10 +19,11 @@ from helpers.plots.style import (
     number_array,
     require,
     require_count,
-    with_note,
 )
 
 HEADS = ("grey", "its light", "grey : light", "the ink's box", "the net's input")
+READING_HEADS = ("photograph", "the net's input")
+WIDTHS = (1, 1, 2)  # of these and the bars: ten of them need more room than a picture
 MOST = 3  # rows, unless others are asked for: more are too small to be read
 
 
@@ -63,23 +64,28 @@ def show_photograph_readings(
 
     probabilities: [N, 10], such as ``model(photographs.inputs).softmax(1)``
 
-    The bar of the label is blue, of a wrong reading red. Photographs are chosen as by
-    ``show_photograph_steps``. Returns an array of Axes, [photographs, 3]. Raises ``CourseError``
-    for probabilities that are none, or of other photographs.
+    The bar of the label is blue, of a wrong reading red; without a label none has a colour.
+    Photographs are chosen as by ``show_photograph_steps``. Returns an array of Axes,
+    [photographs, 3]. Raises ``CourseError`` for probabilities that are none, or of other
+    photographs.
     """
     require(photographs, Photographs, "show_photograph_readings")
     chances = checked_chances(probabilities, len(photographs))
     chosen = chosen_photographs(photographs, indices, count)
     axes = new_axes(9, 1.75 * len(chosen) + 0.6, len(chosen), 3)
     grid = axes.reshape(len(chosen), 3)
+    grid[0, 0].get_gridspec().set_width_ratios(WIDTHS)
     for row, index in zip(grid, chosen):
         # What was taken, what the net is given, and what it says.
         show_grey(row[0], photographs.steps[index].grey)
         show_grey(row[1], photographs.steps[index].digit)
         row[0].set_ylabel(titled(photographs, index), fontsize=SMALL)
         draw_chances(row[2], chances[index], photographs.labels[index])
-    heading = with_note("What the net reads", NOTE)
-    grid[0, 0].figure.suptitle(heading, fontsize=FONT)
+
+    # Above the bars stands the reading of each, and at their axis what they are.
+    for ax, head in zip(grid[0], READING_HEADS):
+        ax.set_title(head, fontsize=SMALL, pad=4)
+    grid[0, 0].figure.suptitle("What the net reads", fontsize=FONT)
     return grid
 
 
@@ -146,13 +152,13 @@ def mark_middle(ax: Axes, digit: np.ndarray) -> None:
 def draw_chances(ax: Axes, chances: np.ndarray, label: int | None) -> None:
     """Ten bars; the reading and its probability in the title."""
     reading = int(chances.argmax())
-    # Colour says right or wrong, and the words say it again.
+    # Colour says right or wrong, and the words say it again; where nobody knows, all are grey.
     colors = [GREY] * 10
-    colors[reading] = BLUE
     words = f"read as {reading}, {100 * chances[reading]:.1f} %"
-    if label is not None and label != reading:
+    if label is not None:
         colors[reading] = RED
         colors[label] = BLUE
+    if label is not None and label != reading:
         words = f"{words}, and is {label}"
     ax.bar(range(10), chances, color=colors)
     # One scale for all, so that doubt is seen beside certainty.
