@@ -115,7 +115,7 @@ def range_verdicts() -> Table:
     """
     head = (
         "net",
-        "learning begins",
+        "learning under way",
         "edge",
         "recommended",
         "best rate tried",
