@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,6 +24,8 @@ from helpers.plots.style import (
     require,
 )
 
+# The place of a net on the axis, its name and its accuracies
+Mean = tuple[float, str, list[float]]
 MARKERS = "Dsv^"  # of single results: diamonds, squares, triangles
 
 
@@ -52,9 +55,8 @@ def plot_accuracy(
         height = 5.5
     ax = one_axes(ax, 9, height)
 
-    # From left to right, names stand above and below in turn, so that neighbours do not touch.
-    for number, (place, name, accuracies) in enumerate(means):
-        draw_mean(ax, name, place, accuracies, above=number % 2 == 0)
+    for place, name, accuracies in means:
+        draw_mean(ax, name, place, accuracies, above=is_named_above(place, accuracies, means))
 
     # What others state is marked otherwise: no mean, no deviation.
     for number, (label, pairs) in enumerate(singles.items()):
@@ -125,6 +127,16 @@ def require_finite(values: np.ndarray, name: str) -> None:
     """Raise a ``CourseError`` where a number is not finite, which matplotlib would leave out."""
     if not np.isfinite(values).all():
         raise CourseError(f"{name}: give finite numbers, not {values.tolist()}")
+
+
+def is_named_above(place: float, accuracies: list[float], means: list[Mean]) -> bool:
+    """Whether a net's name stands above it: of two neighbours the better one has it there."""
+    nearest, highest = np.inf, -np.inf
+    for other, _, values in means:
+        distance = abs(other - place)
+        if 0 < distance < nearest:
+            nearest, highest = distance, fmean(values)
+    return fmean(accuracies) >= highest
 
 
 def draw_mean(ax: Axes, name: str, place: float, accuracies: list[float], above: bool) -> None:
@@ -255,16 +267,20 @@ def separate_labels(ax: Axes) -> None:
     # Where everything lies is known after the layout.
     ax.figure.canvas.draw()
     occupied = drawn_boxes(ax)
-    for label in ax.texts:
-        if isinstance(label, Annotation):
-            move_to_free_place(label, ax, occupied)
-            occupied.append(label.get_window_extent())
+    labels = [text for text in ax.texts if isinstance(text, Annotation)]
+    dots = ax.transData.transform([label.xy for label in labels])
+
+    # From the highest dot to the lowest: of two neighbours the higher one is named above.
+    for label in sorted(labels, key=lambda label: -label.xy[1]):
+        move_to_free_place(label, ax, occupied, dots)
+        occupied.append(label.get_window_extent())
 
 
-def move_to_free_place(label: Annotation, ax: Axes, occupied: list[Bbox]) -> None:
+def move_to_free_place(label: Annotation, ax: Axes, occupied: list[Bbox], dots: np.ndarray) -> None:
     """Put a label near its dot where nothing lies, in the axes; it stays if there is no room.
 
     The nearest place is taken: in the middle, to the right or to the left, above or below the dot.
+    No other of the ``dots``, in pixels of the figure, is nearer to it than its own.
     """
     place = label.xyann
     anchor = label.get_verticalalignment()
@@ -273,14 +289,11 @@ def move_to_free_place(label: Annotation, ax: Axes, occupied: list[Bbox]) -> Non
     near = abs(place[1])
     for distance in np.arange(near, near + 80, 3):
         for across in (0, 18, -18, 36, -36):
-            label.xyann = (across, distance)
-            label.set_verticalalignment("bottom")
-            if is_free(label, ax, occupied):
-                return
-            label.xyann = (across, -distance)
-            label.set_verticalalignment("top")
-            if is_free(label, ax, occupied):
-                return
+            for height, side in ((distance, "bottom"), (-distance, "top")):
+                label.xyann = (across, height)
+                label.set_verticalalignment(side)
+                if is_free(label, ax, occupied) and is_nearest(label, ax, dots):
+                    return
 
     # There is no room anywhere near: back to where it was.
     label.xyann = place
@@ -292,6 +305,14 @@ def is_free(label: Annotation, ax: Axes, occupied: list[Bbox]) -> bool:
     box = label.get_window_extent().padded(1.6 * pixels_of_a_point(ax))
     inside = ax.bbox.contains(box.x0, box.y0) and ax.bbox.contains(box.x1, box.y1)
     return inside and not box.count_overlaps(occupied)
+
+
+def is_nearest(label: Annotation, ax: Axes, dots: np.ndarray) -> bool:
+    """Whether a label's own dot is the nearest of all to its middle."""
+    box = label.get_window_extent()
+    middle = np.array([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2])
+    own = np.linalg.norm(ax.transData.transform(label.xy) - middle)
+    return bool(own <= np.linalg.norm(dots - middle, axis=1).min() + 1e-6)
 
 
 def drawn_boxes(ax: Axes) -> list[Bbox]:
