@@ -288,8 +288,8 @@ def test_plot_accuracy_shows_means_with_their_deviation_and_single_results_apart
         "none",
     )
     assert {(text.get_text(), text.get_va()) for text in ax.texts} == {
-        ("a\nn = 3", "bottom"),
-        ("b\nn = 1", "top"),
+        ("a\nn = 3", "top"),
+        ("b\nn = 1", "bottom"),
     }
     assert ax.get_xlabel() == "parameters"
     assert [text.get_text() for text in ax.get_legend().texts] == ["document", "99.4 %"]
@@ -353,6 +353,29 @@ def test_names_are_moved_until_they_touch_nothing() -> None:
         assert ax.bbox.x0 < box.x0 < box.x1 < ax.bbox.x1
         assert ax.bbox.y0 < box.y0 < box.y1 < ax.bbox.y1
     assert before != [label.xyann for label in ax.texts]
+
+
+def test_of_two_neighbours_the_better_one_is_named_above_and_each_nearest_to_its_dot() -> None:
+    points = {
+        "low": (7640, [99.36, 99.57, 99.44, 99.38]),
+        "high": (7960, [99.52, 99.58]),
+        "alone": (20_000, [99.5]),
+        "far below": (19_000, [99.2, 99.3]),
+    }
+    ax = plot_accuracy(points, "parameters", target=99.4)
+    ax.set_xscale("log")
+    ax.margins(y=0.25)
+    separate_labels(ax)
+    dots, middles = {}, {}
+    for label in ax.texts:
+        name = label.get_text().split("\n")[0]
+        dots[name] = ax.transData.transform(label.xy)
+        box = label.get_window_extent()
+        middles[name] = np.array([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2])
+    assert middles["high"][1] > dots["high"][1] and middles["low"][1] < dots["low"][1]
+    for name, middle in middles.items():
+        distances = {other: np.linalg.norm(dot - middle) for other, dot in dots.items()}
+        assert min(distances, key=distances.get) == name
 
 
 def test_ticks_of_layers_and_epochs_are_whole_numbers() -> None:

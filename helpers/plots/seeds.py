@@ -1,8 +1,9 @@
 """Accuracies over seeds: a mean with its deviation for every net, beside what others state."""
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,6 +27,7 @@ from helpers.plots.style import (
 
 # The place of a net on the axis, its name and its accuracies
 Mean = tuple[float, str, list[float]]
+Side = Literal["bottom", "top"]  # of a name: the one that is turned to its dot
 MARKERS = "Dsv^"  # of single results: diamonds, squares, triangles
 
 
@@ -55,8 +57,8 @@ def plot_accuracy(
         height = 5.5
     ax = one_axes(ax, 9, height)
 
-    for place, name, accuracies in means:
-        draw_mean(ax, name, place, accuracies, above=is_named_above(place, accuracies, means))
+    for number, (place, name, accuracies) in enumerate(means):
+        draw_mean(ax, name, place, accuracies, above=is_named_above(number, means))
 
     # What others state is marked otherwise: no mean, no deviation.
     for number, (label, pairs) in enumerate(singles.items()):
@@ -129,14 +131,18 @@ def require_finite(values: np.ndarray, name: str) -> None:
         raise CourseError(f"{name}: give finite numbers, not {values.tolist()}")
 
 
-def is_named_above(place: float, accuracies: list[float], means: list[Mean]) -> bool:
+def is_named_above(number: int, means: list[Mean]) -> bool:
     """Whether a net's name stands above it: of two neighbours the better one has it there."""
+    place, _, accuracies = means[number]
     nearest, highest = np.inf, -np.inf
     for other, _, values in means:
         distance = abs(other - place)
         if 0 < distance < nearest:
             nearest, highest = distance, fmean(values)
-    return fmean(accuracies) >= highest
+
+    # Of equally good ones every second.
+    mean = fmean(accuracies)
+    return mean > highest or (mean == highest and number % 2 == 0)
 
 
 def draw_mean(ax: Axes, name: str, place: float, accuracies: list[float], above: bool) -> None:
@@ -279,25 +285,38 @@ def separate_labels(ax: Axes) -> None:
 def move_to_free_place(label: Annotation, ax: Axes, occupied: list[Bbox], dots: np.ndarray) -> None:
     """Put a label near its dot where nothing lies, in the axes; it stays if there is no room.
 
-    The nearest place is taken: in the middle, to the right or to the left, above or below the dot.
-    No other of the ``dots``, in pixels of the figure, is nearer to it than its own.
+    No other of the ``dots``, in pixels of the figure, is nearer to it than its own, as long as
+    there is such a place.
     """
-    place = label.xyann
-    anchor = label.get_verticalalignment()
+    here = label.xyann
+    anchor: Side = "top"
+    if here[1] > 0:
+        anchor = "bottom"
+    free = []
+    for place, side in places_near(label):
+        label.xyann = place
+        label.set_verticalalignment(side)
+        if is_free(label, ax, occupied):
+            free.append((place, side))
+            if is_nearest(label, ax, dots):
+                return
 
-    # From near to far, a few points at a time.
-    near = abs(place[1])
+    # The first free place, or where it was.
+    place, side = [*free, (here, anchor)][0]
+    label.xyann = place
+    label.set_verticalalignment(side)
+
+
+def places_near(label: Annotation) -> Iterator[tuple[tuple[float, float], Side]]:
+    """Places from near to far, a few points at a time, and which side of the label stands there.
+
+    In the middle, to the right or to the left, above or below the dot.
+    """
+    near = abs(label.xyann[1])
     for distance in np.arange(near, near + 80, 3):
         for across in (0, 18, -18, 36, -36):
-            for height, side in ((distance, "bottom"), (-distance, "top")):
-                label.xyann = (across, height)
-                label.set_verticalalignment(side)
-                if is_free(label, ax, occupied) and is_nearest(label, ax, dots):
-                    return
-
-    # There is no room anywhere near: back to where it was.
-    label.xyann = place
-    label.set_verticalalignment(anchor)
+            yield (across, distance), "bottom"
+            yield (across, -distance), "top"
 
 
 def is_free(label: Annotation, ax: Axes, occupied: list[Bbox]) -> bool:
