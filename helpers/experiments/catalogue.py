@@ -97,6 +97,7 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "frontier-small": mnist_frontier.SMALLEST,
     "frontier-separable": mnist_frontier.SEPARABLE,
     "frontier-finalists": mnist_frontier.FEWER_FINALISTS,
+    "frontier-pointwise": mnist_frontier.POINTWISE_FORMS,
     "frontier-best": mnist_frontier.BEST_FORMS,
     "frontier-large": mnist_frontier.LARGE_FORMS,
     # Session 06: SGD for the residual net, the nets of 44 layers each at its own rate, and what

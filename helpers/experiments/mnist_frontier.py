@@ -9,6 +9,7 @@ from helpers.experiments.mnist_ladder import (
     LARGE,
     MODERATE,
     NARROW,
+    POINTWISE_OURS,
     STRONG,
     UNDROPPED,
 )
@@ -65,6 +66,12 @@ SEPARABLE = (
     separable("three poolings, 3,306", [12, 12, 16, 16, 16, 18, 18, 18], [2, 5, 8]),
     separable("three, equal widths, 3,370", [16] * 8, [2, 5, 8]),
     separable("three, the first at once, 3,480", [10, 16, 16, 16, 18, 18, 18, 18], [1, 4, 7]),
+)
+
+# Document 004's net by the same recipe: how far are its digits to be moved?
+POINTWISE_FORMS = tuple(
+    variant(POINTWISE_OURS, f"frontier-pointwise/{name}", name, augment=moved)
+    for name, moved in (("strong", STRONG), ("moderate", MODERATE), ("mild", MILD))
 )
 
 
