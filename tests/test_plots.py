@@ -21,9 +21,10 @@ from helpers.intervals import wilson
 from helpers.models.small import starter_net
 from helpers.plots.charts import plot_by_depth, plot_history
 from helpers.plots.classes import plot_confusion, plot_per_class
+from helpers.plots.names import separate_labels
 from helpers.plots.nets import plot_parameters
 from helpers.plots.rates import plot_schedule
-from helpers.plots.seeds import plot_accuracy, separate_labels
+from helpers.plots.seeds import plot_accuracy
 from helpers.training import History
 from helpers.training.schedule import one_cycle
 

@@ -26,8 +26,11 @@ from helpers.experiments.suspects import (
     OTHER_SCALE,
     Finding,
     all_on_other_scale,
+    by_suspect,
     hasty,
     kept,
+    mean_and_scatter,
+    mean_finding,
     measure,
     trained_apart,
 )
@@ -147,31 +150,6 @@ def kept_by_suspect(findings: Iterable[Finding]) -> dict[str, float | None]:
         if sound:
             shares[suspect] = kept(mean_finding(group).test, mean_sd(sound)[0])
     return shares
-
-
-def by_suspect(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
-    """The findings of all seeds, suspect by suspect, in their order."""
-    groups: dict[str, list[Finding]] = {}
-    for each in findings:
-        groups.setdefault(each.suspect, []).append(each)
-    return groups
-
-
-def mean_finding(group: Sequence[Finding]) -> Finding:
-    """The mean over seeds of one suspect's findings."""
-    means = []
-    for name in ("train", "test", "mean", "spread"):
-        values = [getattr(each, name) for each in group]
-        means.append(mean_sd(values)[0])
-    return Finding(group[0].suspect, *means)
-
-
-def mean_and_scatter(values: Sequence[float]) -> str:
-    """Mean ± deviation over seeds; of one seed the number alone."""
-    mean, deviation = mean_sd(values)
-    if len(values) == 1:
-        return f"{mean:.2f}"
-    return f"{mean:.2f} ± {deviation:.2f}"
 
 
 def command(name: str) -> str:

@@ -90,8 +90,13 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     # The schedules of session 04: each at its own best rate.
     "ladder-step": at_rates(mnist_ladder.STEPPED, (0.01, 0.03, 0.06, 0.1)),
     "ladder-onecycle": at_rates(mnist_ladder.CYCLED, (0.01, 0.03, 0.1, 0.2, 0.4)),
+    # AdamW's rates came before the search for the augmentation, so with session 02's.
     "ladder-adamw": at_decays(
-        at_rates(mnist_ladder.ADAPTIVE, (0.001, 0.003, 0.01, 0.03, 0.1)), (0.01, 0.1)
+        at_rates(
+            replace(mnist_ladder.ADAPTIVE, augment=mnist_ladder.STRONG),
+            (0.001, 0.003, 0.01, 0.03, 0.1),
+        ),
+        (0.01, 0.1),
     ),
     # The frontier: a better recipe for document 003's net, and the best below 3,500 parameters.
     "frontier-small": mnist_frontier.SMALLEST,

@@ -64,8 +64,6 @@ SEPARABLE = (
     separable("two poolings, 3,214", [12, 12, 12, 16, 16, 16, 20, 20], [3, 6]),
     separable("earlier poolings, 2,926", [10, 10, 14, 14, 14, 18, 18, 18], [2, 5]),
     separable("three poolings, 3,306", [12, 12, 16, 16, 16, 18, 18, 18], [2, 5, 8]),
-    separable("three, equal widths, 3,370", [16] * 8, [2, 5, 8]),
-    separable("three, the first at once, 3,480", [10, 16, 16, 16, 18, 18, 18, 18], [1, 4, 7]),
 )
 
 # Document 004's net by the same recipe: how far are its digits to be moved?

@@ -5,7 +5,7 @@ sentences say. Others need a training of their own.
 """
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch.optim.swa_utils import update_bn
 from helpers.data import ImageData, ImageSplit
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.runs import training_batches
+from helpers.intervals import mean_sd
 from helpers.models import device_of
 from helpers.training import evaluate
 
@@ -242,3 +243,28 @@ def trained_apart(
     for name, each in ((suspect, net), (suspect + ANEW, renewed)):
         findings.append(found(name, each, train, batches_of(data.test, normalised, device)))
     return findings
+
+
+def by_suspect(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    """The findings of all seeds, suspect by suspect, in their order."""
+    groups: dict[str, list[Finding]] = {}
+    for each in findings:
+        groups.setdefault(each.suspect, []).append(each)
+    return groups
+
+
+def mean_finding(group: Sequence[Finding]) -> Finding:
+    """The mean over seeds of one suspect's findings."""
+    means = []
+    for name in ("train", "test", "mean", "spread"):
+        values = [getattr(each, name) for each in group]
+        means.append(mean_sd(values)[0])
+    return Finding(group[0].suspect, *means)
+
+
+def mean_and_scatter(values: Sequence[float]) -> str:
+    """Mean ± deviation over seeds; of one seed the number alone."""
+    mean, deviation = mean_sd(values)
+    if len(values) == 1:
+        return f"{mean:.2f}"
+    return f"{mean:.2f} ± {deviation:.2f}"

@@ -5,12 +5,10 @@ from collections.abc import Mapping, Sequence
 from helpers.experiments.autopsy import (
     DOCUMENT_KEPT,
     DOCUMENT_TRAIN,
-    by_suspect,
     in_percent,
     kept_by_suspect,
-    mean_finding,
 )
-from helpers.experiments.suspects import ANEW, AS_TOLD, Finding
+from helpers.experiments.suspects import ANEW, AS_TOLD, Finding, by_suspect, mean_finding
 from helpers.markdown import Table
 
 # A choice: nets of another width, or another number of epochs, lose other shares by the same fault.

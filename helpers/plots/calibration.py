@@ -24,7 +24,8 @@ def plot_calibration(bins: Sequence[ConfidenceBin], ax: Axes | None = None, note
     ax = one_axes(ax, 9, 3.8)
     ax.plot([0, 100], [0, 100], color=GREY, linewidth=1.5, linestyle="--", label="calibrated")
     first = min(row.floor for row in filled)
-    draw_borders(ax, [row for row in bins if row.floor >= first])
+    shown = [row for row in bins if row.floor >= first]
+    draw_borders(ax, shown)
 
     # Intervals are not centred, so both ends are given.
     places = np.array([row.confidence for row in filled])
@@ -43,13 +44,7 @@ def plot_calibration(bins: Sequence[ConfidenceBin], ax: Axes | None = None, note
         label="accuracy, with 95 % Wilson interval",
     )
 
-    # The counts stand below the axis, each under its bin, where nothing else is drawn.
-    middles, names = [], []
-    for row in bins:
-        if row.floor >= first:
-            middles.append((row.floor + row.ceiling) / 2)
-            names.append(f"{row.floor:.0f}–{row.ceiling:.0f}\n{row.count:,}")
-    ax.set_xticks(middles, names)
+    name_bins(ax, shown)
     ax.set_xlim(first - 2, 102)
     ax.set_ylim(0, 103)
     ax.legend(fontsize=SMALL, loc="lower right")
@@ -59,6 +54,15 @@ def plot_calibration(bins: Sequence[ConfidenceBin], ax: Axes | None = None, note
     if first > 0:
         xlabel += f"; none below {first:.0f} %"
     return label_axes(ax, title, xlabel, "accuracy (%)", grid="y")
+
+
+def name_bins(ax: Axes, bins: Sequence[ConfidenceBin]) -> None:
+    """The range of each bin and its count below the axis, where nothing else is drawn."""
+    middles, names = [], []
+    for row in bins:
+        middles.append((row.floor + row.ceiling) / 2)
+        names.append(f"{row.floor:.0f}–{row.ceiling:.0f}\n{row.count:,}")
+    ax.set_xticks(middles, names)
 
 
 def draw_borders(ax: Axes, bins: Sequence[ConfidenceBin]) -> None:

@@ -175,6 +175,13 @@ def evaluate(
     return metrics.result()
 
 
+def seen_through(views: Callable[[nn.Module], nn.Module] | None, model: nn.Module) -> nn.Module:
+    """The net that is measured for the result: the views of ``model``, or itself without any."""
+    if views is None:
+        return model
+    return views(model)
+
+
 def fit(
     model: nn.Module,
     train_batches: Iterable,
@@ -271,8 +278,8 @@ def fit(
         )
 
         # Measure. A diverged epoch is not recorded, and no run goes on from it.
-        if views is not None and epoch + 1 == epochs:
-            measured = views(measured)
+        if epoch + 1 == epochs:
+            measured = seen_through(views, measured)
         test_loss, test_accuracy = measure(measured, test_batches)
         check_measures(trained.loss, test_loss, trained.learning_rate, label)
         if step_every == "epoch":

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from helpers.data import ImageData
 from helpers.environment import ROOT
 from helpers.experiments import load_result
-from helpers.plots.seeds import plot_accuracy, separate_labels
+from helpers.plots.names import separate_labels
+from helpers.plots.seeds import plot_accuracy
 from helpers.upkeep.palettes import with_palette
 from helpers.upkeep.thumbnails import thumbnails
 from helpers.writing import replacing
