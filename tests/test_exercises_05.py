@@ -14,6 +14,7 @@ from torch.nn.functional import one_hot
 
 from helpers.data import ImageSplit
 from helpers.exercises import OPEN, reading_mistakes
+from helpers.exercises.head import beside
 from helpers.interpret import Predictions
 
 # Exercise 1: suspects, read by eye.
@@ -380,7 +381,7 @@ def test_the_better_side_is_named(mine, nets, words):
     head, recorded = right.clone(), right.clone()
     head[:nets] = right[:nets].roll(1, 1)
     recorded[nets : nets + mine] = right[nets : nets + mine].roll(1, 1)
-    said = reading_mistakes.beside(Predictions(split, head), Predictions(split, recorded))
+    said = beside(Predictions(split, head), Predictions(split, recorded))
     assert words in said
     chance = binomtest(mine, mine + nets).pvalue
     assert said.endswith(f"at least so unevenly in {chance:.1%} of cases")
