@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers import data
-from helpers.exercises import OPEN, cifar
+from helpers.exercises import OPEN, cifar, own_net
 
 # Exercise 1: a loader with one fault. This is the notebook's, fault and all.
 
@@ -567,7 +567,7 @@ def test_an_open_net_is_not_trained(practice):
 
 
 def test_too_low_an_accuracy_is_refused(practice, monkeypatch):
-    monkeypatch.setattr(cifar, "train_own", lambda *arguments, **options: 42.0)
+    monkeypatch.setattr(own_net, "train_own", lambda *arguments, **options: 42.0)
     real = replace(practice, source="torchvision")
     assert "42.00 %" in cifar.own_cifar_net(small_net, real).problem
     assert cifar.own_cifar_net(small_net, real, least=40.0).expect_right()

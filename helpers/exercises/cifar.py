@@ -11,8 +11,7 @@ from torch import nn
 from helpers.data import ImageData
 from helpers.exercises import NotFilledIn, check, given
 from helpers.exercises.loader import mended_loader
-from helpers.exercises.own_net import built_net, net_problem
-from helpers.exercises.parameter_budget import train_own
+from helpers.exercises.own_net import built_net, net_problem, trained_and_judged
 from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.models import count_parameters
 
@@ -175,18 +174,7 @@ def own_cifar_net(
         colour_net_problem(again)
         return again
 
-    # Practice data show that all works, and say nothing about photographs.
-    if data.source == "practice":
-        train_own(new_net, recipe.shortened(1), data, seed=0)
-        return (
-            f"with {count:,} parameters the net is small enough, but claims are not judged on "
-            "practice data"
-        )
-    accuracy = train_own(new_net, recipe, data, seed=0)
-    print(f"{count:,} parameters: {accuracy:.2f} % of the test images after {epochs} epochs")
-    if accuracy < least:
-        return f"{accuracy:.2f} % after {epochs} epochs, and at least {least} % were asked for"
-    return None
+    return trained_and_judged(new_net, recipe, data, least, f"{count:,} parameters", "small")
 
 
 def colour_net_problem(model: Any) -> str | None:

@@ -12,8 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from helpers.data import ImageData
 from helpers.environment import real_number
 from helpers.exercises import NotFilledIn, check, given
-from helpers.exercises.own_net import built_net, net_problem
-from helpers.exercises.parameter_budget import train_own
+from helpers.exercises.own_net import built_net, net_problem, trained_and_judged
 from helpers.experiments.speed import MINUTES
 from helpers.models import evaluating
 from helpers.models.speed import SpeedNet
@@ -287,17 +286,7 @@ def own_cheap_net(
 
     # Biases move less fast than SpeedNet's, because a net may have some without a normalisation.
     recipe = replace(MINUTES.shortened(epochs), name="own", options=MINUTES.options | SLOWER)
-    if data.source == "practice":
-        train_own(new_net, recipe.shortened(1), data, seed=0)
-        return (
-            f"with {count:,} multiply-adds the net is cheap enough, but claims are not judged on "
-            "practice data"
-        )
-    accuracy = train_own(new_net, recipe, data, seed=0)
-    print(f"{count:,} multiply-adds: {accuracy:.2f} % of the test images after {epochs} epochs")
-    if accuracy < least:
-        return f"{accuracy:.2f} % after {epochs} epochs, and at least {least} % were asked for"
-    return None
+    return trained_and_judged(new_net, recipe, data, least, f"{count:,} multiply-adds", "cheap")
 
 
 SLOWER = {"bias_factor": 4.0}
