@@ -10,9 +10,9 @@ import time
 from dataclasses import replace
 
 import numpy
-import psutil
 import pytest
 import torch
+from processes import descendants, has_ended
 from small_experiments import checkpoints, numbers, processors, small_profile
 
 import helpers
@@ -80,10 +80,7 @@ def read_until(process, wanted):
 def workers_of(process, count):
     """The worker processes, once there are so many."""
     while process.poll() is None:
-        found = []
-        for child in psutil.Process(process.pid).children():
-            if "spawn_main" in " ".join(child.cmdline()):
-                found.append(child)
+        found = descendants(process, lambda below: "spawn_main" in " ".join(below.cmdline()))
         if len(found) >= count:
             return found
         time.sleep(0.02)
@@ -91,9 +88,9 @@ def workers_of(process, count):
 
 
 def ended(processes, seconds=60):
-    """Whether all have ended in time (one that nobody has reaped yet has)."""
+    """Whether all have ended in time."""
     limit = time.monotonic() + seconds
-    while any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in processes):
+    while not all(has_ended(process) for process in processes):
         if time.monotonic() > limit:
             return False
         time.sleep(0.05)

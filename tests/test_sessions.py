@@ -12,6 +12,7 @@ import nbformat
 import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from processes import has_ended
 
 from helpers.__main__ import main
 from helpers.environment import ROOT
@@ -160,7 +161,7 @@ def test_a_session_that_is_stopped_says_so_and_its_kernel_ends(session, tmp_path
     finally:
         done.kill()
     assert (done.returncode, said) == (130, "stopped\n")
-    wait_for(lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE)
+    wait_for(lambda: has_ended(kernel))
     assert list((tmp_path / "runs").iterdir()) == []
 
 

@@ -10,11 +10,11 @@ import socket
 import subprocess
 import sys
 
-import psutil
 import pytest
 import torch
 import torch.distributed as dist
 import two_processes
+from processes import descendants
 from torch import nn
 from two_processes import outcome, seen, small_net, speed_recipe, split_of, steps
 
@@ -188,10 +188,8 @@ def torchrun(runs, *arguments):
 
 def process_of(command, rank):
     """The process of this rank that torchrun has started."""
-    for child in psutil.Process(command.pid).children(recursive=True):
-        if child.environ().get("RANK") == str(rank):
-            return child
-    raise AssertionError(f"there is no process {rank}")
+    found = descendants(command, lambda below: below.environ().get("RANK") == str(rank))
+    return found[0]  # a process that it starts itself has its environment, and comes later
 
 
 def lines_of(error):
