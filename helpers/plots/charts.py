@@ -253,8 +253,8 @@ def plot_losses(
         draw_chance(ax, chance)
     ax.set_ylim(bottom=np.nanmin(values, initial=0))
     whole_ticks(ax.xaxis)
-    # Losses fall, so the middle of the right is free.
-    ax.legend(fontsize=SMALL, loc="center right")
+    # Where a loss falls to 0, the middle of the right is free, elsewhere a lower corner.
+    ax.legend(fontsize=SMALL, loc="best")
     return label_axes(ax, with_note(title, note), "step", "loss", grid="y")
 
 
