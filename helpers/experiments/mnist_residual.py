@@ -44,7 +44,7 @@ SHEARED = affine(degrees=6, shift=0.05, scale=0.05, shear=5)
 SGD_FORMS = (
     variant(RESIDUAL, "residual-sgd/AdamW, as it is", "AdamW, as it is"),
     variant(RESIDUAL, "residual-sgd/AdamW, shear 5°", "AdamW, shear 5°", augment=SHEARED),
-    by_sgd("rate 0.5, decay 1e-4", 0.5, 1e-4, MILD),
+    by_sgd("rate 3, decay 5e-5", 3.0, 5e-5, MILD),
     by_sgd("rate 1, decay 5e-5", 1.0, 5e-5, MILD),
     by_sgd("rate 1, decay 5e-5, milder", 1.0, 5e-5, MILDER),
 )
