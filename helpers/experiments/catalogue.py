@@ -105,8 +105,8 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "frontier-pointwise": mnist_frontier.POINTWISE_FORMS,
     "frontier-best": mnist_frontier.BEST_FORMS,
     "frontier-large": mnist_frontier.LARGE_FORMS,
-    # Session 06: the residual net's last candidates, the nets of 44 layers each at its own rate, and what
-    # the range test's answer is compared with.
+    # Session 06: the residual net's last candidates, the nets of 44 layers each at its own rate,
+    # and what the range test's answer is compared with.
     "residual-finalists": mnist_residual.FINALISTS,
     "depth-44": (
         *at_rates(mnist_residual.DEPTH_44[0], (0.03, 0.1, 0.3)),
