@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from dataclasses import replace
 from statistics import median
 
@@ -88,6 +89,39 @@ def pooled_late(widths, side):
     return total + 30 * before
 
 
+def padded_first(widths, side):
+    return by_layers(widths, side + 1)
+
+
+def rounded_up(widths, side):
+    """Half of an odd side, as if the rest were kept."""
+    side -= 1
+    total, before = 12 * 24 * side**2, 24
+    for width in widths:
+        total += 27 * before * width * side**2
+        side = -(-side // 2)
+        total += 27 * width * width * side**2
+        before = width
+    return total + 30 * before
+
+
+def back_alone(widths, side):
+    return speed.counted(widths, side)[1]
+
+
+def first_layer_back(widths, side):
+    """Its weights get a gradient, and the images none."""
+    return by_layers(widths, side) + 12 * 24 * (side - 1) ** 2
+
+
+def in_millions(widths, side):
+    return by_layers(widths, side) / 1e6
+
+
+def three_groups(widths, side):
+    return by_layers((widths[0], widths[1], widths[2]), side)
+
+
 def of_large_images(widths, side):
     return by_layers(widths, 32)
 
@@ -104,6 +138,12 @@ def of_one_net(widths, side):
         in_operations,
         without_the_linear_layer,
         pooled_late,
+        padded_first,
+        rounded_up,
+        back_alone,
+        first_layer_back,
+        in_millions,
+        three_groups,
         of_large_images,
         of_one_net,
         lambda widths, side: "many",
@@ -116,6 +156,28 @@ def test_wrong_counts_are_refused_without_the_answer(answer):
     for widths, side in speed.PRICED:
         right = by_layers(widths, side)
         assert str(right) not in verdict.problem and f"{right:,}" not in verdict.problem
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (forward_alone, "the way forward alone"),
+        (back_alone, "the way back alone"),
+        (three_times, "first layer needs no gradients"),
+        (first_layer_back, "first layer needs no gradients"),
+        (in_operations, "operations"),
+        (in_millions, "millions"),
+        (without_the_linear_layer, "last layer is missing"),
+        (pooled_late, "pools at its end"),
+        (padded_first, "no padding"),
+        (rounded_up, "odd side"),
+        (three_groups, r"widths \(6, 10\), 13 pixels: your answer raised IndexError"),
+        (lambda widths, side: widths.copy(), r"\(64, 256, 256\).*raised AttributeError"),
+        (of_large_images, "another number is right"),
+    ],
+)
+def test_each_slip_of_a_count_has_a_sentence_of_its_own(answer, words):
+    assert re.search(words, speed.training_multiply_adds(answer).problem)
 
 
 def test_an_open_count_is_not_judged():
@@ -233,6 +295,76 @@ def seconds_for_an_image(gpu, batches):
     return 1 / all_mended(gpu, batches)
 
 
+def mean_of_speeds(gpu, batches):
+    """A slow small batch then counts as much as a full one."""
+    for images in batches:
+        gpu.train(images)
+    speeds = []
+    for images in batches:
+        gpu.synchronize()
+        start = gpu.now()
+        gpu.train(images)
+        gpu.synchronize()
+        speeds.append(images / (gpu.now() - start))
+    return sum(speeds) / len(speeds)
+
+
+def without_the_last(gpu, batches):
+    return all_mended(gpu, batches[:-1])
+
+
+def never_measures(gpu, batches):
+    """From what the device is said to take, which no device says."""
+    return sum(batches) / sum(gpu._per_step + gpu._per_image * images for images in batches)
+
+
+def full_batches_after_a_reading(gpu, batches):
+    gpu.now()
+    return counts_full_batches(gpu, batches)
+
+
+def forgets_the_last_wait(gpu, batches):
+    """The clock is read before and after all of it, too."""
+    gpu.now()
+    for images in batches:
+        gpu.train(images)
+    gpu.synchronize()
+    start = gpu.now()
+    for images in batches:
+        gpu.train(images)
+    stop = gpu.now()
+    gpu.synchronize()
+    gpu.now()
+    return sum(batches) / (stop - start)
+
+
+def drops_the_first_of_each_size(gpu, batches):
+    seen, counted, spent = set(), 0, 0.0
+    for images in batches:
+        gpu.synchronize()
+        start = gpu.now()
+        gpu.train(images)
+        gpu.synchronize()
+        if images in seen:
+            spent += gpu.now() - start
+            counted += images
+        else:
+            gpu.now()
+        seen.add(images)
+    return counted / spent
+
+
+def step_by_step_never_warm(gpu, batches):
+    spent = 0.0
+    for images in batches:
+        gpu.synchronize()
+        start = gpu.now()
+        gpu.train(images)
+        gpu.synchronize()
+        spent += gpu.now() - start
+    return sum(batches) / spent
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -244,6 +376,13 @@ def seconds_for_an_image(gpu, batches):
         counts_full_batches,
         only_full_batches,
         seconds_for_an_image,
+        mean_of_speeds,
+        without_the_last,
+        never_measures,
+        full_batches_after_a_reading,
+        forgets_the_last_wait,
+        drops_the_first_of_each_size,
+        step_by_step_never_warm,
         lambda gpu, batches: sum(batches),
         lambda gpu, batches: "fast",
         lambda gpu: 1.0,
@@ -264,6 +403,14 @@ def test_faulty_benchmarks_are_refused_without_the_answer(answer):
         (never_warm, "compiled"),
         (warm_with_one_size, "9 batches|10 batches"),
         (counts_full_batches, "right moments"),
+        (full_batches_after_a_reading, "right moments"),
+        (mean_of_speeds, "right moments"),
+        (forgets_the_last_wait, "for the last time"),
+        (drops_the_first_of_each_size, "other batches"),
+        (only_full_batches, "other batches"),
+        (without_the_last, "other batches"),
+        (step_by_step_never_warm, "compiled"),
+        (never_measures, "two readings"),
     ],
 )
 def test_each_fault_has_a_sentence_of_its_own(answer, words):
@@ -273,6 +420,18 @@ def test_each_fault_has_a_sentence_of_its_own(answer, words):
 def test_an_open_benchmark_is_not_judged():
     assert speed.mended_benchmark(lambda gpu, batches: ...).problem == OPEN
     assert speed.mended_benchmark(...).problem == OPEN
+
+
+def test_the_faults_are_counted_when_they_are_mended(capsys):
+    assert speed.mended_benchmark(all_mended)
+    assert "had 4 faults" in capsys.readouterr().out
+    assert not speed.mended_benchmark(as_it_was) and not capsys.readouterr().out
+
+
+def test_what_the_device_takes_is_not_found_by_its_names():
+    names = [name for name in vars(speed.PretendGPU()) if not name.startswith("_")]
+    methods = [name for name in vars(speed.PretendGPU) if not name.startswith("_")]
+    assert names == [] and methods == ["LAUNCH", "now", "train", "synchronize"]
 
 
 def test_the_pretended_device_takes_the_time_that_it_says():
@@ -318,7 +477,73 @@ def by_chunks(model, images, targets, parts):
     return tuple(weights.grad / len(images) for weights in model.parameters())
 
 
-@pytest.mark.parametrize("answer", [weighted, accumulated, by_chunks])
+def without_calling_the_model(model, images, targets, parts):
+    """By its forward function, which no hook of the model sees."""
+    total = [torch.zeros_like(weights) for weights in model.parameters()]
+    for mine, labels in zip(images.chunk(parts), targets.chunk(parts)):
+        loss = F.cross_entropy(model.forward(mine), labels, reduction="sum") / len(images)
+        for part, gradient in zip(total, torch.autograd.grad(loss, list(model.parameters()))):
+            part += gradient
+    return total
+
+
+def layer_by_layer(model, images, targets, parts):
+    total = [torch.zeros_like(weights) for weights in model.parameters()]
+    for rank in range(parts):
+        x = images[rank::parts]
+        share = len(x) / len(images)
+        for layer in model:
+            x = layer(x)
+        loss = share * F.cross_entropy(x, targets[rank::parts])
+        for part, gradient in zip(total, torch.autograd.grad(loss, list(model.parameters()))):
+            part += gradient
+    return total
+
+
+def of_a_copy(model, images, targets, parts):
+    copy = deepcopy(model)
+    return accumulated(copy, images, targets, parts)
+
+
+def one_by_one(model, images, targets, parts):
+    return accumulated(model, images, targets, len(images))
+
+
+def of_other_weights(model, images, targets, parts):
+    """The weights are handed to the model from outside."""
+    names = dict(model.named_parameters())
+
+    def loss(weights, mine, labels):
+        answer = torch.func.functional_call(model, weights, (mine,))
+        return F.cross_entropy(answer, labels, reduction="sum") / len(images)
+
+    total = [torch.zeros_like(weights) for weights in model.parameters()]
+    for rank in range(parts):
+        found = torch.func.grad(loss)(names, images[rank::parts], targets[rank::parts])
+        for part, gradient in zip(total, found.values()):
+            part += gradient.detach()
+    return total
+
+
+def in_float32(*task):
+    return [gradient.float() for gradient in weighted(*task)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        weighted,
+        accumulated,
+        by_chunks,
+        without_calling_the_model,
+        layer_by_layer,
+        of_a_copy,
+        one_by_one,
+        of_other_weights,
+        in_float32,
+        lambda *task: [gradient.tolist() for gradient in weighted(*task)],
+    ],
+)
 def test_right_gradients_are_accepted(answer):
     assert speed.sharded_gradients(answer).expect_right()
 
@@ -378,6 +603,7 @@ def labels_of_others(model, images, targets, parts):
         drops_the_rest,
         makes_a_step,
         labels_of_others,
+        lambda *task: [gradient.float() for gradient in plain_mean(*task)],
         lambda *task: weighted(*task)[:2],
         lambda *task: [gradient.flatten() for gradient in weighted(*task)],
         lambda *task: 3.0,
@@ -448,6 +674,31 @@ def test_a_net_on_practice_data_is_trained_and_not_judged(build, practice):
 def test_a_net_that_does_not_fit_is_refused_before_it_is_trained(build, words, practice):
     verdict = speed.own_cheap_net(build, practice)
     assert not verdict and words in verdict.problem
+
+
+class OnlyInTraining(nn.Module):
+    """A net that is expensive in one of the two modes."""
+
+    def __init__(self, expensive):
+        super().__init__()
+        self.expensive = expensive
+        self.wide = nn.Conv2d(3, 400, 3)
+        self.linear = nn.Linear(3, 10)
+
+    def forward(self, images):
+        if self.training == self.expensive:
+            images = images + self.wide(images).mean()
+        return self.linear(images.mean((2, 3)))
+
+
+@pytest.mark.parametrize("expensive", [True, False])
+def test_the_dearer_mode_is_counted(expensive, practice):
+    net = OnlyInTraining(expensive)
+    assert speed.multiply_adds(net) == 27 * 400 * 30 * 30 + 30
+    assert net.training
+    practice = replace(practice, train=practice.train.subset(slice(0, 100)))
+    net.wide = nn.Conv2d(3, 600, 3)
+    assert "14,580,030" in speed.own_cheap_net(net, practice).problem
 
 
 def test_an_open_net_is_not_trained(practice):
