@@ -1,0 +1,76 @@
+"""Pairs of numbers as clouds of points, with the long and the short axis of each cloud."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from helpers.environment import CourseError
+from helpers.plots.style import (
+    BLUE,
+    FONT,
+    RED,
+    label_axes,
+    new_axes,
+    number_array,
+    require,
+    with_note,
+)
+
+
+def plot_clouds(
+    clouds: Mapping[str, Any], xlabel: str = "", ylabel: str = "", note: str = ""
+) -> np.ndarray:
+    """A panel for each cloud: its points, and its two axes, each as long as two deviations.
+
+    clouds: title to points, [N, 2]
+    xlabel, ylabel: what the two numbers of a point of the first cloud are
+    note: that of the data, above all of them
+
+    All panels have one scale, the same in both directions, so that a round cloud looks round.
+    Returns an Axes each. Raises ``CourseError`` without a cloud, for points of another shape, for
+    fewer than two of them, and for numbers that are not finite.
+    """
+    require(clouds, Mapping, "plot_clouds")
+    if not clouds:
+        raise CourseError("plot_clouds: give a title and its points, [N, 2]")
+    points = [checked_points(name, values) for name, values in clouds.items()]
+
+    # The farthest of a hundred points sets the scale: single ones would make the clouds small.
+    reach = max(float(np.percentile(np.abs(each), 99)) for each in points)
+    limit = 1.15 * max(reach, 1e-6)
+    axes = new_axes(9, 4.2, 1, len(points))
+    labels = [(xlabel, ylabel)] + [("", "")] * (len(points) - 1)
+    for ax, name, each, (across, up) in zip(axes, clouds, points, labels):
+        ax.plot(each[:, 0], each[:, 1], ".", color=BLUE, markersize=3, alpha=0.4)
+        draw_axes_of(ax, each)
+        ax.set_xlim(-limit, limit)
+        ax.set_ylim(-limit, limit)
+        ax.set_aspect("equal")
+        label_axes(ax, name, across, up)
+    if note:
+        axes[0].figure.suptitle(with_note("", note), fontsize=FONT)
+    return axes
+
+
+def checked_points(name: str, values: Any) -> np.ndarray:
+    """The points of a cloud as an array [N, 2]."""
+    points = number_array(values, f"the points of {name}")
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) < 2:
+        raise CourseError(f"{name}: give points as [N, 2], at least two, not {list(points.shape)}")
+    if not np.isfinite(points).all():
+        raise CourseError(f"{name}: a number of its points is not finite")
+    return points
+
+
+def draw_axes_of(ax: Axes, points: np.ndarray) -> None:
+    """Lines through the middle of a cloud, along the eigenvectors of its covariance."""
+    middle = points.mean(axis=0)
+    variances, directions = np.linalg.eigh(np.cov(points.T))
+    # Rounding may leave a variance of a flat cloud just below zero.
+    deviations = np.sqrt(np.maximum(variances, 0))
+    for deviation, direction in zip(deviations, directions.T):
+        half = 2 * deviation * direction
+        ends = np.stack([middle - half, middle + half])
+        ax.plot(ends[:, 0], ends[:, 1], color=RED, linewidth=3)

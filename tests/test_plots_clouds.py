@@ -1,0 +1,63 @@
+"""Clouds of points: what is drawn are the points given and the axes of their covariance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from plot_inputs import assert_legible
+
+from helpers.environment import CourseError
+from helpers.plots.clouds import plot_clouds
+
+
+def cloud():
+    """A long thin cloud along (3, 4) / 5, and its points turned and divided."""
+    numbers = np.random.default_rng(0).normal(size=(400, 2))
+    turned = np.array([[0.6, 0.8], [-0.8, 0.6]])
+    return (numbers * [3.0, 0.5]) @ turned, torch.tensor(numbers)
+
+
+def test_the_axes_of_a_cloud_are_two_deviations_to_either_side():
+    long, round_cloud = cloud()
+    axes = plot_clouds({"long": long, "round": round_cloud}, "one", "other", "practice data")
+    assert [ax.get_title() for ax in axes] == ["long", "round"]
+    assert axes[0].get_xlabel() == "one" and axes[0].get_ylabel() == "other"
+    points, short, longest = axes[0].lines
+    np.testing.assert_allclose(points.get_xydata(), long)
+    for line, direction, deviation in (
+        (longest, [0.6, 0.8], 3.0),
+        (short, [-0.8, 0.6], 0.5),
+    ):
+        begin, end = line.get_xydata()
+        length = np.linalg.norm(end - begin)
+        assert length == pytest.approx(4 * deviation, rel=0.1)
+        assert abs((end - begin) / length @ direction) > 0.99
+    # A round cloud is to look round, and both are seen at one scale.
+    for ax in axes:
+        assert ax.get_xlim() == ax.get_ylim() == axes[0].get_xlim()
+        assert ax.get_aspect() == 1
+        assert_legible(ax)
+
+
+def test_a_flat_cloud_has_an_axis_of_no_length():
+    line = np.arange(5.0)
+    [ax] = plot_clouds({"a line": np.stack([line, line], 1) - 2})
+    _, short, longest = ax.lines
+    assert np.ptp(short.get_xydata()) < 1e-6 < np.ptp(longest.get_xydata())
+
+
+@pytest.mark.parametrize(
+    "clouds, words",
+    [
+        ({}, "give a title"),
+        ({"a": np.zeros((4, 3))}, r"a: give points as \[N, 2\].*\[4, 3\]"),
+        ({"a": np.zeros((1, 2))}, r"at least two, not \[1, 2\]"),
+        ({"a": [[0.0, np.nan], [1.0, 2.0]]}, "not finite"),
+        ({"a": "points"}, "numbers"),
+        ([np.zeros((4, 2))], "plot_clouds draws Mapping"),
+    ],
+)
+def test_what_is_no_cloud_is_refused(clouds, words):
+    with pytest.raises(CourseError, match=words):
+        plot_clouds(clouds)
