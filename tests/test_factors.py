@@ -8,7 +8,7 @@ import pytest
 from test_measured import records, save  # noqa: F401  (a fixture)
 from test_range_tests import write
 
-from helpers.experiments.factors import accuracy_at, distances, mean_cell, share_table
+from helpers.experiments.factors import accuracy_at, best_of, distances, mean_cell, share_table
 from helpers.experiments.ranges import NETS
 
 MEANS = {0.01: 97.0, 0.1: 98.0, 1.0: 99.0, 10.0: None}
@@ -55,9 +55,17 @@ def test_a_row_for_each_recorded_net_and_their_means(records):  # noqa: F811
     row, mean = share_table().rows
     assert row[0] == NETS["first"].title and mean[0] == "mean"
     assert mean[1] == f"{row[1]} (n = 1)"
+    # The best of the three is twice the edge here, and the table says so.
+    assert share_table().head[-1] == "best of the three" and row[-1] == row[-2]
     assert "first" not in share_table().note.split("without an answer: ")[1].split(";")[0]
 
 
 def test_means_count_numbers_alone():
     assert mean_cell([-0.1, -0.3, None]) == "-0.20 (n = 2), 1 diverged"
     assert mean_cell([math.nan]) == "–" and mean_cell([None]) == "–, 1 diverged"
+
+
+def test_the_best_of_three_is_the_highest_number():
+    assert best_of([-0.3, -0.1, None]) == -0.1
+    assert best_of([None, math.nan, -2.0]) == -2.0
+    assert best_of([None, math.nan]) is None
