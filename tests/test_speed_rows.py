@@ -100,7 +100,7 @@ def test_each_saving_is_compared_with_the_recipe_before_it(folder, capsys):
     save("speed-cpu", (94.1, 94.3), 600.0), save("speed-cpu-growing", (94.0, 94.1), 300.0)
     speed_rows.steps_of_saving(speed.ON_A_CPU)
     said = capsys.readouterr().out
-    assert "speed-cpu-growing against speed-cpu: -0.15 (" in said
+    assert "speed-cpu-growing against speed-cpu, in points: -0.15 (" in said
     assert "10.0 minutes → 5.0 minutes" in said
 
 

@@ -101,7 +101,7 @@ def without(word: str) -> None:
         print(f"with it:    {complete.accuracy}, {time_of(start)} ({start})")
         print(f"without it: {lacking.accuracy}, {time_of(name)} ({name})")
         if several(lacking, complete):
-            print(f"   that is {interval_text(change(lacking, complete))} points")
+            print(f"   in points: {interval_text(change(lacking, complete))}")
             print_whether_paired(lacking, complete)
 
 
@@ -139,7 +139,7 @@ def steps_of_saving(group: Sequence[Recipe]) -> None:
         new, old = load_result(each.name), load_result(each.baseline)
         if several(new, old):
             difference = interval_text(change(new, old))
-            print(f"{each.name} against {each.baseline}: {difference} points")
+            print(f"{each.name} against {each.baseline}, in points: {difference}")
             print(f"   {time_of(each.baseline)} → {time_of(each.name)}")
 
 
