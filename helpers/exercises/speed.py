@@ -211,44 +211,62 @@ def mended_benchmark(benchmark: Callable[[PretendGPU, list[int]], Any]) -> str |
     return None
 
 
+# Times between two readings
+Spans = Sequence[tuple[Reading, Reading]]
+
 RIGHT_MOMENTS = "the clock was read at the right moments, and still the speed is not the device's"
 
 
 def timing_fault(gpu: PretendGPU, batches: Sequence[int], found: float) -> str:
     """What seems to be wrong with a measurement, from the readings that it was made of."""
-    readings = gpu._readings
-    if len(readings) < 2:
+    if len(gpu._readings) < 2:
         return "a duration needs two readings of the clock"
     # Times between neighbouring readings in which something was ordered.
     spans = []
-    for start, stop in pairwise(readings):
+    for start, stop in pairwise(gpu._readings):
         if stop.images > start.images:
             spans.append((start, stop))
 
-    # Which readings did the answer come from? Of an epoch's images, rightly counted or not, they
-    # make the number that was found.
+    # Of an epoch's images, rightly counted or not, the readings make the number that was found.
     for images in (sum(batches), len(batches) * batches[0]):
-        for pair in combinations(readings, 2):
-            if makes(found, images, [pair]):
-                return span_fault(gpu, *pair) or RIGHT_MOMENTS
-        if makes(found, images, spans):
-            return first_fault(gpu, spans) or RIGHT_MOMENTS
+        used = used_times(gpu, spans, images, found)
+        if used is not None:
+            return first_fault(gpu, used) or RIGHT_MOMENTS
 
-    # Right for what was measured, and something was left out.
-    clean = [span for span in spans if span_fault(gpu, *span) is None]
-    for chosen in (clean, clean[-1:]):
-        if makes(found, sum(stop.images - start.images for start, stop in chosen), chosen):
-            return "that is the speed of other batches than those of the epoch"
+    if of_other_batches(gpu, spans, found):
+        return "that is the speed of other batches than those of the epoch"
     return first_fault(gpu, spans[-1:]) or RIGHT_MOMENTS
 
 
-def makes(found: float, images: int, spans: Sequence[tuple[Reading, Reading]]) -> bool:
+def used_times(gpu: PretendGPU, spans: Spans, images: int, found: float) -> Spans | None:
+    """The times that so many images were divided by, if they are among these; else None."""
+    # A single duration, whatever was read in between
+    for pair in combinations(gpu._readings, 2):
+        if makes(found, images, [pair]):
+            return [pair]
+    # All short ones together
+    if makes(found, images, spans):
+        return spans
+    return None
+
+
+def of_other_batches(gpu: PretendGPU, spans: Spans, found: float) -> bool:
+    """Whether the answer is right for what was measured, and something was left out."""
+    clean = [span for span in spans if span_fault(gpu, *span) is None]
+    for chosen in (clean, clean[-1:]):
+        images = sum(stop.images - start.images for start, stop in chosen)
+        if makes(found, images, chosen):
+            return True
+    return False
+
+
+def makes(found: float, images: int, spans: Spans) -> bool:
     """Whether so many images in these times together have the speed that was found."""
     seconds = sum(stop.moment - start.moment for start, stop in spans)
     return images > 0 and abs(found * seconds / images - 1) < 1e-5
 
 
-def first_fault(gpu: PretendGPU, spans: Sequence[tuple[Reading, Reading]]) -> str | None:
+def first_fault(gpu: PretendGPU, spans: Spans) -> str | None:
     """The first fault of several times, or None."""
     for span in spans:
         fault = span_fault(gpu, *span)

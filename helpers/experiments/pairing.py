@@ -19,6 +19,7 @@ def same_trainings(one: Result, other: Result) -> bool:
     A CPU does that, and a GPU need not. So the histories are compared, number by number, up to the
     last measurement.
     """
+    # A pair needs both of its halves.
     if list(one.accuracies) != list(other.accuracies):
         return False
     # Recipes that train otherwise may agree for an epoch by chance.
@@ -36,9 +37,10 @@ def steps_of(epochs: Sequence[dict[str, float]]) -> list[tuple[float, ...]]:
     """The numbers of a history that do not depend on how its last net is measured."""
     rows = []
     for row, later in zip_longest(epochs, epochs[1:]):
-        names = TRAINED
+        names = list(TRAINED)
+        # The last measurement is the one in which the two may differ.
         if later is not None:
-            names = TRAINED + MEASURED
+            names.extend(MEASURED)
         rows.append(tuple(row[name] for name in names))
     return rows
 

@@ -26,6 +26,7 @@ def recorded(names: Sequence[str]) -> list[str]:
 
 def command(name: str) -> str:
     """What makes the record of a recipe."""
+    # Rows that belong together are recorded by one command.
     if name in GROUPS["speed-rows"]:
         return "python -m helpers experiment speed-rows --seeds 5 (on a GPU)"
     if name in GROUPS["speed-minutes-rows"]:
@@ -50,6 +51,7 @@ def duration(seconds: float) -> str:
 
 def seconds_of(name: str) -> float:
     """What a training took with its measuring: the mean over the seeds of a record."""
+    # Seeds run side by side, and not all of them take as long.
     spent = []
     for run in load_result(name).histories:
         spent.append(sum(row["seconds"] for row in run.epochs))
@@ -76,6 +78,7 @@ def overview(names: Sequence[str]) -> Table:
     """What each recipe reads after its last epoch, how long it took, and on which machine."""
     rows = []
     for name in names:
+        # A row without a record says so, and is there all the same.
         told = ("not recorded yet", NOTHING, NOTHING)
         if is_recorded(name):
             told = (load_result(name).accuracy, time_of(name), machine(name))
@@ -90,6 +93,7 @@ def several(*results: Result) -> bool:
 
 def without(word: str) -> None:
     """Print what the records say of a recipe that lacks one trick, on a GPU and on a CPU."""
+    # Not every trick has a row in both groups.
     for start in ("speed", "speed-minutes"):
         name = f"{start}-{word}"
         if name not in EXPERIMENTS:
@@ -107,6 +111,7 @@ def without(word: str) -> None:
 
 def print_whether_paired(lacking: Result, complete: Result) -> None:
     """Print how seeds were compared, where a recipe differs in its last measurement alone."""
+    # Other trainings are other nets, and nobody would think of pairs.
     if not lacking.recipe.trains_as(complete.recipe):
         return
     if same_trainings(lacking, complete):
@@ -121,6 +126,7 @@ def changes(start: str, group: Sequence[Recipe]) -> dict[str, Interval]:
     The names are those of the recipes without that of the first. Rows of a single seed are left
     out.
     """
+    # A figure has a mark for each, in the order of the group.
     found: dict[str, Interval] = {}
     for each in group:
         if each.name == start or len(recorded([start, each.name])) < 2:
@@ -136,6 +142,7 @@ def steps_of_saving(group: Sequence[Recipe]) -> None:
     for each in group:
         if not each.baseline or len(recorded([each.name, each.baseline])) < 2:
             continue
+        # What was saved has a price, so both stand together.
         new, old = load_result(each.name), load_result(each.baseline)
         if several(new, old):
             difference = interval_text(change(new, old))
@@ -149,6 +156,7 @@ def seconds_to(name: str, target: float) -> list[float]:
     for run in load_result(name).histories:
         spent = 0.0
         for row in run.epochs:
+            # Measured after each epoch, so that the time is known to an epoch.
             spent += row["seconds"]
             if row["test_accuracy"] >= target:
                 reached.append(spent)
@@ -161,6 +169,7 @@ def times_to(names: Sequence[str], target: float) -> Table | None:
     rows = []
     for name in recorded(names):
         reached, seeds = seconds_to(name, target), len(load_result(name).histories)
+        # A mean over those that come there alone would make a bad recipe look fast.
         mean = NOTHING
         if len(reached) == seeds:
             mean = f"{fmean(reached):,.0f}"
@@ -181,6 +190,7 @@ def searched(name: str, own: str = "") -> Table | None:
         return None
     table = ranking(trials)
     best = table.rows[0][0]
+    # The first row is the lowest mean, however close the next one is.
     verdict = f"{name}: the lowest mean loss has {best}"
     if own:
         verdict += ", as it is" if best == own else f", and not {own} as it is"
