@@ -40,7 +40,7 @@ def plot_clouds(
     # The farthest of a hundred points sets the scale: single ones would make the clouds small.
     reach = max(float(np.percentile(np.abs(each), 99)) for each in points)
     limit = 1.15 * max(reach, 1e-6)
-    axes = new_axes(9, 4.2, 1, len(points))
+    axes = new_axes(9, 3.7, 1, len(points))
     # The axes of what was made from the first cloud have no names.
     labels = [(xlabel, ylabel)] + [("", "")] * (len(points) - 1)
     for ax, name, each, (across, up) in zip(axes, clouds, points, labels):
