@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from helpers import data
-from helpers.exercises import OPEN, own_net, speed
+from helpers.exercises import OPEN, own_net, speed, stopwatch
 from helpers.models.speed import SpeedNet
 
 # Exercise 1: the arithmetic of a training.
@@ -232,7 +232,7 @@ def the_second_of_two(gpu, batches):
 
 @pytest.mark.parametrize("answer", [all_mended, several_epochs, step_by_step, the_second_of_two])
 def test_mended_benchmarks_are_accepted(answer):
-    assert speed.mended_benchmark(answer).expect_right()
+    assert stopwatch.mended_benchmark(answer).expect_right()
 
 
 def as_it_was(gpu, batches):
@@ -389,7 +389,7 @@ def step_by_step_never_warm(gpu, batches):
     ],
 )
 def test_faulty_benchmarks_are_refused_without_the_answer(answer):
-    verdict = speed.mended_benchmark(answer)
+    verdict = stopwatch.mended_benchmark(answer)
     assert not verdict and verdict.problem != OPEN
     for word in ("synchronize", "warm", "sum("):
         assert word not in verdict.problem
@@ -414,28 +414,28 @@ def test_faulty_benchmarks_are_refused_without_the_answer(answer):
     ],
 )
 def test_each_fault_has_a_sentence_of_its_own(answer, words):
-    assert re.search(words, speed.mended_benchmark(answer).problem)
+    assert re.search(words, stopwatch.mended_benchmark(answer).problem)
 
 
 def test_an_open_benchmark_is_not_judged():
-    assert speed.mended_benchmark(lambda gpu, batches: ...).problem == OPEN
-    assert speed.mended_benchmark(...).problem == OPEN
+    assert stopwatch.mended_benchmark(lambda gpu, batches: ...).problem == OPEN
+    assert stopwatch.mended_benchmark(...).problem == OPEN
 
 
 def test_the_faults_are_counted_when_they_are_mended(capsys):
-    assert speed.mended_benchmark(all_mended)
+    assert stopwatch.mended_benchmark(all_mended)
     assert "had 4 faults" in capsys.readouterr().out
-    assert not speed.mended_benchmark(as_it_was) and not capsys.readouterr().out
+    assert not stopwatch.mended_benchmark(as_it_was) and not capsys.readouterr().out
 
 
 def test_what_the_device_takes_is_not_found_by_its_names():
-    names = [name for name in vars(speed.PretendGPU()) if not name.startswith("_")]
-    methods = [name for name in vars(speed.PretendGPU) if not name.startswith("_")]
+    names = [name for name in vars(stopwatch.PretendGPU()) if not name.startswith("_")]
+    methods = [name for name in vars(stopwatch.PretendGPU) if not name.startswith("_")]
     assert names == [] and methods == ["LAUNCH", "now", "train", "synchronize"]
 
 
 def test_the_pretended_device_takes_the_time_that_it_says():
-    gpu = speed.PretendGPU(per_image=0.01, per_step=1.0, compiling=5.0, busy=2.0)
+    gpu = stopwatch.PretendGPU(per_image=0.01, per_step=1.0, compiling=5.0, busy=2.0)
     gpu.train(100)
     assert gpu.now() < 0.001
     gpu.synchronize()
