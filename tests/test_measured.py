@@ -118,7 +118,7 @@ def test_a_test_without_an_answer_and_a_best_rate_at_the_end_are_told(records):
 
 def test_what_is_missing_is_named_with_its_commands(records, capsys):
     table = range_verdicts()
-    assert table.rows == [] and "Not recorded yet: residual, first, budget-plain" in table.note
+    assert table.rows == [] and "Not recorded yet: residual, first, budget-he" in table.note
     assert "python -m helpers range-test residual, then" in table.note
     assert "python -m helpers search range-residual --seeds 3" in table.note
     assert main(["range-test"]) == 0 and "Not recorded yet" in capsys.readouterr().out

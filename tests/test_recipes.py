@@ -436,7 +436,7 @@ def test_the_nets_that_the_range_test_is_measured_on_are_those_of_the_sessions()
     assert counts == {
         "residual": 19_074,
         "first": 5_958,
-        "budget-plain": 9_122,
+        "budget-he": 9_122,
         "compact": 6_084,
         "narrow": 103_954,
         "scaled": 103_954,
