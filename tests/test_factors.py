@@ -48,15 +48,15 @@ def test_a_row_for_each_recorded_net_and_their_means(records):  # noqa: F811
     save(records, seeds)
     expected = 10**-0.9
     found = distances("first")
-    assert list(found) == ["edge/6", "edge/2", "2·edge"]
-    for (_, distance), share in zip(found.items(), (1 / 6, 1 / 2, 2)):
+    assert list(found) == ["edge/12", "edge/4", "3/4·edge", "edge/2"]
+    for (_, distance), share in zip(found.items(), (1 / 12, 1 / 4, 3 / 4, 1 / 2)):
         # Accuracies rise by a point a decade: at a rate of 1 there are 99 %.
         assert distance == pytest.approx(math.log10(share * expected), abs=0.01)
     row, mean = share_table().rows
     assert row[0] == NETS["first"].title and mean[0] == "mean"
     assert mean[1] == f"{row[1]} (n = 1)"
-    # The best of the three is twice the edge here, and the table says so.
-    assert share_table().head[-1] == "best of the three" and row[-1] == row[-2]
+    # The best of the three is three quarters of the edge here, and the table says so.
+    assert share_table().head[-1] == "best of the three" and row[-1] == row[3]
     assert "first" not in share_table().note.split("without an answer: ")[1].split(";")[0]
 
 

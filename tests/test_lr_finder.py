@@ -382,7 +382,7 @@ def test_the_answer_of_a_curve_by_hand() -> None:
     begins, edge, highest = answers_of(curve_with(0.01, 1)).answer()
     # 41 points that fall; the rule counts from the one before the first of them.
     assert begins == pytest.approx(RATES[39 + 41 // 3 + 41 // 6])
-    assert edge == pytest.approx(1) and highest == EDGE_SHARE * edge == pytest.approx(0.5)
+    assert edge == pytest.approx(1) and highest == EDGE_SHARE * edge == pytest.approx(0.25)
 
 
 def test_where_learning_begins_is_the_valley_of_each_order() -> None:
@@ -450,12 +450,12 @@ def test_more_than_half_of_the_orders_have_to_have_an_answer() -> None:
 
 
 def test_an_answer_is_two_lines_for_a_class() -> None:
-    answer = RangeAnswer(0.0421, 0.5432, 0.2716)
+    answer = RangeAnswer(0.0421, 0.5432, 0.1358)
     assert repr(answer) == str(answer) and str(answer).splitlines() == [
         "Learning is under way at a rate of 0.042, and beyond the edge, 0.54, the loss rises.",
-        "Recommended as the highest rate of one-cycle: 0.27, which is 0.5 times the edge.",
+        "Recommended as the highest rate of one-cycle: 0.14, which is 0.25 times the edge.",
     ]
-    assert answer._asdict() == {"begins": 0.0421, "edge": 0.5432, "highest": 0.2716}
+    assert answer._asdict() == {"begins": 0.0421, "edge": 0.5432, "highest": 0.1358}
 
 
 def test_the_settings_are_five_decades_of_sixty_steps_each() -> None:

@@ -85,9 +85,9 @@ def test_lines_are_at_the_answer_and_named() -> None:
         f"edge {edge:.2g}": edge,
     }
     words = [text.get_text() for text in plot_lr_range_test(test).texts if text.get_text()]
-    assert words == [f"learning under way {begins:.2g}", "recommended 0.5", "edge 1"]
+    assert words == [f"learning under way {begins:.2g}", "recommended 0.25", "edge 1"]
     said = describe(plot_lr_range_test(test).figure)
-    assert "loss against learning rate" in said and "recommended 0.5; edge 1" in said
+    assert "loss against learning rate" in said and "recommended 0.25; edge 1" in said
 
 
 def test_where_orders_diverge_a_line_is_at_their_median() -> None:
@@ -117,7 +117,7 @@ def test_several_orders_are_a_mean_with_a_band_and_each_goes_on_to_its_own_end()
         made(curve(last=1.5)),
         made(curve(last=2), curve(last=5), curve(last=10)),
         made(curve(edge=0.003, falls=0.0005, last=0.01)),
-        made(curve(edge=9, falls=3)),  # learning is under way above half the edge
+        made(curve(edge=9, falls=3)),  # learning is under way above a quarter of the edge
     ],
 )
 def test_names_touch_nothing_and_can_be_read_on_a_projector(test: LRRangeTest) -> None:
@@ -191,11 +191,11 @@ def test_both_panels_have_one_axis_of_rates_and_the_recommended_rate_goes_throug
         "Accuracy after five epochs at these highest rates · practice data"
     )
     for ax in (above, below):
-        assert lines_of(ax)["recommended 0.5"] == test.answer().highest
+        assert lines_of(ax)["recommended 0.25"] == test.answer().highest
     shares = {text.get_text(): text.xy[0] for text in below.texts}
     edge = test.answer().edge
-    assert shares["edge/6"] == edge / 6 and shares["edge/2"] == edge / 2
-    assert shares["2·edge"] == 2 * edge
+    assert shares["edge/12"] == pytest.approx(edge / 12) and shares["edge/4"] == edge / 4
+    assert shares["3/4·edge"] == 0.75 * edge
     # No line leads through the strip of words below: its heights are shares of the axes.
     upright = [line for line in below.lines if line.get_transform() == below.get_xaxis_transform()]
     assert {line.get_ydata()[0] for line in upright} == {STRIP_TOP}

@@ -163,16 +163,16 @@ def test_the_recommended_rate_joins_the_search_once_its_test_is_recorded(tmp_pat
     plain = find_candidates("range-first")
     assert plain == list(SEARCHES["range-first"])
     write(tmp_path, [0.02, 0.251, 0.251])
-    assert recommended_rate("first", tmp_path) == 0.13  # half of 0.251, with two digits
+    assert recommended_rate("first", tmp_path) == 0.063  # a quarter of 0.251, with two digits
     *others, last = find_candidates("range-first")
     assert others == plain and last.name == "range-first/recommended"
-    assert last.learning_rate == 0.13 and last.hyperparameters() | {
+    assert last.learning_rate == 0.063 and last.hyperparameters() | {
         "name": "",
         "learning_rate": 0,
     } == plain[0].hyperparameters() | {"name": "", "learning_rate": 0}
 
     # One that is tried already is not tried twice, and without an answer there is none.
-    write(tmp_path, [0.19952623149688797])
+    write(tmp_path, [0.3981071705534972])
     assert recommended_rate("first", tmp_path) == 0.1 and find_candidates("range-first") == plain
     flat = {"losses": [1.0] * 101, "smoothed": [1.0] * 101}
     write(tmp_path, [1.0], curves=[flat])
@@ -193,4 +193,4 @@ def test_the_command_records_and_prints_the_answer(small, capsys, monkeypatch):
     assert made == [("first", 5), ("first", 3)]
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == [f"answer {n} of 3 orders: edge {e}" for n, e in ((1, 0.5), (2, 1), (3, 2))]
-    assert "Recommended as the highest rate of one-cycle: 0.5" in lines[4]
+    assert "Recommended as the highest rate of one-cycle: 0.25" in lines[4]

@@ -1,4 +1,4 @@
-"""What another factor than a half would have cost: accuracies at shares of each net's edge."""
+"""What another factor than a quarter would have cost: accuracies at shares of each net's edge."""
 
 import math
 import statistics
@@ -11,10 +11,11 @@ from helpers.experiments.range_tests import (
     recommended_rate,
 )
 from helpers.experiments.ranges import NETS, PREFIX
+from helpers.lr_finder.answers import TRIED
 from helpers.markdown import Table
 
-# The three rates at which a learner is told to try, by their names in figures.
-SHARES = {"edge/6": 1 / 6, "edge/2": 1 / 2, "2·edge": 2.0}
+# The three at which a learner is told to train, and the one that was recommended at first.
+SHARES = TRIED | {"edge/2": 1 / 2}
 
 DIVERGED = "diverged"
 BEST = "best of the three"
@@ -23,9 +24,9 @@ BEST = "best of the three"
 def share_table() -> Table:
     """A row for each net: how far its accuracies at shares of its edge lie off its best, in points.
 
-    The last column is that of whoever tries all three shares and takes the best, as session 06
-    advises. The last row has the means over the nets. Nets whose range test or whose accuracies are
-    not recorded are named below the table.
+    The last column is that of whoever trains at all three of ``TRIED`` and takes the best, as
+    session 06 advises. The last row has the means over the nets. Nets whose range test or whose
+    accuracies are not recorded are named below the table.
     """
     rows = []
     columns: dict[str, list[float | None]] = {words: [] for words in (*SHARES, BEST)}
@@ -36,8 +37,8 @@ def share_table() -> Table:
         if found is None:
             missing.append(name)
             continue
-        # Whoever tries all three takes the best of them.
-        found[BEST] = best_of(found.values())
+        # Whoever trains at all three takes the best of them.
+        found[BEST] = best_of(found[words] for words in TRIED)
         rows.append([recipe.title, *map(cell, found.values())])
         for words, distance in found.items():
             columns[words].append(distance)

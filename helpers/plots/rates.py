@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from helpers.environment import CourseError, unknown
 from helpers.lr_finder import LRRangeTest
-from helpers.lr_finder.answers import RangeAnswer
+from helpers.lr_finder.answers import TRIED, RangeAnswer
 from helpers.lr_finder.rules import RULES
 from helpers.plots.range_curves import (
     FREE,
@@ -155,7 +155,7 @@ def plot_rates(
     note: of the data that the accuracies were measured on
     target: an accuracy drawn as a line
 
-    The recommended rate goes through both panels; a sixth, a half and twice the edge are light
+    The recommended rate goes through both panels; it, a third of it and three times it are light
     lines below. Rates that are far worse than the best are named at the bottom, because they would
     hide the differences between the others. Raises ``CourseError`` as ``plot_lr_range_test``, and
     for rates and accuracies that cannot be drawn.
@@ -198,7 +198,7 @@ def draw_shares(ax: Axes, answer: RangeAnswer) -> None:
     name = f"recommended {answer.highest:.2g}"
     ax.axvline(answer.highest, ymin=STRIP_TOP, color=GREEN, linewidth=2, label=name)
     light: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": (0, (1, 3)), "zorder": 0}
-    for words, share in (("edge/6", 1 / 6), ("edge/2", 1 / 2), ("2·edge", 2)):
+    for words, share in TRIED.items():
         rate = share * answer.edge
         ax.axvline(rate, ymin=STRIP_TOP, **light)
         place: dict[str, Any] = {
