@@ -165,7 +165,7 @@ def test_the_recommended_rate_joins_the_search_once_its_test_is_recorded(tmp_pat
     write(tmp_path, [0.02, 0.251, 0.251])
     assert recommended_rate("first", tmp_path) == 0.063  # a quarter of 0.251, with two digits
     *others, last = find_candidates("range-first")
-    assert others == plain and last.name == "range-first/recommended"
+    assert others == plain and last.name == "range-first/rate 0.063"
     assert last.learning_rate == 0.063 and last.hyperparameters() | {
         "name": "",
         "learning_rate": 0,

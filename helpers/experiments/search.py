@@ -133,7 +133,7 @@ def recommended_candidates(name: str) -> list[Recipe]:
     rate = recommended_rate(net, results_root())
     if rate is None or rate in RATES[net]:
         return []
-    return [replace(NETS[net], name=f"{name}/recommended", learning_rate=rate)]
+    return [replace(NETS[net], name=f"{name}/rate {rate}", learning_rate=rate)]
 
 
 def kept_trials(name: str, folder: Path | None = None) -> list[Trial]:
