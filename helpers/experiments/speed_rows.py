@@ -8,11 +8,11 @@ from statistics import fmean
 
 from helpers.experiments import load_result
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS
-from helpers.experiments.pairing import change, same_trainings
+from helpers.experiments.pairing import same_trainings
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.records import Result, is_recorded
 from helpers.experiments.search import kept_trials, ranking
-from helpers.experiments.tables import interval_text
+from helpers.experiments.tables import difference, interval_text
 from helpers.intervals import Interval
 from helpers.markdown import Table
 
@@ -105,7 +105,7 @@ def without(word: str) -> None:
         print(f"with it:    {complete.accuracy}, {time_of(start)} ({start})")
         print(f"without it: {lacking.accuracy}, {time_of(name)} ({name})")
         if several(lacking, complete):
-            print(f"   in points: {interval_text(change(lacking, complete))}")
+            print(f"   in points: {interval_text(difference(lacking, complete))}")
             print_whether_paired(lacking, complete)
 
 
@@ -133,7 +133,7 @@ def changes(start: str, group: Sequence[Recipe]) -> dict[str, Interval]:
             continue
         row, complete = load_result(each.name), load_result(start)
         if several(row, complete):
-            found[each.name.removeprefix(f"{start}-")] = change(row, complete)
+            found[each.name.removeprefix(f"{start}-")] = difference(row, complete)
     return found
 
 
@@ -145,8 +145,8 @@ def steps_of_saving(group: Sequence[Recipe]) -> None:
         # What was saved has a price, so both stand together.
         new, old = load_result(each.name), load_result(each.baseline)
         if several(new, old):
-            difference = interval_text(change(new, old))
-            print(f"{each.name} against {each.baseline}, in points: {difference}")
+            words = interval_text(difference(new, old))
+            print(f"{each.name} against {each.baseline}, in points: {words}")
             print(f"   {time_of(each.baseline)} → {time_of(each.name)}")
 
 

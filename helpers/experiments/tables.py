@@ -6,6 +6,7 @@ from helpers.environment import CourseError, unknown
 from helpers.experiments import load_result
 from helpers.experiments.catalogue import EXPERIMENTS, GPU_GROUPS, GROUPS
 from helpers.experiments.cifar10 import IN_HOURS
+from helpers.experiments.pairing import same_trainings
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.records import Result, Verdict, is_recorded
 from helpers.intervals import Interval, mean_difference, paired_difference
@@ -31,14 +32,14 @@ HEADLINES = (
 def difference(result: Result, baseline: Result) -> Interval:
     """How much better a record is than its baseline after the last epoch, in points, at 95 %.
 
-    Seeds are paired only where both recipes train the very same net step by step, and differ in
-    what they measure of it. Everything else, even one rate, leads equal seeds apart: then seeds are
+    Seeds are paired only where both records measure the very same nets, in different ways
+    (``same_trainings``). Everything else, even one rate, leads equal seeds apart: then seeds are
     independent, and the deviation is pooled. Raises ``CourseError`` where there are fewer than two
     seeds.
     """
     # Seed 3 of one is seed 3 of the other only if every step was the same.
     mine, other = result.accuracies, baseline.accuracies
-    if result.recipe.trains_as(baseline.recipe):
+    if same_trainings(result, baseline):
         return paired_difference(mine, other)
     return mean_difference(mine, other)
 
@@ -78,7 +79,7 @@ def comparison(names: Sequence[str]) -> Table:
             baseline = load_result(recipe.baseline)
             against = names.index(recipe.baseline) + 1
             row.append(f"{interval_text(difference(result, baseline))} against row {against}")
-            paired.add(result.recipe.trains_as(baseline.recipe))
+            paired.add(same_trainings(result, baseline))
         else:
             row.append(NONE)
 
