@@ -53,7 +53,7 @@ def test_a_row_for_each_recorded_net_and_their_means(records):  # noqa: F811
         # Accuracies rise by a point a decade: at a rate of 1 there are 99 %.
         assert distance == pytest.approx(math.log10(share * expected), abs=0.01)
     row, mean = share_table().rows
-    assert row[0] == NETS["first"].title and mean[0] == "mean"
+    assert row[0] == NETS["first"].title and mean[0] == "mean, MNIST"
     assert mean[1] == f"{row[1]} (n = 1)"
     # The best of the three is three quarters of the edge here, and the table says so.
     assert share_table().head[-1] == "best of the three" and row[-1] == row[3]

@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Iterable
 
+from helpers.data.known import KNOWN
 from helpers.experiments.measured import NONE, mean_of, rate_accuracies
 from helpers.experiments.range_tests import (
     is_range_test_recorded,
@@ -25,11 +26,12 @@ def share_table() -> Table:
     """A row for each net: how far its accuracies at shares of its edge lie off its best, in points.
 
     The last column is that of whoever trains at all three of ``TRIED`` and takes the best, as
-    session 06 advises. The last row has the means over the nets. Nets whose range test or whose
-    accuracies are not recorded are named below the table.
+    session 06 advises. The last rows have the means over the nets of each data set. Nets whose
+    range test or whose accuracies are not recorded are named below the table.
     """
+    head = ("net", *SHARES, BEST)
     rows = []
-    columns: dict[str, list[float | None]] = {words: [] for words in (*SHARES, BEST)}
+    by_data: dict[str, list[dict[str, float | None]]] = {}
     missing = []
     for name, recipe in NETS.items():
         # Nothing to say of a net without a record, but that it has none.
@@ -40,11 +42,13 @@ def share_table() -> Table:
         # Whoever trains at all three takes the best of them.
         found[BEST] = best_of(found[words] for words in TRIED)
         rows.append([recipe.title, *map(cell, found.values())])
-        for words, distance in found.items():
-            columns[words].append(distance)
-    if rows:
-        rows.append(["mean", *map(mean_cell, columns.values())])
-    return Table(("net", *columns), rows, note=" ".join(notes(missing)))
+        by_data.setdefault(recipe.data, []).append(found)
+
+    # Points of one data set are no points of another, so each has means of its own.
+    for data, nets in by_data.items():
+        means = [mean_cell([each[words] for each in nets]) for words in head[1:]]
+        rows.append([f"mean, {KNOWN[data].title}", *means])
+    return Table(head, rows, note=" ".join(notes(missing)))
 
 
 def distances(name: str) -> dict[str, float | None] | None:

@@ -20,7 +20,7 @@ NONE = "–"  # a cell without anything
 
 # So many points below the best rate still hold. The narrow nets for CIFAR-10 deviate by 0.3 to 0.6.
 WITHIN = {"mnist": 0.1, "cifar10": 0.7}
-NEEDED = 4  # of five nets have to hold, and all but one of more
+LEAST = 5  # nets are needed for a verdict, and all but one of them have to hold
 
 
 class RangeVerdict(NamedTuple):
@@ -110,21 +110,10 @@ def range_verdict(name: str) -> RangeVerdict | None:
 def range_verdicts() -> Table:
     """A row for each net whose range test is recorded: its answer, and how it did.
 
-    Rates are the median over the orders, and their lowest to their highest. The difference is the
+    The edge is the median over the orders, and their lowest to their highest. The difference is the
     accuracy at the recommended rate minus that at the best of the others, in points.
     """
-    head = (
-        "net",
-        "learning under way",
-        "edge",
-        "recommended",
-        "best rate tried",
-        "accuracy there",
-        "at the recommended",
-        "difference",
-        "within",
-        "",
-    )
+    head = ("net", "edge", "recommended", "best rate tried", "best / edge", "difference", "")
     rows = []
     verdicts = []
     missing = []
@@ -134,41 +123,44 @@ def range_verdicts() -> Table:
             continue
         verdict = range_verdict(name)
         verdicts.append(verdict)
-        cells = [recipe.title, *answer_cells(name), *verdict_cells(name, verdict)]
+        cells = [recipe.title, *answer_cells(name), *best_cells(name), *verdict_cells(verdict)]
         rows.append(cells)
     return Table(head, rows, note=" ".join(notes(verdicts, missing)))
 
 
 def answer_cells(name: str) -> list[str]:
-    """Where learning begins, the edge and the recommended rate, each with its spread."""
+    """The edge with its spread, and the recommended rate."""
     test = load_range_test(name)
     if recommended_rate(name) is None:
-        return ["no answer", NONE, NONE]
-    cells = []
-    for place, median in enumerate(test.answer()):
-        of_orders = [answer[place] for answer in test.answers]
-        cells.append(f"{median:.2g} ({min(of_orders):.2g}–{max(of_orders):.2g})")
-    return cells
+        return ["no answer", NONE]
+    edges = [answer.edge for answer in test.answers]
+    answer = test.answer()
+    return [f"{answer.edge:.2g} ({min(edges):.2g}–{max(edges):.2g})", f"{answer.highest:.2g}"]
 
 
-def verdict_cells(name: str, verdict: RangeVerdict | None) -> list[str]:
-    """The best rate, the two accuracies, and whether the recommended rate holds."""
+def best_cells(name: str) -> list[str]:
+    """The best of the rates that were tried, and how many times the edge it is."""
+    best = best_of(name)
+    if best is None:
+        return [NONE, NONE]
+    if recommended_rate(name) is None:
+        return [rate_cell(name, best[0]), NONE]
+    return [rate_cell(name, best[0]), f"{best[0] / load_range_test(name).answer().edge:.2g}"]
+
+
+def verdict_cells(verdict: RangeVerdict | None) -> list[str]:
+    """The difference, and whether the recommended rate holds; on which side it lies if not."""
     if verdict is None:
-        best = best_of(name)
-        if best is None:
-            return [NONE, NONE, NONE, NONE, NONE, "not trained yet"]
-        rate, accuracy = best
-        return [rate_cell(name, rate), f"{accuracy:.2f} %", NONE, NONE, NONE, "not trained yet"]
-
-    cells = [rate_cell(name, verdict.best_rate), f"{verdict.best_accuracy:.2f} %"]
-    if verdict.accuracy is None or verdict.difference is None:
-        cells += ["diverged", NONE]
-    else:
-        cells += [f"{verdict.accuracy:.2f} %", f"{verdict.difference:+.2f}"]
-    word = "FAILS"
+        return [NONE, "not trained yet"]
+    if verdict.difference is None:
+        return [NONE, "FAILS: diverged"]
+    difference = f"{verdict.difference:+.2f}"
     if verdict.holds:
-        word = "HOLDS"
-    return [*cells, f"{verdict.within:g}", word]
+        return [difference, "HOLDS"]
+    side = "too high"
+    if verdict.rate < verdict.best_rate:
+        side = "too low"
+    return [difference, f"FAILS: {side}"]
 
 
 def rate_cell(name: str, rate: float) -> str:
@@ -184,18 +176,20 @@ def rate_cell(name: str, rate: float) -> str:
 
 def notes(verdicts: list[RangeVerdict | None], missing: list[str]) -> list[str]:
     """Below the table: how many hold, whether that is enough, and how the rest is recorded."""
-    sentences = ["Five epochs, validation images; rates: median (lowest–highest) over the orders."]
+    sentences = ["Five epochs, validation images; edges: median (lowest–highest) over the orders."]
     judged = [verdict for verdict in verdicts if verdict is not None]
     if judged:
         holding = sum(verdict.holds for verdict in judged)
         diverged = sum(verdict.accuracy is None for verdict in judged)
         word = "FAILS"
-        if holding >= max(NEEDED, len(judged) - 1) and diverged == 0:
+        if len(judged) < LEAST:
+            word = "So far"
+        elif holding >= len(judged) - 1 and diverged == 0:
             word = "HOLDS"
         sentences.append(
             f"{word}: {holding} of {len(judged)} recommended rates are as good as the best, or "
-            f"nearly, and {diverged} diverged (asked are all but one of at least five, and none "
-            "that diverges)."
+            f"nearly, and {diverged} diverged (asked are all but one of at least {LEAST}, and "
+            "none that diverges)."
         )
     if missing:
         first = missing[0]
