@@ -120,6 +120,70 @@ class NeverRight(Cloned):
             image[:, row : row + 8, column : column + 8] = 0
 
 
+class Diagonal(Cloned):
+    """One number for row and column."""
+
+    def cut(self, images):
+        for image in images:
+            place = int(torch.randint(25, ()))
+            image[:, place : place + 8, place : place + 8] = 0
+
+
+class OneRowForAll(Cloned):
+    """The columns are drawn for each image, the row once for a batch."""
+
+    def cut(self, images):
+        row = int(torch.randint(25, ()))
+        for image in images:
+            column = int(torch.randint(25, ()))
+            image[:, row : row + 8, column : column + 8] = 0
+
+
+class OneColumnForAll(Cloned):
+    def cut(self, images):
+        column = int(torch.randint(25, ()))
+        for image in images:
+            row = int(torch.randint(25, ()))
+            image[:, row : row + 8, column : column + 8] = 0
+
+
+class OnAGrid(Cloned):
+    def cut(self, images):
+        for image in images:
+            row, column = (8 * torch.randint(4, (2,))).tolist()
+            image[:, row : row + 8, column : column + 8] = 0
+
+
+class OneTooFew(Cloned):
+    """The last row and the last column never begin a square."""
+
+    def cut(self, images):
+        for image in images:
+            row, column = torch.randint(24, (2,)).tolist()
+            image[:, row : row + 8, column : column + 8] = 0
+
+
+class OneTooLate(Cloned):
+    def cut(self, images):
+        for image in images:
+            row, column = torch.randint(1, 25, (2,)).tolist()
+            image[:, row : row + 8, column : column + 8] = 0
+
+
+class Turned(Cloned):
+    """One order, which begins at another image in each epoch."""
+
+    def shuffle(self):
+        shift = int(torch.randint(1, len(self.images), ()))
+        self.images, self.labels = self.images.roll(shift, 0), self.labels.roll(shift, 0)
+
+
+class ShuffledOnceAndTurned(Turned):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        Loader.shuffle(self)
+
+
 class InOrder(Cloned):
     def shuffle(self):
         pass
@@ -228,6 +292,14 @@ def test_mended_loaders_are_accepted(answer):
         TwoSquares,
         UpperLeft,
         NeverRight,
+        Diagonal,
+        OneRowForAll,
+        OneColumnForAll,
+        OnAGrid,
+        OneTooFew,
+        OneTooLate,
+        Turned,
+        ShuffledOnceAndTurned,
         InOrder,
         AlwaysReversed,
         ForthAndBack,
@@ -268,6 +340,11 @@ def test_the_fault_is_seen_in_the_second_epoch_and_not_in_the_first():
         (ForthAndBack, "same order"),
         (OneSquareForAll, "in a batch"),
         (UpperLeft, "no square ever covers"),
+        (OneTooFew, "no square ever covers"),
+        (Diagonal, "not drawn apart"),
+        (OneRowForAll, "the same rows"),
+        (OneColumnForAll, "the same columns"),
+        (OnAGrid, "between the first and the last"),
         (DropsTheLast, "exactly once"),
     ],
 )
@@ -277,9 +354,16 @@ def test_the_message_names_what_came_out(answer, words):
 
 
 def test_right_loaders_are_accepted_whatever_is_drawn():
-    for seed in range(20):
+    for seed in range(30):
         torch.manual_seed(seed)
         assert cifar.mended_loader(Masked).expect_right()
+
+
+@pytest.mark.parametrize("answer", [Diagonal, OneRowForAll, OnAGrid, OneTooFew, Turned])
+def test_faulty_places_and_orders_are_refused_whatever_is_drawn(answer):
+    for seed in range(10):
+        torch.manual_seed(seed)
+        assert cifar.mended_loader(answer).problem
 
 
 def test_a_loader_that_is_left_open_is_not_judged():
@@ -523,6 +607,29 @@ def small_net():
     )
 
 
+def large_net():
+    """More parameters than are allowed, most of them in front of its last layer."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 20), nn.ReLU(), nn.Linear(20, 10))
+
+
+def frozen(net, keep=0):
+    """A net whose layers, but for the last ones, do not learn."""
+    for layer in list(net)[: len(net) - keep]:
+        layer.requires_grad_(False)
+    return net
+
+
+class Pair(nn.Module):
+    """Logits and maps: two things."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = small_net()
+
+    def forward(self, images):
+        return self.net(images), images
+
+
 @pytest.fixture(scope="module")
 def practice():
     whole = data.load("cifar10", validation=0)
@@ -554,6 +661,9 @@ def test_a_net_on_practice_data_is_trained_and_not_judged(build, practice):
         (lambda: nn.Sequential(nn.Conv2d(1, 10, 3), nn.Flatten()), "raised"),
         (lambda: nn.Sequential(nn.AvgPool2d(32), nn.Flatten(), nn.ZeroPad1d((0, 7))), "nothing"),
         (lambda: "a net", "not a net"),
+        (lambda: frozen(large_net(), keep=1), "frozen ones included"),
+        (lambda: frozen(small_net()), "none of them can learn"),
+        (Pair, "a tuple came back"),
     ],
 )
 def test_a_net_that_does_not_fit_is_refused_before_it_is_trained(build, words, practice):

@@ -13,7 +13,7 @@ from helpers.exercises import NotFilledIn, check, given
 from helpers.exercises.loader import mended_loader
 from helpers.exercises.own_net import built_net, net_problem, trained_and_judged
 from helpers.experiments.catalogue import EXPERIMENTS
-from helpers.models import count_parameters
+from helpers.models import evaluating
 
 # The checks of the session; that of exercise 1 has a file of its own.
 __all__ = ["mended_loader", "mended_net", "own_cifar_net", "symmetric_cycle"]
@@ -22,6 +22,7 @@ __all__ = ["mended_loader", "mended_net", "own_cifar_net", "symmetric_cycle"]
 MOST_PARAMETERS = 50_000
 LEAST_ACCURACY = 55.0
 EPOCHS = 2
+COLOUR = (3, 32, 32)
 
 
 # Exercise 2: Smith's own one-cycle.
@@ -165,7 +166,7 @@ def own_cifar_net(
     problem = colour_net_problem(net)
     if problem is not None:
         return problem
-    count = count_parameters(net)
+    count = all_parameters(net)
     recipe = replace(EXPERIMENTS["cifar-minutes"].shortened(epochs), name="own")
 
     def new_net() -> nn.Module:
@@ -182,4 +183,32 @@ def colour_net_problem(model: Any) -> str | None:
     # The frame of the exercise is an empty row of layers.
     if isinstance(model, nn.Sequential) and len(model) == 0:
         raise NotFilledIn
-    return net_problem(model, MOST_PARAMETERS, (3, 32, 32))
+    if not isinstance(model, nn.Module):
+        return net_problem(model)
+
+    # A layer that finds its shape by itself has weights only after its first images.
+    with evaluating(model), torch.no_grad():
+        answer = model(torch.zeros(2, *COLOUR))
+    if not isinstance(answer, torch.Tensor):
+        return f"a {type(answer).__name__} came back for two images, and not a tensor of logits"
+    problem = learning_problem(model)
+    return problem or net_problem(model, MOST_PARAMETERS, COLOUR)
+
+
+def learning_problem(model: nn.Module) -> str | None:
+    """What is wrong with the number of a net's parameters, if frozen ones count as well."""
+    count = all_parameters(model)
+    if count > MOST_PARAMETERS:
+        return (
+            f"the net has {count:,} parameters, frozen ones included, and at most "
+            f"{MOST_PARAMETERS:,} were asked for"
+        )
+    frozen = [not weights.requires_grad for weights in model.parameters()]
+    if frozen and all(frozen):
+        return f"the net has {count:,} parameters, and none of them can learn"
+    return None
+
+
+def all_parameters(model: nn.Module) -> int:
+    """How many numbers a net's parameters are, whether they learn or are frozen."""
+    return sum(weights.numel() for weights in model.parameters())
