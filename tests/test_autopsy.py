@@ -268,7 +268,37 @@ def test_nothing_is_of_the_right_size_where_the_net_has_learned_nothing():
         Finding("3 a", 10.0, 9.0, 0.0, 1.0),
     ]
     assert verdict.right_in_size(findings) == []
-    assert verdict.verdict_table(findings, {}, "x").rows[0][1:] == ["10", "–", "no", "–"]
+    row = verdict.verdict_table(findings, {}, "x").rows[0]
+    assert row[1:] == ["10", "–", "has not learned", "–"]
+
+
+def test_a_net_that_has_not_learned_neither_accuses_nor_acquits():
+    findings = [
+        Finding(suspects.AS_TOLD, 60.0, 60.0, 0.0, 1.0),
+        Finding("3 far", 60.0, 10.0, 0.0, 1.0),
+        Finding("4 stuck", 9.9, 10.0, 0.0, 1.0),
+        Finding("4 stuck" + suspects.ANEW, 9.9, 10.0, 0.0, 1.0),
+        Finding("9 stuck, and right in size", 11.9, 34.0, 0.0, 1.0),
+        Finding("10 hardly", 12.0, 34.0, 0.0, 1.0),
+    ]
+    assert verdict.not_learned(findings) == ["4 stuck", "9 stuck, and right in size"]
+    assert verdict.right_in_size(findings) == ["10 hardly"]
+    sizes = {row[0]: row[3] for row in verdict.verdict_table(findings, {}, "x").rows}
+    assert sizes == {
+        "3 far": "no",
+        "4 stuck": "has not learned",
+        "9 stuck, and right in size": "has not learned",
+        "10 hardly": "yes",
+    }
+
+
+def test_whether_a_net_has_learned_is_asked_of_the_mean_over_its_seeds():
+    findings = [
+        Finding(suspects.AS_TOLD, 60.0, 60.0, 0.0, 1.0),
+        Finding("4 one seed of two", 10.0, 10.0, 0.0, 1.0),
+        Finding("4 one seed of two", 30.0, 20.0, 0.0, 1.0),
+    ]
+    assert verdict.not_learned(findings) == []
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,9 @@ from helpers.markdown import Table
 # A choice: nets of another width, or another number of epochs, lose other shares by the same fault.
 NEAR = 15.0
 
+# Below so many percent of its training images a net has hardly left the 10 % of a blind guess.
+LEARNED = 12.0
+
 
 def accused(findings: Sequence[Finding]) -> list[str]:
     """The suspects in the order of their numbers, without what was only measured beside them."""
@@ -42,25 +45,48 @@ def is_near(share: float | None) -> bool:
     return abs(share - DOCUMENT_KEPT) <= NEAR
 
 
+def not_learned(findings: Sequence[Finding]) -> list[str]:
+    """The suspects whose nets read hardly more training images than a blind guess does.
+
+    Of what a fault does to a net that has learned, such a training says nothing, either way.
+    """
+    groups = by_suspect(findings)
+    names = []
+    for suspect in accused(findings):
+        if mean_finding(groups[suspect]).train < LEARNED:
+            names.append(suspect)
+    return names
+
+
 def right_in_size(findings: Sequence[Finding]) -> list[str]:
-    """The suspects that keep nearly as much as the report."""
+    """The suspects that keep nearly as much as the report, of nets that have learned."""
     shares = kept_by_suspect(findings)
-    return [suspect for suspect in accused(findings) if is_near(shares[suspect])]
+    silent = not_learned(findings)
+    near = []
+    for suspect in accused(findings):
+        if suspect not in silent and is_near(shares[suspect]):
+            near.append(suspect)
+    return near
 
 
 def verdict_table(findings: Sequence[Finding], says: Mapping[str, str], evidence: str) -> Table:
     """For each suspect its size beside the report's, and what the report says of it.
+
+    A suspect whose net has not learned is neither near nor far: its row says so.
 
     says: a sentence by label, such as ``6a``; a suspect without one has a dash
     evidence: what the findings were measured on, for the note
     """
     shares = kept_by_suspect(findings)
     groups = by_suspect(findings)
+    silent, near = not_learned(findings), right_in_size(findings)
     rows = []
     for suspect in accused(findings):
         size = "no"
-        if is_near(shares[suspect]):
+        if suspect in near:
             size = "yes"
+        if suspect in silent:
+            size = "has not learned"
         train = f"{mean_finding(groups[suspect]).train:.0f}"
         said = says.get(label_of(suspect), "–")
         rows.append((suspect, train, in_percent(shares[suspect]), size, said))
