@@ -99,6 +99,18 @@ def in_place(block, x):
     return out
 
 
+def always_evaluated(block, x):
+    y = as_written(block, x)
+    block.eval()
+    return y
+
+
+def norm_left_in_training(block, x):
+    y = as_written(block, x)
+    block.norm2.train()
+    return y
+
+
 def keeps_shapes_only(block, x):
     return torch.relu(two_layers(block, x) + x)
 
@@ -117,6 +129,8 @@ def keeps_shapes_only(block, x):
         in_place,
         keeps_shapes_only,
         norm_run_twice,
+        always_evaluated,
+        norm_left_in_training,
         lambda block, x: torch.relu(as_written(block, x) + x.mean()),
         lambda block, x: [as_written(block, x)],
         lambda block: block,
@@ -136,6 +150,8 @@ def test_wrong_blocks_are_refused_without_the_answer(answer):
             norm_run_twice,
             "from 6 to 6 channels with stride 1: the output is right, and the running",
         ),
+        (always_evaluated, "from 6 to 6 channels with stride 1: the block was switched between"),
+        (norm_left_in_training, "from 6 to 6 channels with stride 1: the block was switched"),
     ],
 )
 def test_the_verdict_names_the_block(answer, words):
@@ -212,6 +228,7 @@ class Finder:
     divergence = 4.0
     restore_net = True
     zero, backward = True, True
+    go_on, clip = False, math.inf
     compare = staticmethod(lambda raw, means: (means[-1], min(means)))
 
     def rate(self, start, end, step, steps):
@@ -233,9 +250,12 @@ class Finder:
                 optimizer.zero_grad()
             if self.backward:
                 loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), self.clip)
             optimizer.step()
             loss = loss.item()
             if self.stop and not math.isfinite(loss):
+                if self.go_on:
+                    continue
                 break
             if self.correct:
                 moment = self.smoothing * moment + (1 - self.smoothing) * loss
@@ -334,6 +354,18 @@ def in_evaluation_mode(model, *arguments):
     return result
 
 
+def leaves_evaluation_mode(model, *arguments):
+    result = Finder()(model, *arguments)
+    model.eval()
+    return result
+
+
+def leaves_a_part_in_evaluation_mode(model, *arguments):
+    result = Finder()(model, *arguments)
+    model[1].eval()
+    return result
+
+
 def trains_a_copy_of_the_net_alone(model, *arguments):
     return Finder()(copy.deepcopy(model), *arguments)
 
@@ -344,6 +376,8 @@ def trains_a_copy_of_the_net_alone(model, *arguments):
         finder(correct=False),
         finder(next_rate=True),
         finder(stop=False),
+        finder(go_on=True),
+        finder(clip=1.0),
         finder(restore="nothing"),
         finder(restore="alias"),
         finder(restore="rate"),
@@ -357,6 +391,8 @@ def trains_a_copy_of_the_net_alone(model, *arguments):
         finder(rate=lambda start, end, step, steps: start + (end - start) * step / (steps - 1)),
         finder(divergence=5),
         finder(divergence=4.2),
+        finder(divergence=4.05),
+        finder(divergence=3.9),
         finder(divergence=3.8),
         finder(divergence=3),
         finder(divergence=20),
@@ -365,6 +401,8 @@ def trains_a_copy_of_the_net_alone(model, *arguments):
         finder(zero=False),
         finder(backward=False),
         in_evaluation_mode,
+        leaves_evaluation_mode,
+        leaves_a_part_in_evaluation_mode,
         trains_a_copy_of_the_net_alone,
         lambda *arguments: Finder()(*arguments[:5], 100),  # whatever number is asked for
         ends_too_early,
@@ -405,6 +443,9 @@ def corrected_too_little(model, batches, loss_fn, optimizer, end_lr=10.0, steps=
         (finder(zero=False), "by the gradient of that batch alone"),
         (finder(backward=False), "learns from each"),
         (finder(stop=False), "after the first loss of nan"),
+        (finder(go_on=True), "after the first loss of nan it made 19 more steps"),
+        (finder(clip=1.0), "by the gradient of that batch alone"),
+        (leaves_evaluation_mode, "left in evaluation mode"),
         (finder(restore="nothing"), "a new optimizer"),
         (finder(restore="alias"), "an optimizer with momentum"),
         (finder(restore="rate"), "the next steps of training"),
@@ -549,6 +590,7 @@ def without_shortcut():
         (small_residual, 0.0, "above 0"),
         (small_residual, "fast", "above 0"),
         (small_residual, math.nan, "above 0"),
+        (small_residual, True, "a number above 0, not True"),
     ],
 )
 def test_nets_that_break_the_rules_are_refused(build, rate, words, digits):

@@ -160,10 +160,12 @@ def smoothed(losses: Sequence[float], smoothing: float = 0.95) -> list[float]:
 
 def end_problem(finder: Callable[..., Any]) -> str | None:
     """Whether it ends where a loss is no finite number, or explodes, and not before."""
-    # Twenty losses of a net that learns, and what comes after them.
+    # Twenty losses of a net that learns, and what comes after them. Finite ones in the end, so that
+    # whoever leaves out the others and goes on is seen.
     falling = [2.3 - 0.05 * step for step in range(20)]
     for name, value in (("nan", math.nan), ("inf", math.inf)):
-        lrs, losses, used = curve(finder, scripted(falling + [value] * 20), 40)
+        raw = falling + [value] * 3 + [1.0] * 17
+        lrs, losses, used = curve(finder, scripted(raw), len(raw))
         if len(used) > 21:
             return f"after the first loss of {name} it made {len(used) - 21} more steps"
         if not all(map(math.isfinite, losses)):
@@ -182,7 +184,7 @@ def threshold_problem(finder: Callable[..., Any]) -> str | None:
     # Slowly past the limit, so that limits nearby end elsewhere; a start that lies above the lowest
     # place; and a rise that is no explosion.
     for words, raw in (
-        ("from 1 to 5", [1.0] * 20 + [5.0] * 80),
+        ("from 1 to 4.4", [1.0] * 20 + [4.4] * 80),
         ("from 4 to 1 and then to 10", [4.0] * 3 + [1.0] * 40 + [10.0] * 40),
         ("from 1 to 2", [1.0] * 20 + [2.0] * 20),
     ):
@@ -220,12 +222,14 @@ def traces_problem(finder: Callable[..., Any]) -> str | None:
         given(finder(net, some_batches(30), cross_entropy, optimizer, 1.0, 30))
 
         # At once, and after two more steps, in which momentum would be seen.
+        if not all(module.training for module in net.modules()):
+            return "the net is left in evaluation mode"
         if not same_state(net, twin):
             return "the net is another one after the test"
         if not math.isclose(optimizer.param_groups[0]["lr"], 0.02):
             return f"{words}: something of it is not as it was before the test"
         for model, stepper in ((net, optimizer), (twin, other)):
-            train_on(model.train(), stepper, 2)
+            train_on(model, stepper, 2)
         if not same_state(net, twin):
             return (
                 f"{words}: net and rate are as before, and still the next steps of training are "
@@ -237,11 +241,11 @@ def traces_problem(finder: Callable[..., Any]) -> str | None:
 def training_problem(finder: Callable[..., Any]) -> str | None:
     """Whether each batch is a step of training: the losses are those of the course's range test."""
     net = small_net()
-    optimizer = Watched(net.parameters(), lr=0.02, momentum=0.9)
+    optimizer = Watched(net.parameters(), lr=0.002, momentum=0.9)
     twin, other = twin_of(net, optimizer)
     batches = some_batches(30)
-    expected = lr_range_test(twin, batches, cross_entropy, other, 0.02, 1.0, 30, smoothing=0.95)
-    _, losses = given(finder(net, batches, cross_entropy, optimizer, 1.0, 30))
+    expected = lr_range_test(twin, batches, steep_loss, other, 0.002, 0.1, 30, smoothing=0.95)
+    _, losses = given(finder(net, batches, steep_loss, optimizer, 0.1, 30))
     found = [float(loss) for loss in losses]
     if not same_numbers(found, expected.smoothed, 1e-3):
         return (
@@ -249,6 +253,11 @@ def training_problem(finder: Callable[..., Any]) -> str | None:
             "training mode and by the gradient of that batch alone"
         )
     return None
+
+
+def steep_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """A loss with gradients so large that whoever limits them takes other steps."""
+    return 10 * cross_entropy(logits, targets)
 
 
 def twin_of(net: nn.Module, optimizer: Watched) -> tuple[nn.Module, Watched]:

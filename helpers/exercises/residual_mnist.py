@@ -100,6 +100,8 @@ def block_problem(
     for kept, expected_kept in zip(block.buffers(), twin.buffers(), strict=True):
         if not same_numbers(kept, expected_kept, 1e-4):
             return "the output is right, and the running statistics of a normalisation are not"
+    if any(module.training != training for module in block.modules()):
+        return "the block was switched between training and evaluation mode"
 
     # A gradient goes both ways, or the shortcut does not do its work.
     if not found.requires_grad:
@@ -157,7 +159,8 @@ def own_residual(
             "is no shortcut in it"
         )
     highest = real_number(rate)
-    if highest is None or highest <= 0:
+    # True is the number 1 to Python, and no rate that anybody has read off a curve.
+    if highest is None or highest <= 0 or isinstance(rate, bool):
         return f"the highest rate is a number above 0, not {rate!r}"
     # The recipe of the session's range tests, over fewer epochs and at the learner's rate.
     count = count_parameters(net)
