@@ -250,9 +250,37 @@ def test_rates_that_are_far_worse_are_named_at_the_bottom() -> None:
 
 
 @pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([None, 11.46, 11.46], "1 of 3 diverged, 2 at 11 %"),
+        ([10.1, math.nan, None], "2 of 3 diverged, 1 at 10 %"),
+        ([None, 11.46, 99.1], "1 of 3 diverged, 1 at 11 %"),
+        ([None, 99.0, 99.1], "1 of 3 diverged"),
+        ([None, None, None], "diverged"),
+        ([11.46, 99.0, 99.1], "1 of 3 at 11.5 %"),
+        ([11.46, 9.8, 99.1], "2 of 3 at 10.6 %"),
+        ([10.1, 11.46, 9.7], "10.4 %"),
+        ([11.46], "11.5 %"),
+    ],
+)
+def test_the_strip_says_of_how_many_seeds_it_speaks(values: list, words: str) -> None:
+    # Good rates enough, so that bad ones lie below the panel.
+    good = {rate: [99.0, 99.1, 99.2] for rate in (0.01, 0.0316, 0.1)}
+    below = plot_rates(made(), good | {1.0: values})[1]
+    strip = [text.get_text() for text in below.texts if " %" in text.get_text()]
+    assert words in [text.get_text() for text in below.texts] and len(strip) <= 1
+    # A red cross where one diverged, a triangle otherwise; one mark a rate.
+    marks = [line.get_marker() for line in below.lines if line.get_marker() in "xv"]
+    assert marks == ["x" if "diverged" in words else "v"]
+
+
+@pytest.mark.parametrize(
     "accuracies",
     [
         ACCURACIES,
+        # Session 01's net, and the colour pictures' narrow one.
+        {0.1: [98.8, 98.7], 0.316: [98.7, 11.46], 1.0: [None, 11.46], 3.16: [None, None]},
+        {0.1: [79.0, 79.3], 1.0: [70.1, 71.3], 3.16: [None, 10.0, 10.0], 10.0: [None, 10, 10]},
         {0.1: [None], 0.316: [None], 1.0: [None]},
         ACCURACIES | {3.16: [11.5, 11.5], 0.00316: [None, 90.0], 0.5: [99.0]},
         {0.01: [40.0], 0.1: [70.0], 1.0: [75.0], 1.1: [10.0], 1.3: [9.0], 10: [None]},

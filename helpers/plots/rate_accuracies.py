@@ -123,18 +123,38 @@ def draw_strip(ax: Axes, trained: Sequence[Trained], floor: float, height: float
     place = floor - (STRIP - 0.06) * height
     labels = []
     for each in trained:
-        total = len(each.accuracies) + each.diverged
-        low = [value for value in each.accuracies if value < floor]
+        words = words_below(each, floor)
+        if words:
+            labels.append((each.rate, words))
         if each.diverged:
             ax.plot(each.rate, place, "x", color=RED, ms=9, mew=2.5)
-            words = "diverged"
-            if each.accuracies:
-                words = f"{each.diverged} of {total} diverged"
-            labels.append((each.rate, words))
-        elif low:
+        elif words:
             ax.plot(each.rate, place, "v", color=BLUE, ms=8)
-            labels.append((each.rate, f"{np.mean(low):.3g} %"))
     write_in_rows(ax, merged(labels), place)
+
+
+def words_below(each: Trained, floor: float) -> str:
+    """How many seeds at a rate diverged, and how many lie below the panel; empty where none do.
+
+    A number of seeds is left out where it is all of them.
+    """
+    total = len(each.accuracies) + each.diverged
+    low = [value for value in each.accuracies if value < floor]
+    if each.diverged and low:
+        # Whole percents, because these words are the longest.
+        return f"{each.diverged} of {total} diverged, {len(low)} at {np.mean(low):.0f} %"
+    if each.diverged == total:
+        return "diverged"
+    if each.diverged:
+        return f"{each.diverged} of {total} diverged"
+    if not low:
+        return ""
+
+    # A dot above shows what became of the other seeds.
+    where = f"{np.mean(low):.3g} %"
+    if len(low) == total:
+        return where
+    return f"{len(low)} of {total} at {where}"
 
 
 def merged(labels: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
