@@ -16,6 +16,7 @@ from helpers.data import Batches, load
 from helpers.environment import ROOT, CourseError, seed_everything
 from helpers.experiments import cifar10, load_result, mnist_basics
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS, SEARCHES, for_practice
+from helpers.experiments.measured import best_of, rate_accuracies
 from helpers.experiments.ranges import NETS, RATES
 from helpers.experiments.recipe import OLD_NETS, Claim, Recipe, variant
 from helpers.experiments.records import is_recorded
@@ -566,13 +567,17 @@ def test_the_assigned_rate_and_decay_are_those_that_read_most_of_the_validation_
     )
 
 
-@pytest.mark.parametrize("name", ["cifar-minutes", "cifar-minutes-scaled"])
-def test_a_narrow_net_has_the_rate_that_its_search_found(name):
-    recipe, losses = EXPERIMENTS[name], {}
+def test_the_narrow_net_has_the_rate_that_its_search_found():
+    recipe, losses = EXPERIMENTS["cifar-minutes"], {}
     for trial in kept_trials("cifar-minutes"):
-        if trial["recipe"]["model_options"]["scale"] == recipe.model_options.get("scale", 1.0):
+        if trial["recipe"]["model_options"]["scale"] == 1.0:
             losses[trial["recipe"]["learning_rate"]] = trial["validation_loss"]
     assert len(losses) == 4 and min(losses, key=losses.get) == recipe.learning_rate
+
+
+def test_the_net_with_scaled_logits_has_the_best_rate_of_three_seeds():
+    assert EXPERIMENTS["cifar-minutes-scaled"].learning_rate == best_of("scaled")[0]
+    assert {len(seeds) for seeds in rate_accuracies("scaled").values()} == {3}
 
 
 @pytest.mark.parametrize(

@@ -96,12 +96,9 @@ def block_problem(
         return "the output has negative numbers, and the last step is a ReLU"
     if not same_numbers(found, expected, 1e-4):
         return "the shape of the output is right, and its numbers are not those of the block"
-    # Whoever runs a normalisation twice in training moves its running statistics twice.
-    for kept, expected_kept in zip(block.buffers(), twin.buffers(), strict=True):
-        if not same_numbers(kept, expected_kept, 1e-4):
-            return "the output is right, and the running statistics of a normalisation are not"
-    if any(module.training != training for module in block.modules()):
-        return "the block was switched between training and evaluation mode"
+    problem = state_problem(block, twin)
+    if problem:
+        return problem
 
     # A gradient goes both ways, or the shortcut does not do its work.
     if not found.requires_grad:
@@ -110,6 +107,17 @@ def block_problem(
     expected.square().sum().backward()
     if x.grad is None or not same_numbers(x.grad, expected_x.grad, 1e-3):
         return "the numbers are right, and the gradient that reaches the input is not"
+    return None
+
+
+def state_problem(block: BasicBlock, twin: BasicBlock) -> str | None:
+    """What a forward pass has left behind in a block that its twin does not have, or None."""
+    # Whoever runs a normalisation twice in training moves its running statistics twice.
+    for kept, expected in zip(block.buffers(), twin.buffers(), strict=True):
+        if not same_numbers(kept, expected, 1e-4):
+            return "the output is right, and the running statistics of a normalisation are not"
+    if any(module.training != twin.training for module in block.modules()):
+        return "the block was switched between training and evaluation mode"
     return None
 
 
