@@ -292,13 +292,20 @@ def test_a_net_that_has_not_learned_neither_accuses_nor_acquits():
     }
 
 
-def test_whether_a_net_has_learned_is_asked_of_the_mean_over_its_seeds():
+def test_a_seed_that_has_not_learned_does_not_count_where_another_has():
     findings = [
-        Finding(suspects.AS_TOLD, 60.0, 60.0, 0.0, 1.0),
+        Finding(suspects.AS_TOLD, 60.0, 90.0, 0.0, 1.0),
         Finding("4 one seed of two", 10.0, 10.0, 0.0, 1.0),
-        Finding("4 one seed of two", 30.0, 20.0, 0.0, 1.0),
+        Finding("4 one seed of two", 30.0, 50.0, 0.0, 1.0),
+        Finding("9 neither", 10.0, 10.0, 0.0, 1.0),
+        Finding("9 neither", 11.0, 50.0, 0.0, 1.0),
     ]
-    assert verdict.not_learned(findings) == []
+    # The seed that learned keeps a half; with the other one it would be a quarter.
+    assert verdict.not_learned(findings) == ["9 neither"]
+    assert verdict.right_in_size(findings) == ["4 one seed of two"]
+    rows = verdict.verdict_table(findings, {}, "x").rows
+    assert rows[0][1:4] == ["30", "50", "yes (1 of 2 seeds learned)"]
+    assert rows[1][3] == "has not learned"
 
 
 @pytest.fixture(scope="module")

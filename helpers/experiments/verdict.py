@@ -53,14 +53,26 @@ def not_learned(findings: Sequence[Finding]) -> list[str]:
     groups = by_suspect(findings)
     names = []
     for suspect in accused(findings):
-        if mean_finding(groups[suspect]).train < LEARNED:
+        if all(each.train < LEARNED for each in groups[suspect]):
             names.append(suspect)
     return names
 
 
+def that_learned(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings without seeds that have not learned, where another seed of theirs has.
+
+    A suspect of which no seed has learned keeps its findings: ``not_learned`` names it.
+    """
+    kept = []
+    for group in by_suspect(findings).values():
+        some = [each for each in group if each.train >= LEARNED]
+        kept += some or group
+    return kept
+
+
 def right_in_size(findings: Sequence[Finding]) -> list[str]:
     """The suspects that keep nearly as much as the report, of nets that have learned."""
-    shares = kept_by_suspect(findings)
+    shares = kept_by_suspect(that_learned(findings))
     silent = not_learned(findings)
     near = []
     for suspect in accused(findings):
@@ -72,13 +84,15 @@ def right_in_size(findings: Sequence[Finding]) -> list[str]:
 def verdict_table(findings: Sequence[Finding], says: Mapping[str, str], evidence: str) -> Table:
     """For each suspect its size beside the report's, and what the report says of it.
 
-    A suspect whose net has not learned is neither near nor far: its row says so.
+    A suspect whose net has not learned is neither near nor far: its row says so. Where some seeds
+    have learned, its row is about these, and says how many they are.
 
     says: a sentence by label, such as ``6a``; a suspect without one has a dash
     evidence: what the findings were measured on, for the note
     """
-    shares = kept_by_suspect(findings)
     groups = by_suspect(findings)
+    learned = by_suspect(that_learned(findings))
+    shares = kept_by_suspect(that_learned(findings))
     silent, near = not_learned(findings), right_in_size(findings)
     rows = []
     for suspect in accused(findings):
@@ -87,7 +101,10 @@ def verdict_table(findings: Sequence[Finding], says: Mapping[str, str], evidence
             size = "yes"
         if suspect in silent:
             size = "has not learned"
-        train = f"{mean_finding(groups[suspect]).train:.0f}"
+        some, all_seeds = len(learned[suspect]), len(groups[suspect])
+        if some < all_seeds:
+            size += f" ({some} of {all_seeds} seeds learned)"
+        train = f"{mean_finding(learned[suspect]).train:.0f}"
         said = says.get(label_of(suspect), "–")
         rows.append((suspect, train, in_percent(shares[suspect]), size, said))
     report = in_percent(DOCUMENT_KEPT)
