@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 
@@ -29,6 +30,11 @@ READ = [
     "4, 4, ?, 3",
     "4;4;?;3",
     "44\n?3\n",
+    "4-4-?-3",
+    "4.4.?.3",
+    "4|4|?|3",
+    "[4, 4, '?', 3]",
+    "4, 4, ?, 3.",
     {1: 4, 2: 4, 3: "?", 4: 3},
     {4: "3", 3: "?", 2: 4.0, 1: np.int64(4)},
     np.array([4, 4, "?", 3], dtype=object),
@@ -65,6 +71,11 @@ def test_tensors_are_labels_and_one_may_side_with_either_throughout(capsys):
         ([4, True, 6, 1], "number 2 is True"),
         (["10", 4, 6, 1], "number 1 is '10'"),
         ("44x1", "number 3 is 'x'"),
+        ("4, 4, six, 1", "there are 4 pictures, and 6 answers"),
+        ("44٧1", "number 3 is '٧'"),
+        (["4", "4", "٧", "1"], "number 3 is '٧'"),
+        ({"1": 4, "2": 4, "3": 6, "4": 1}, 'give the numbers as 1, not as the text "1"'),
+        ({1: 4, 2: 4, "3": 6, 4: 1}, 'give the numbers as 3, not as the text "3"'),
         ({0: 4, 1: 4, 2: 6, 3: 1}, "number 4 has no answer"),
         ({1: 4, 2: 4, 3: 6, 4: 1, 5: 1}, "5 answers"),
         ([4, 4, None, 1], "number 3 has no answer"),
@@ -117,9 +128,16 @@ def by_counting(first, second):
 
 
 def by_numpy(first, second):
-    one = np.sum(first.numpy() > second.numpy())
-    two = np.sum(first.numpy() < second.numpy())
-    return np.float64(binomtest(int(one), int(max(one + two, 1))).pvalue) if one + two else 1
+    one = int(np.sum(first.numpy() > second.numpy()))
+    two = int(np.sum(first.numpy() < second.numpy()))
+    ways = np.array(
+        [math.comb(one + two, heads) / 2 ** (one + two) for heads in range(one + two + 1)]
+    )
+    return ways[ways <= ways[one] * (1 + 1e-9)].sum()
+
+
+def by_tensor(first, second):
+    return torch.tensor([by_counting(first, second)])
 
 
 def careless(first, second):
@@ -178,9 +196,65 @@ def the_counts(first, second):
     return alone(first, second)
 
 
-@pytest.mark.parametrize("answer", [by_binomtest, by_tails, by_counting, by_numpy])
+def strictly(first, second):
+    one, two = alone(first, second)
+    ways = [math.comb(one + two, heads) for heads in range(one + two + 1)]
+    more = [way for heads, way in enumerate(ways) if abs(2 * heads - one - two) > abs(one - two)]
+    return sum(more) / 2 ** (one + two)
+
+
+def rounded(first, second):
+    return round(by_tails(first, second), 2)
+
+
+def a_text(first, second):
+    return f"{by_tails(first, second):.3f}"
+
+
+def printed(first, second):
+    print(by_tails(first, second))
+
+
+def hidden(first, second):
+    return max(
+        binomtest(one, one + two).pvalue if one + two else 1.0
+        for one, two in [alone(first, second)]
+    )
+
+
+@pytest.mark.parametrize("answer", [by_tails, by_counting, by_numpy, by_tensor])
 def test_every_form_of_the_exact_test_is_right(answer):
     assert reading_mistakes.mended_test(answer).expect_right()
+
+
+def test_a_right_chance_of_scipys_own_test_is_called_right_and_asked_for_anew():
+    for answer in (by_binomtest, hidden):
+        problem = reading_mistakes.mended_test(answer).problem
+        assert problem.startswith("the chance is right") and "without" in problem
+    # What has no code of its own cannot be looked into, and what is wrong is told first.
+    assert reading_mistakes.mended_test(functools.partial(by_binomtest))
+    assert "the chance is right" not in reading_mistakes.mended_test(careless).problem
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (half, ": that is one side only"),
+        (careless, ": that is what the function above gives"),
+        (strictly, ": a result that is just as uneven counts as well"),
+        (with_chi2, ": that is an approximation, and the ways can be counted exactly"),
+        (rounded, ": that is close, but not exact: was it rounded, or approximated?"),
+        (of_what_is_read, ", which is not what a fair coin does"),
+    ],
+)
+def test_a_slip_that_is_known_is_named(answer, words):
+    assert reading_mistakes.mended_test(answer).problem.endswith(words)
+
+
+def test_a_chance_is_a_number_and_is_returned():
+    problem = reading_mistakes.mended_test(a_text).problem
+    assert "'0.480'" in problem and "give one number" in problem
+    assert reading_mistakes.mended_test(printed).problem.startswith("it returns nothing")
 
 
 WRONG_TESTS = (careless, of_what_is_read, of_all_pictures, one_sided, half, with_chi2)
@@ -213,7 +287,8 @@ def test_no_toss_and_more_than_the_chance_are_named():
 
 def test_a_test_that_was_not_written_is_open():
     assert reading_mistakes.mended_test(lambda first, second: ...).problem == OPEN
-    assert reading_mistakes.mended_test(lambda first, second: None).problem == OPEN
+    nothing = reading_mistakes.mended_test(lambda first, second: None)
+    assert nothing.problem == "it returns nothing: is a return missing?"
     assert reading_mistakes.mended_test(None).problem == OPEN
 
 
@@ -275,6 +350,8 @@ def test_what_is_no_number_is_refused_in_words(answer):
 
 def test_a_count_that_was_not_written_is_open():
     assert reading_mistakes.pictures_needed(lambda accuracy, points: ...).problem == OPEN
+    nothing = reading_mistakes.pictures_needed(lambda accuracy, points: None)
+    assert nothing.problem == "it returns nothing: is a return missing?"
 
 
 # Exercise 4: a head of one's own.
@@ -363,7 +440,7 @@ def test_what_is_printed_is_mcnemars_test(capsys):
     said = capsys.readouterr().out
     assert f"your head {int((~own).sum())}, the recorded net" in said
     assert f"it alone reads {one}, the net alone {two}; a coin would" in said
-    assert f"in {reading_mistakes.coin(one, two):.1%} of cases" in said
+    assert f"in {100 * reading_mistakes.coin(one, two):.1f} % of cases" in said
     assert "cannot see which digits you trained on" in said
 
 
@@ -384,7 +461,7 @@ def test_the_better_side_is_named(mine, nets, words):
     said = beside(Predictions(split, head), Predictions(split, recorded))
     assert words in said
     chance = binomtest(mine, mine + nets).pvalue
-    assert said.endswith(f"at least so unevenly in {chance:.1%} of cases")
+    assert said.endswith(f"at least so unevenly in {100 * chance:.1f} % of cases")
 
 
 def random_head() -> nn.Module:

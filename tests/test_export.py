@@ -77,6 +77,8 @@ def test_a_line_says_how_far_the_logits_differ(written) -> None:
     for each in written:
         assert each.difference < 1e-4
         assert str(each).startswith(f"{each.path.name}: ") and "\n" not in str(each)
+        assert str(each._replace(difference=0.0)).endswith("pictures are equal")
+        assert str(each._replace(difference=5e-6)).endswith("differ by at most 5e-06")
 
 
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch, tmp_path, capsys) -> None:

@@ -582,6 +582,7 @@ def test_an_occlusion_map_is_what_single_covered_images_give(size, stride, fill)
             assert seen.change[i, j] == pytest.approx(float(now[label] - before[label]), abs=1e-4)
             assert seen.predicted[i, j] == now.argmax()
     assert (seen.index, seen.size, seen.stride) == (4, size, stride)
+    assert seen.answer == log_p(image).argmax()
 
 
 def test_occlusion_leaves_the_net_and_the_images_as_they_were():

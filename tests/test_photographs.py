@@ -462,7 +462,9 @@ def test_the_readings_are_drawn(folder) -> None:
     grid = show_photograph_readings(mine, chances)
     assert grid.shape == (3, 3)
     heights = [bar.get_height() for bar in grid[0, 2].patches]
-    np.testing.assert_allclose(heights, chances[0])
+    np.testing.assert_allclose(heights, 100 * chances[0])
+    assert [row[2].get_ylabel() for row in grid] == ["probability (%)"] * 3
+    assert [row[2].get_xlabel() for row in grid] == ["", "", "digit"]
     titles = [row[2].get_title() for row in grid]
     assert titles == ["read as 3, 91.0 %", "read as 1, 91.0 %, and is 7", "read as 1, 91.0 %"]
     assert [ax.get_title() for ax in grid[0, :2]] == ["photograph", "the net's input"]

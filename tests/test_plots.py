@@ -229,8 +229,8 @@ def test_plot_confusion_writes_the_counts_and_keeps_the_diagonal_out_of_the_colo
     )
     assert image.get_array().mask.tolist() == np.eye(3, dtype=bool).tolist()
     assert [tick.get_text() for tick in ax.get_yticklabels()] == list(predictions.split.classes)
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted class", "true class")
-    assert ax.get_title() == f"{predictions.mistakes} mistakes in 80 images"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("answer", "label")
+    assert ax.get_title() == f"{predictions.mistakes} mistakes in 80 pictures"
     assert_legible(ax)
 
 

@@ -6,6 +6,7 @@ import nbformat
 import pytest
 import torch
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from nbclient import NotebookClient
 
 from helpers.data import load
@@ -43,6 +44,15 @@ def test_a_grid_says_how_many_pictures_and_what_stands_above_them():
 def test_the_blocks_of_a_net_are_told():
     text = describe(draw_network(first_net(), (1, 28, 28)).figure)
     assert "5,958 parameters" in text and "conv 3×3" in text and "8 × 26 × 26" in text
+
+
+def test_a_drawing_of_many_words_is_told_to_its_end():
+    axes = Figure().subplots()
+    for number in range(40):
+        axes.text(0, number, f"step {number}")
+    axes.set_axis_off()
+    axes.add_patch(Rectangle((0, 0), 1, 1))
+    assert "step 39" in describe(axes.figure)
 
 
 def test_an_empty_figure_and_a_bare_panel_have_words_too():

@@ -71,6 +71,10 @@ def test_show_predictions_says_true_and_predicted_class_and_marks_the_wrong_ones
         )
         assert (to_hex(ax.title.get_color()).upper() == RED) == (true != guess)
     assert_legible(axes[0])
+    # Of red is spoken where something is red.
+    assert axes[0].figure.get_suptitle() == "Label → answer, wrong ones in red"
+    right = show_predictions(predictions, indices=predictions.correct)
+    assert "red" not in right[0].figure.get_suptitle()
 
 
 def test_show_predictions_repeats_with_its_seed_and_leaves_the_global_one() -> None:

@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from plot_inputs import NAMES, assert_legible, drawn, make_predictions, make_split
 
 from helpers.environment import CourseError
-from helpers.interpret.calibration import calibration
+from helpers.interpret.calibration import calibration, expected_calibration_error
 from helpers.interpret.occlusion import OcclusionMap
 from helpers.plots.calibration import plot_calibration
 from helpers.plots.evidence import show_nearest, show_numbered, show_occlusion
@@ -94,7 +94,7 @@ def test_titles_and_indices_that_do_not_fit_are_refused() -> None:
 def some_map(index: int = 0, stride: int = 1, change: float = 1.0) -> OcclusionMap:
     side = -(-8 // stride)
     values = torch.linspace(-change, change, side * side).view(side, side)
-    return OcclusionMap(index, 3, stride, values, torch.zeros(side, side, dtype=torch.int64))
+    return OcclusionMap(index, 3, stride, values, torch.zeros(side, side, dtype=torch.int64), 0)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
@@ -118,6 +118,28 @@ def test_a_map_lies_over_its_image_and_all_share_a_scale(stride: int) -> None:
     assert_legible(axes[0, 0])
     limited = show_occlusion(split, maps, ["a", "b"], limit=5)
     assert limited[1, 0].get_images()[0].get_clim() == (-5, 5)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_places_that_tip_the_answer_are_hatched(stride: int) -> None:
+    split = make_split()
+    label = int(split.labels[5])
+    other = (label + 1) % 4
+    side = -(-8 // stride)
+    for answer in (label, other):
+        # One place gives the label, one another class, and the rest what the net says anyway.
+        predicted = torch.full((side, side), answer)
+        predicted[1, 2], predicted[3, 0] = label, other
+        each = OcclusionMap(5, 3, stride, torch.zeros(side, side), predicted, answer)
+        [[_], [below]] = show_occlusion(split, [each], ["a"])
+        [patch] = below.patches
+        row, column = (3, 0) if answer == label else (1, 2)
+        assert patch.get_xy() == (column * stride - stride / 2, row * stride - stride / 2)
+        assert patch.get_width() == patch.get_height() == stride and patch.get_hatch()
+        # A class that is as wrong as the answer tips nothing.
+        predicted[3, 0] = (other + 1) % 4 if (other + 1) % 4 != label else (other + 2) % 4
+        [[_], [below]] = show_occlusion(split, [each], ["a"])
+        assert len(below.patches) == 1
 
 
 def test_maps_without_a_change_and_images_without_a_stroke_are_drawn() -> None:
@@ -175,8 +197,12 @@ def test_a_dot_for_each_bin_with_images_at_its_mean_probability() -> None:
     ends = [segment[:, 1].tolist() for segment in segments.get_segments()]
     for end, row in zip(ends, filled, strict=True):
         assert end == pytest.approx([row.low, row.high])
-    counts = [int(tick.get_text().split("\n")[1]) for tick in ax.get_xticklabels()]
-    assert sum(counts) == 40
+    lines = [tick.get_text().split("\n") for tick in ax.get_xticklabels()]
+    assert sum(int(count) for _, count, _ in lines) == 40
+    # The parts of the error, which add up to it; an empty bin has none.
+    parts = [float(part) for _, count, part in lines if count != "0"]
+    assert sum(parts) == pytest.approx(expected_calibration_error(bins), abs=0.004)
+    assert all(part == "–" for _, count, part in lines if count == "0")
     first = filled[0].floor
     assert first > 0 and ax.get_xlabel().endswith(f"; none below {first:.0f} %")
     assert ax.get_title().endswith("· practice data")
@@ -188,7 +214,7 @@ def test_a_dot_for_each_bin_with_images_at_its_mean_probability() -> None:
 
 def test_a_calibration_from_the_lowest_bin_on_leaves_nothing_out() -> None:
     ax = plot_calibration(calibration(make_predictions(), bins=1))
-    assert ax.get_xlabel().endswith("images in the bin")
+    assert ax.get_xlabel().endswith("; its part of the error")
 
 
 def test_a_calibration_of_nothing_is_refused() -> None:
@@ -202,24 +228,35 @@ def test_a_calibration_of_nothing_is_refused() -> None:
 @pytest.mark.parametrize("count", [1, 10, 45])
 def test_every_pair_has_a_dot_and_those_below_5_percent_are_red(count: int) -> None:
     chances = np.random.default_rng(count).uniform(0, 0.4, count).tolist()
-    ax = plot_pairs(chances, note="practice data")
-    even, blue, red, limit = ax.lines
+    luck = np.linspace(0.1, 0.9, count)
+    ax = plot_pairs(chances, luck, note="practice data")
+    by_luck, blue, red, limit = ax.lines
     assert sorted(chances) == pytest.approx([*red.get_ydata() / 100, *blue.get_ydata() / 100])
     assert len(red.get_ydata()) == sum(chance < 0.05 for chance in chances)
     assert to_hex(red.get_color()).upper() == RED and to_hex(blue.get_color()).upper() == BLUE
     assert set(limit.get_ydata()) == {5}
     assert red.get_markersize() == blue.get_markersize() == (4 if count > 20 else 7)
-    # The line ends where the last share does.
-    assert even.get_xydata().tolist() == [[0.5, 0], [count + 0.5, 100]]
-    expected = f"{len(red.get_ydata())} of {count} pairs below 5 %; equally good nets: at most "
-    assert ax.get_title().startswith(f"{expected}{count / 20:.1f}")
-    assert "likely" not in ax.get_xlabel() and "coin" in ax.get_ylabel()
+    assert by_luck.get_xdata().tolist() == list(range(1, count + 1))
+    assert by_luck.get_ydata().tolist() == pytest.approx((100 * luck).tolist())
+    assert "luck" in ax.get_legend().get_texts()[0].get_text()
+    expected = f"{len(red.get_ydata())} of {count} pairs below 5 %; equally good nets have "
+    assert ax.get_title().startswith(f"{expected}{count / 20:.1f} or fewer")
+    assert "likely" not in ax.get_xlabel() and "tosses" in ax.get_ylabel()
     assert ax.get_title().endswith("· practice data")
     assert_legible(ax)
 
 
+def test_without_lucks_line_there_is_no_legend_and_another_number_is_refused() -> None:
+    ax = plot_pairs([0.2, 0.5, 0.9])
+    assert ax.get_legend() is None and not len(ax.lines[0].get_xdata())
+    with pytest.raises(CourseError, match="2 chances by luck for 3 pairs"):
+        plot_pairs([0.2, 0.5, 0.9], [0.1, 0.2])
+    with pytest.raises(CourseError, match="luck: give a row of chances"):
+        plot_pairs([0.2], [1.2])
+
+
 def test_of_one_net_there_is_no_pair() -> None:
-    ax = plot_pairs([])
+    ax = plot_pairs([], [])
     assert ax.get_title() == "One net alone makes no pair"
     assert not len(ax.lines[0].get_xdata())
     assert_legible(ax)

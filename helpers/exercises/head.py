@@ -131,7 +131,7 @@ def beside(own: Predictions, recorded: Predictions) -> str:
         side = f"{mine - others} more than the net"
     if mine < others:
         side = f"{others - mine} fewer than the net"
-    chance = f"{coin(mine, others):.1%}"
+    chance = f"{100 * coin(mine, others):.1f} %"
     return (
         f"your head reads {side}: it alone reads {mine}, the net alone {others}; a coin would "
         f"divide them at least so unevenly in {chance} of cases"

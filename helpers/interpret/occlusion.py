@@ -23,6 +23,7 @@ class OcclusionMap:
     stride: pixels from one place of the patch to the next.
     change: [rows, columns], the true class's log-probability with the patch less that without it.
     predicted: int64 [rows, columns], the class that the net names with the patch.
+    answer: the class that it names without the patch.
 
     Entry [i, j] belongs to the patch around row i · stride, column j · stride.
     """
@@ -32,6 +33,7 @@ class OcclusionMap:
     stride: int
     change: torch.Tensor
     predicted: torch.Tensor
+    answer: int
 
 
 def occlusion_map(
@@ -106,4 +108,6 @@ def asked(
     true = int(split.labels[index])
     log_probabilities = logits.log_softmax(1)[:, true]
     change = (log_probabilities[1:] - log_probabilities[0]).view(rows, columns)
-    return OcclusionMap(index, size, stride, change, logits[1:].argmax(1).view(rows, columns))
+    answers = logits.argmax(1)
+    predicted = answers[1:].view(rows, columns)
+    return OcclusionMap(index, size, stride, change, predicted, int(answers[0]))

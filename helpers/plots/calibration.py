@@ -11,12 +11,13 @@ from helpers.plots.style import BLUE, GREY, SMALL, label_axes, one_axes, with_no
 
 
 def plot_calibration(bins: Sequence[ConfidenceBin], ax: Axes | None = None, note: str = "") -> Axes:
-    """A dot for each bin with images, with its 95 % Wilson interval, and how many images it has.
+    """A dot for each bin with images, with its 95 % Wilson interval.
 
-    On the dashed line accuracy equals confidence. A dot stands at the mean confidence of its bin,
-    between two faint lines at the bin's borders. Empty bins at the left end are left out, which the
-    label of the axis says. ``note`` is that of the data. Raises ``CourseError`` where no bin has an
-    image.
+    Below the axis stand the bin, how many images it has, and its part of the expected error, in
+    points. On the dashed line accuracy equals confidence. A dot stands at the mean confidence of
+    its bin, between two faint lines at the bin's borders. Empty bins at the left end are left out,
+    which the label of the axis says. ``note`` is that of the data. Raises ``CourseError`` where no
+    bin has an image.
     """
     filled = [row for row in bins if row.count > 0]
     if not filled:
@@ -44,24 +45,31 @@ def plot_calibration(bins: Sequence[ConfidenceBin], ax: Axes | None = None, note
         label="accuracy, with 95 % Wilson interval",
     )
 
-    name_bins(ax, shown)
+    name_bins(ax, shown, sum(row.count for row in bins))
     ax.set_xlim(first - 2, 102)
     ax.set_ylim(0, 103)
     ax.legend(fontsize=SMALL, loc="lower right")
     error = expected_calibration_error(bins)
     title = with_note(f"Calibration: expected error {error:.2f} points", note)
-    xlabel = "probability of the answer (%), and images in the bin"
+    xlabel = "probability of the answer (%); pictures in the bin; its part of the error"
     if first > 0:
         xlabel += f"; none below {first:.0f} %"
     return label_axes(ax, title, xlabel, "accuracy (%)", grid="y")
 
 
-def name_bins(ax: Axes, bins: Sequence[ConfidenceBin]) -> None:
-    """The range of each bin and its count below the axis, where nothing else is drawn."""
+def name_bins(ax: Axes, bins: Sequence[ConfidenceBin], total: int) -> None:
+    """The range, count and part of each bin below the axis, where nothing else is drawn.
+
+    total: images in all bins
+    """
     middles, names = [], []
     for row in bins:
         middles.append((row.floor + row.ceiling) / 2)
-        names.append(f"{row.floor:.0f}–{row.ceiling:.0f}\n{row.count:,}")
+        # An empty bin has no gap, and no part in the error.
+        part = "–"
+        if row.count > 0:
+            part = f"{row.count / total * abs(row.accuracy - row.confidence):.3f}"
+        names.append(f"{row.floor:.0f}–{row.ceiling:.0f}\n{row.count:,}\n{part}")
     ax.set_xticks(middles, names)
 
 

@@ -69,7 +69,7 @@ def plot_per_class(predictions: Predictions, ax: Axes | None = None) -> Axes:
 
 
 def plot_confusion(predictions: Predictions, ax: Axes | None = None) -> Axes:
-    """Counts of true class (rows) against predicted class (columns), a number in each cell.
+    """Counts of labels (rows) against answers (columns), a number in each cell.
 
     The diagonal is grey, so that the mistakes alone set the colours. A count of zero is left out.
     """
@@ -90,9 +90,9 @@ def plot_confusion(predictions: Predictions, ax: Axes | None = None) -> Axes:
     ax.set_yticks(range(len(names)), names)
 
     # The title says how few the coloured cells are.
-    heading = f"{predictions.mistakes:,} mistakes in {len(predictions):,} images"
+    heading = f"{predictions.mistakes:,} mistakes in {len(predictions):,} pictures"
     title = with_note(heading, predictions.split.note)
-    return label_axes(ax, title, "predicted class", "true class", grid=None)
+    return label_axes(ax, title, "answer", "label", grid=None)
 
 
 def write_counts(ax: Axes, matrix: np.ndarray, colors: Colormap, highest: int) -> None:

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 MOST_TITLES = 12  # of pictures in a grid: more would be read aloud for too long
+MOST_WORDS = 60  # in a drawing, which shows nothing else: a net is told to its last layer
 
 
 def describe(figure: Figure) -> str:
@@ -59,7 +60,11 @@ def describe_panel(ax: Axes) -> str:
 
     kinds = list(dict.fromkeys(name for name in names_in(ax) if name))
     if kinds:
-        text += f" ({'; '.join(kinds[:MOST_TITLES])})"
+        most = MOST_TITLES
+        # A drawing has no axes.
+        if not (xlabel or ylabel):
+            most = MOST_WORDS
+        text += f" ({'; '.join(kinds[:most])})"
     return f"{text}."
 
 

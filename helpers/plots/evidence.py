@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 
 from helpers.data import ImageSplit
 from helpers.environment import CourseError
@@ -26,6 +27,7 @@ from helpers.plots.style import (
 
 MOST_COLUMNS = 8
 STEPS = 13  # of colour in an occlusion map; the middle one is white
+HATCH = "////"  # over the places at which a patch tips the answer
 LARGEST = 1.3  # inches: few images are no larger than these
 
 
@@ -111,9 +113,10 @@ def show_occlusion(
     titles: one for each map, above its image
     limit: the change at which the colours end; the largest of these maps unless given
 
-    Red: with the patch there, the label's class gets a higher probability. Blue: a lower one. The
-    colour of a place stands at the patch's centre. Raises ``CourseError`` without a map, and for
-    more or fewer titles than maps.
+    Red: with the patch there, the label's class gets a higher probability. Blue: a lower one.
+    Hatched: with the patch there, a wrong answer becomes right, or a right one wrong. The colour of
+    a place stands at the patch's centre. Raises ``CourseError`` without a map, and for more or
+    fewer titles than maps.
     """
     require(split, ImageSplit, "show_occlusion")
     if not len(maps) or len(titles) != len(maps):
@@ -157,12 +160,25 @@ def draw_map(ax: Axes, split: ImageSplit, each: OcclusionMap, scale: dict) -> ob
     if picture.max() > picture.min():
         middle = (float(picture.max()) + float(picture.min())) / 2
         ax.contour(picture, levels=[middle], colors="black", linewidths=1.2)
+    hatch_tips(ax, each, int(split.labels[each.index]))
 
     # The whole image, whatever the stride
     height, width = picture.shape
     ax.set_xlim(-0.5, width - 0.5)
     ax.set_ylim(height - 0.5, -0.5)
     return drawn
+
+
+def hatch_tips(ax: Axes, each: OcclusionMap, label: int) -> None:
+    """Hatching over the places at which the patch makes a wrong answer right, or a right one wrong.
+
+    The colours cannot show them: a net that is sure can lose half of its probability and be right.
+    """
+    tips = (each.predicted == label) != (each.answer == label)
+    side = each.stride
+    for row, column in tips.nonzero().tolist():
+        corner = (column * side - side / 2, row * side - side / 2)
+        ax.add_patch(Rectangle(corner, side, side, fill=False, hatch=HATCH, linewidth=0))
 
 
 def show_nearest(

@@ -59,7 +59,7 @@ def show_predictions(
     seed: int = 0,
     indices: Indices | None = None,
 ) -> np.ndarray:
-    """Images with true class → predicted class and its probability, the wrong ones in red.
+    """Images with label → answer and the answer's probability, the wrong ones in red.
 
     Shows all ``indices`` (see ``chosen_images``), or ``count`` images that ``seed`` picks.
     Returns an Axes for each. Raises ``CourseError`` for indices and counts that do not fit.
@@ -72,7 +72,11 @@ def show_predictions(
         chosen = torch.randperm(len(predictions), generator=generator)[:count]
     else:
         chosen = chosen_images(indices, len(predictions))
-    return draw_predictions(predictions, chosen, "True class → prediction, wrong ones in red")
+    # A label can be wrong itself, so it is not called the true class.
+    heading = "Label → answer, and the answer's probability"
+    if not predictions.correct[chosen].all():
+        heading = "Label → answer, wrong ones in red"
+    return draw_predictions(predictions, chosen, heading)
 
 
 def show_misclassified(predictions: Predictions, count: int = 12) -> np.ndarray:
@@ -111,19 +115,19 @@ def chosen_images(indices: Indices, count: int) -> torch.Tensor:
 
 
 def draw_predictions(predictions: Predictions, chosen: torch.Tensor, heading: str) -> np.ndarray:
-    """The images at ``chosen``, int64 [n], under what is true and what was predicted."""
+    """The images at ``chosen``, int64 [n], under their labels and the answers."""
     # Long names need a line each.
     names = predictions.split.classes
     arrow = " →"
     if max(map(len, names), default=0) > 3:
         arrow = "\n→"
 
-    # True class → predicted class, and its probability where it is known.
+    # Label → answer, and its probability where it is known.
     titles = []
     for index in chosen.tolist():
-        true = names[predictions.labels[index]]
+        label = names[predictions.labels[index]]
         guess = names[predictions.predicted[index]]
-        title = f"{true}{arrow} {guess}"
+        title = f"{label}{arrow} {guess}"
         if predictions.logits is not None:
             share = 100 * predictions.probabilities[index].max()
             title = f"{title}\n{share:.1f} %"

@@ -22,34 +22,40 @@ LIMIT = 5.0  # percent: what a coin does more seldom is often called a discovery
 MANY = 20  # pairs: more of them get smaller dots, which would lie on each other
 
 
-def plot_pairs(chances: Sequence[float], ax: Axes | None = None, note: str = "") -> Axes:
+def plot_pairs(
+    chances: Sequence[float],
+    luck: Sequence[float] | None = None,
+    ax: Axes | None = None,
+    note: str = "",
+) -> Axes:
     """A dot for each pair of nets, the rarest first, those below the line of 5 % in red.
 
     chances: how often a coin divides the pictures that tell at least so unevenly, from 0 to 1
 
-    Were both nets of every pair equally good, and the pairs independent, the dots would lie about
-    the thin line. The title counts the dots below 5 %, and how many there would be at most, on
-    average: whole counts cannot hit 5 % exactly. Without a pair the Axes say so. ``note`` is that
-    of the data. Raises ``CourseError`` for what is no row of chances.
+    luck: what luck alone makes of so many pairs, in the same unit, as ``dealt_chances`` gives it; a
+        thin line, about which the dots of equally good nets lie
+
+    The title counts the dots below 5 %, and how many there would be at most, on average: whole
+    counts cannot hit 5 % exactly. Without a pair the Axes say so. ``note`` is that of the data.
+    Raises ``CourseError`` for what is no row of chances, and for two rows of different length.
     """
-    shares = 100 * number_array(chances, "chances")
-    if shares.ndim != 1 or not ((shares >= 0) & (shares <= 100)).all():
-        raise CourseError("plot_pairs: give a row of chances, each from 0 to 1")
-    shares = np.sort(shares)
+    shares = sorted_shares(chances, "chances")
+    by_luck = sorted_shares([] if luck is None else luck, "luck")
+    if luck is not None and len(by_luck) != len(shares):
+        raise CourseError(f"plot_pairs: {len(by_luck)} chances by luck for {len(shares)} pairs")
     ax = one_axes(ax, 9, 3.8)
     count = len(shares)
     places = np.arange(1, count + 1)
 
     # One net alone has nobody to be compared with.
     rare = shares < LIMIT
-    expected = f"equally good nets: at most {LIMIT * count / 100:.1f} on average"
+    expected = f"equally good nets have {LIMIT * count / 100:.1f} or fewer, on average"
     title = f"{rare.sum()} of {count} pairs below 5 %; {expected}"
-    # Each pair has the middle of its share of the way from 0 to 100 %.
-    even = [0.5, count + 0.5], [0, 100]
     if not count:
         title = "One net alone makes no pair"
-        even = [], []
-    ax.plot(*even, color=GREY, linewidth=1.5, label="spread evenly, if only luck counts")
+    # The dashes are seen where there is one pair only, which has no line.
+    [line] = ax.plot(places[: len(by_luck)], by_luck, color=GREY, marker="_", markersize=8)
+    line.set_label("by luck alone: the mean of many deals")
     size = 7
     if count > MANY:
         size = 4
@@ -71,7 +77,16 @@ def plot_pairs(chances: Sequence[float], ax: Axes | None = None, note: str = "")
     ax.set_xlim(0.4, max(count, 2) + 0.6)
     whole_ticks(ax.xaxis)
     # The dots rise from left to right.
-    ax.legend(fontsize=SMALL, loc="upper left")
+    if len(by_luck):
+        ax.legend(fontsize=SMALL, loc="upper left")
     xlabel = "pair of seeds, the most uneven first"
-    ylabel = "how often a coin does as much (%)"
+    ylabel = "chance of so uneven tosses (%)"
     return label_axes(ax, with_note(title, note), xlabel, ylabel, grid="y")
+
+
+def sorted_shares(chances: Sequence[float], name: str) -> np.ndarray:
+    """Chances in percent, the lowest first; ``CourseError`` where they are none."""
+    shares = 100 * number_array(chances, name)
+    if shares.ndim != 1 or not ((shares >= 0) & (shares <= 100)).all():
+        raise CourseError(f"plot_pairs: {name}: give a row of chances, each from 0 to 1")
+    return np.sort(shares)

@@ -85,6 +85,7 @@ def show_photograph_readings(
     # Above the bars stands the reading of each, and at their axis what they are.
     for ax, head in zip(grid[0], READING_HEADS):
         ax.set_title(head, fontsize=SMALL, pad=4)
+    grid[-1, 2].set_xlabel("digit", fontsize=SMALL)
     grid[0, 0].figure.suptitle("What the net reads", fontsize=FONT)
     return grid
 
@@ -160,11 +161,11 @@ def draw_chances(ax: Axes, chances: np.ndarray, label: int | None) -> None:
         colors[label] = BLUE
     if label is not None and label != reading:
         words = f"{words}, and is {label}"
-    ax.bar(range(10), chances, color=colors)
+    ax.bar(range(10), 100 * chances, color=colors)
     # One scale for all, so that doubt is seen beside certainty.
-    ax.set_ylim(0, 1)
+    ax.set_ylim(0, 100)
     ax.set_xticks(range(10))
     ax.tick_params(labelsize=SMALL)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.set_ylabel("probability", fontsize=SMALL)
+    ax.set_ylabel("probability (%)", fontsize=SMALL)
     ax.set_title(words, fontsize=SMALL, pad=4)

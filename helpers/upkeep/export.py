@@ -40,9 +40,11 @@ class Exported(NamedTuple):
 
     def __str__(self) -> str:
         size = self.path.stat().st_size / 1000
+        how_far = "are equal"
+        if self.difference > 0:
+            how_far = f"differ by at most {self.difference:.0e}"
         return (
-            f"{self.path.name}: {size:.0f} kB; read back, the logits of {COUNT} images differ "
-            f"by at most {self.difference:.0e}"
+            f"{self.path.name}: {size:.0f} kB; read back, the logits of {COUNT} pictures {how_far}"
         )
 
 
