@@ -92,6 +92,18 @@ def test_a_difference_is_taken_against_the_row_of_the_baseline_and_only_if_it_is
     assert alone.rows[0][4] == "–" and alone.note == ""
 
 
+def test_all_rows_can_be_compared_with_one_that_is_named(folder):
+    for name, last in (("first", 98.2), ("first-fast", 98.4), ("budget-5", 98.6)):
+        result(name, (98.0, last)).save()
+    table = tables.comparison(["first-fast", "first", "budget-5"], against="first-fast")
+    differences = [row[4] for row in table.rows]
+    # The recipe that the first row changes is set beside it the other way round.
+    assert differences[0] == "–" and differences[1].startswith("-0.10")
+    assert differences[2].startswith("+0.10") and all("row 1" in each for each in differences[1:])
+    with pytest.raises(CourseError, match="against='second' has no row"):
+        tables.comparison(["first"], against="second")
+
+
 def test_a_table_says_which_records_were_made_from_changed_files(folder):
     result("first", (98.0, 98.2), commit="a" * 40 + "+").save()
     result("first-fast", (98.0, 98.2)).save()

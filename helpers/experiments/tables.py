@@ -44,15 +44,19 @@ def difference(result: Result, baseline: Result) -> Interval:
     return mean_difference(mine, other)
 
 
-def comparison(names: Sequence[str]) -> Table:
+def comparison(names: Sequence[str], against: str | None = None) -> Table:
     """One change per row: parameters, last epoch, and the difference to the row that it changes.
+
+    against: the name whose row all others are compared with, whatever their recipes change
 
     Where all recipes have a claim, a column says how many seeds meet it; where one of them has a
     figure of a document, another gives that. Below the table stands how the differences were
     calculated, and which records were made from changed files. Raises ``CourseError`` where a name
-    is unknown or not recorded.
+    is unknown or not recorded, and where ``against`` is none of them.
     """
     names = list(names_in(names))
+    if against is not None and against not in names:
+        raise CourseError(f"comparison: against={against!r} has no row: give one of {names}")
     recipes = [known_recipe(name) for name in names]
 
     # Two columns are there only where they have something to say.
@@ -75,10 +79,11 @@ def comparison(names: Sequence[str]) -> Table:
             changed.append(str(number))
 
         # The difference to the recipe that this one changes, if that has a row here.
-        if recipe.baseline in names:
-            baseline = load_result(recipe.baseline)
-            against = names.index(recipe.baseline) + 1
-            row.append(f"{interval_text(difference(result, baseline))} against row {against}")
+        other = against or recipe.baseline
+        if other in names and other != recipe.name:
+            baseline = load_result(other)
+            place = names.index(other) + 1
+            row.append(f"{interval_text(difference(result, baseline))} against row {place}")
             paired.add(same_trainings(result, baseline))
         else:
             row.append(NONE)
