@@ -158,7 +158,9 @@ def mended_test(chance: Callable[[torch.Tensor, torch.Tensor], Any]) -> str | No
         problem = no_chance(answer)
         if problem:
             return problem
-        found = float(answer)
+        found = one_number(answer)
+        if found is None:
+            return f"it gives {answer!r}: give one number, the chance"
         if not 0 <= found <= 1 + 1e-9:
             return f"{case}, it gives {found:.4g}, and a chance lies between 0 and 1"
         if abs(found - coin(first, second)) > CLOSE:
@@ -173,7 +175,7 @@ def mended_test(chance: Callable[[torch.Tensor, torch.Tensor], Any]) -> str | No
 
 
 def no_chance(answer: Any) -> str:
-    """Why what a test gives is not one number; empty where it is. Open answers raise."""
+    """Why what a test gives is not the chance alone; empty where it may be. Open ones raise."""
     if answer is None:
         return NO_RETURN
     # The whole result of binomtest has the chance in it.
@@ -181,8 +183,6 @@ def no_chance(answer: Any) -> str:
         return "it gives the whole result of a test: give the chance, its .pvalue"
     if isinstance(answer, tuple | list):
         return f"it gives {len(answer)} things: give the chance alone"
-    if one_number(answer) is None:
-        return f"it gives {answer!r}: give one number, the chance"
     return ""
 
 
