@@ -122,6 +122,23 @@ def three_groups(widths, side):
     return by_layers((widths[0], widths[1], widths[2]), side)
 
 
+def back_once(widths, side):
+    """As if each layer had one gradient."""
+    return 2 * speed.counted(widths, side)[0] - 12 * 24 * (side - 1) ** 2
+
+
+def back_once_for_all(widths, side):
+    return 2 * speed.counted(widths, side)[0]
+
+
+def without_the_first_layer(widths, side):
+    return by_layers(widths, side) - 12 * 24 * (side - 1) ** 2
+
+
+def last_layer_forward_alone(widths, side):
+    return by_layers(widths, side) - 20 * widths[-1]
+
+
 def of_large_images(widths, side):
     return by_layers(widths, 32)
 
@@ -144,6 +161,10 @@ def of_one_net(widths, side):
         first_layer_back,
         in_millions,
         three_groups,
+        back_once,
+        back_once_for_all,
+        without_the_first_layer,
+        last_layer_forward_alone,
         of_large_images,
         of_one_net,
         lambda widths, side: "many",
@@ -156,6 +177,7 @@ def test_wrong_counts_are_refused_without_the_answer(answer):
     for widths, side in speed.PRICED:
         right = by_layers(widths, side)
         assert str(right) not in verdict.problem and f"{right:,}" not in verdict.problem
+    assert not re.search("twice|two gradients|three times", verdict.problem)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +193,10 @@ def test_wrong_counts_are_refused_without_the_answer(answer):
         (pooled_late, "pools at its end"),
         (padded_first, "no padding"),
         (rounded_up, "odd side"),
+        (back_once, "costs more than that"),
+        (back_once_for_all, "costs more than that"),
+        (without_the_first_layer, "first layer is missing"),
+        (last_layer_forward_alone, "last layer has a way back"),
         (three_groups, r"widths \(6, 10\), 13 pixels: your answer raised IndexError"),
         (lambda widths, side: widths.copy(), r"\(64, 256, 256\).*raised AttributeError"),
         (of_large_images, "another number is right"),
@@ -230,7 +256,65 @@ def the_second_of_two(gpu, batches):
     return sum(batches) / seconds[-1]
 
 
-@pytest.mark.parametrize("answer", [all_mended, several_epochs, step_by_step, the_second_of_two])
+def best_of_three(gpu, batches):
+    return max(all_mended(gpu, batches) for _ in range(3))
+
+
+def warm_over_the_sizes(gpu, batches):
+    for images in set(batches):
+        gpu.train(images)
+    gpu.synchronize()
+    start = gpu.now()
+    for images in batches:
+        gpu.train(images)
+    gpu.synchronize()
+    return sum(batches) / (gpu.now() - start)
+
+
+def three_epochs(gpu, batches):
+    return all_mended(gpu, batches * 3)
+
+
+def reads_too_often(gpu, batches):
+    """The clock is read before the warm-up, and while the device works."""
+    gpu.now()
+    for images in batches:
+        gpu.train(images)
+    gpu.synchronize()
+    start = gpu.now()
+    for images in batches:
+        gpu.train(images)
+        gpu.now()
+    gpu.synchronize()
+    return sum(batches) / (gpu.now() - start)
+
+
+def each_size_once(gpu, batches):
+    """Steps of one size take equally long, so one of each is enough."""
+    seconds = {}
+    for images in [*set(batches), *set(batches)]:
+        gpu.synchronize()
+        start = gpu.now()
+        gpu.train(images)
+        gpu.synchronize()
+        seconds[images] = gpu.now() - start
+    return sum(batches) / sum(seconds[images] for images in batches)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        all_mended,
+        several_epochs,
+        best_of_three,
+        three_epochs,
+        step_by_step,
+        the_second_of_two,
+        warm_over_the_sizes,
+        reads_too_often,
+        each_size_once,
+    ],
+)
 def test_mended_benchmarks_are_accepted(answer):
     assert stopwatch.mended_benchmark(answer).expect_right()
 
@@ -318,6 +402,48 @@ def never_measures(gpu, batches):
     return sum(batches) / sum(gpu._per_step + gpu._per_image * images for images in batches)
 
 
+def peeks(gpu, batches):
+    """The clock is read, and nothing is measured."""
+    gpu.now()
+    gpu.now()
+    return sum(batches) / sum(map(gpu._seconds_for, batches))
+
+
+def peeks_and_works(gpu, batches):
+    gpu.synchronize()
+    gpu.now()
+    gpu.train(batches[0])
+    gpu.synchronize()
+    gpu.now()
+    return sum(batches) / sum(map(gpu._seconds_for, batches))
+
+
+def by_a_line(gpu, batches):
+    """A step's own time and that of an image, from batches of one image and of two."""
+    seconds = []
+    for images in (1, 2, 1, 2):
+        gpu.synchronize()
+        start = gpu.now()
+        for _ in range(100):
+            gpu.train(images)
+        gpu.synchronize()
+        seconds.append((gpu.now() - start) / 100)
+    slope = seconds[3] - seconds[2]
+    return sum(batches) / (len(batches) * (seconds[2] - slope) + slope * sum(batches))
+
+
+def seconds_of_an_epoch(gpu, batches):
+    return sum(batches) / all_mended(gpu, batches)
+
+
+def batches_a_second(gpu, batches):
+    return all_mended(gpu, batches) / sum(batches) * len(batches)
+
+
+def seconds_of_a_cold_epoch(gpu, batches):
+    return sum(batches) / never_warm(gpu, batches)
+
+
 def full_batches_after_a_reading(gpu, batches):
     gpu.now()
     return counts_full_batches(gpu, batches)
@@ -379,6 +505,12 @@ def step_by_step_never_warm(gpu, batches):
         mean_of_speeds,
         without_the_last,
         never_measures,
+        peeks,
+        peeks_and_works,
+        by_a_line,
+        seconds_of_an_epoch,
+        seconds_of_a_cold_epoch,
+        batches_a_second,
         full_batches_after_a_reading,
         forgets_the_last_wait,
         drops_the_first_of_each_size,
@@ -402,9 +534,16 @@ def test_faulty_benchmarks_are_refused_without_the_answer(answer):
         (starts_too_soon, "read first"),
         (never_warm, "compiled"),
         (warm_with_one_size, "9 batches|10 batches"),
-        (counts_full_batches, "right moments"),
-        (full_batches_after_a_reading, "right moments"),
-        (mean_of_speeds, "right moments"),
+        (counts_full_batches, "count the images again"),
+        (full_batches_after_a_reading, "count the images again"),
+        (mean_of_speeds, "how single steps are joined"),
+        (seconds_of_an_epoch, "that is a time, and not a speed"),
+        (seconds_for_an_image, "time of an image"),
+        (batches_a_second, "batches a second"),
+        (seconds_of_a_cold_epoch, "compiled"),
+        (peeks, "nothing was ordered"),
+        (peeks_and_works, "calculated from other batches"),
+        (by_a_line, "calculated from other batches"),
         (forgets_the_last_wait, "for the last time"),
         (drops_the_first_of_each_size, "other batches"),
         (only_full_batches, "other batches"),
@@ -571,6 +710,15 @@ def never_forgets(model, images, targets, parts):
     return [weights.grad for weights in model.parameters()]
 
 
+def never_divided(model, images, targets, parts):
+    """The sum over all images."""
+    return [len(images) * gradient for gradient in weighted(model, images, targets, parts)]
+
+
+def never_forgets_a_sum(model, images, targets, parts):
+    return [gradient + 1 for gradient in never_divided(model, images, targets, parts)]
+
+
 def all_at_once(model, images, targets, parts):
     loss = F.cross_entropy(model(images), targets)
     return list(torch.autograd.grad(loss, list(model.parameters())))
@@ -599,6 +747,8 @@ def labels_of_others(model, images, targets, parts):
         plain_mean,
         plain_sum,
         never_forgets,
+        never_divided,
+        never_forgets_a_sum,
         all_at_once,
         drops_the_rest,
         makes_a_step,
@@ -615,6 +765,22 @@ def test_wrong_gradients_are_refused_without_the_answer(answer):
     assert not verdict and verdict.problem != OPEN
     for word in ("weigh", "zero_grad", "len(", "share"):
         assert word not in verdict.problem
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (plain_mean, "is not that of the whole batch"),
+        (labels_of_others, "is not that of the whole batch"),
+        (plain_sum, "is a sum, and not a mean"),
+        (never_divided, "is a sum, and not a mean"),
+        (never_forgets, "still has the old gradients in it"),
+        (never_forgets_a_sum, "still has the old gradients in it"),
+        (lambda *task: [each.float() for each in never_divided(*task)], "a sum, and not"),
+    ],
+)
+def test_a_wrong_gradient_is_told_by_what_it_is(answer, words):
+    assert words in speed.sharded_gradients(answer).problem
 
 
 def test_a_plain_mean_is_right_where_parts_are_equal():
@@ -674,6 +840,23 @@ def test_a_net_on_practice_data_is_trained_and_not_judged(build, practice):
 def test_a_net_that_does_not_fit_is_refused_before_it_is_trained(build, words, practice):
     verdict = speed.own_cheap_net(build, practice)
     assert not verdict and words in verdict.problem
+
+
+class Recurrent(nn.Module):
+    """Rows of pixels, one after the other; the arithmetic is in a layer that nobody counts."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows = nn.GRU(96, 256, batch_first=True)
+        self.linear = nn.Linear(256, 10)
+
+    def forward(self, images):
+        return self.linear(self.rows(images.transpose(1, 2).flatten(2))[0][:, -1])
+
+
+@pytest.mark.parametrize("build", [Recurrent, lambda: nn.Sequential(Recurrent())])
+def test_what_is_not_counted_is_refused(build, practice):
+    assert "recurrent" in speed.own_cheap_net(build, practice).problem
 
 
 class OnlyInTraining(nn.Module):

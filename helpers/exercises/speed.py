@@ -69,17 +69,21 @@ def slip(found: float, widths: Sequence[int], side: int) -> str:
     forward, back = counted(widths, side)
     right = forward + back
     first = 12 * 24 * (side - 1) ** 2
-    # Those of the last layer, in all three passes.
-    last = 3 * 10 * widths[-1]
+    # Those of the last layer, in one of three passes.
+    last = 10 * widths[-1]
     if found in (3 * forward, right + first):
         return "the first layer needs no gradients"
+    if found in (2 * forward, 2 * forward - first):
+        return "the way back costs more than that"
 
     sentences = {
         forward: "that is the way forward alone",
         back: "that is the way back alone",
         2 * right: "those are operations, and a multiply-add is two of them",
         right / 1e6: "those are millions; give multiply-adds",
-        right - last: "the last layer is missing",
+        right - first: "the first layer is missing",
+        right - 3 * last: "the last layer is missing",
+        right - 2 * last: "the last layer has a way back, too",
         by_hand(
             widths, side, late=True
         ): "the maps are that large only if a group pools at its end",
@@ -144,7 +148,10 @@ def sharded_gradients(gradients: Callable[..., Any]) -> str | None:
         case = f"{number} images in {parts} parts:"
         if any(not torch.equal(one, two) for one, two in zip(before, model.parameters())):
             return f"{case} the model is not what it was"
-        problem = passes_problem(passes, number, parts) or gradient_problem(found, expected)
+        factors = (number, parts)
+        problem = passes_problem(passes, number, parts) or gradient_problem(
+            found, expected, factors
+        )
         if problem is not None:
             return f"{case} {problem}"
     return None
@@ -191,8 +198,13 @@ def passes_problem(passes: list[int], number: int, parts: int) -> str | None:
     return None
 
 
-def gradient_problem(found: Any, expected: Sequence[torch.Tensor]) -> str | None:
-    """What is wrong with gradients, beside those of the whole batch."""
+def gradient_problem(
+    found: Any, expected: Sequence[torch.Tensor], factors: Sequence[int]
+) -> str | None:
+    """What is wrong with gradients, beside those of the whole batch.
+
+    ``factors``: by how many times they are too large where a sum was never divided.
+    """
     if not isinstance(found, list | tuple) or len(found) != len(expected):
         return f"give a list of {len(expected)} gradients, one for each parameter"
     for place, (mine, right) in enumerate(zip(found, expected), 1):
@@ -203,9 +215,26 @@ def gradient_problem(found: Any, expected: Sequence[torch.Tensor]) -> str | None
             close = 1e-4
         if mine.shape != right.shape:
             return f"gradient {place} has the shape {list(mine.shape)}, not {list(right.shape)}"
-        if not torch.allclose(mine.double(), right, rtol=close, atol=close / 100):
-            return f"gradient {place} is not that of the whole batch"
+        if not near(mine, right, close):
+            return f"gradient {place} {wrong_gradient(mine, right, factors, close)}"
     return None
+
+
+def near(found: torch.Tensor, right: torch.Tensor, close: float) -> bool:
+    """Whether two gradients agree in so many digits."""
+    return torch.allclose(found.double(), right, rtol=close, atol=close / 100)
+
+
+def wrong_gradient(
+    found: torch.Tensor, right: torch.Tensor, factors: Sequence[int], close: float
+) -> str:
+    """What a gradient is in the place of the right one."""
+    # Those of the step before are all 1.
+    if any(near(found - 1, factor * right, close) for factor in (1, *factors)):
+        return "still has the old gradients in it"
+    if any(near(found, factor * right, close) for factor in factors):
+        return "is a sum, and not a mean"
+    return "is not that of the whole batch"
 
 
 # Exercise 4: a net of the learner's own.
@@ -237,6 +266,8 @@ def own_cheap_net(
     problem = net_problem(net, MANY, IMAGE)
     if problem is not None:
         return problem
+    if any(isinstance(layer, nn.RNNBase | nn.RNNCellBase) for layer in net.modules()):
+        return "the multiply-adds of recurrent layers are not counted, so leave them out"
     count = multiply_adds(net)
     if count > MOST_MULTIPLY_ADDS:
         return (
