@@ -20,9 +20,10 @@ def cloud():
 
 def test_the_axes_of_a_cloud_are_two_deviations_to_either_side():
     long, round_cloud = cloud()
-    axes = plot_clouds({"long": long, "round": round_cloud}, "one", "other", "practice data")
-    assert [ax.get_title() for ax in axes] == ["long", "round"]
-    assert axes[0].get_xlabel() == "one" and axes[0].get_ylabel() == "other"
+    names = [("one", "other"), ("across", "up")]
+    axes = plot_clouds({"long": long, "round": round_cloud}, names, "practice data")
+    assert [ax.get_title().split("\n")[0] for ax in axes] == ["long", "round"]
+    assert [(ax.get_xlabel(), ax.get_ylabel()) for ax in axes] == names
     points, short, longest = axes[0].lines
     np.testing.assert_allclose(points.get_xydata(), long)
     for line, direction, deviation in (
@@ -40,9 +41,25 @@ def test_the_axes_of_a_cloud_are_two_deviations_to_either_side():
         assert_legible(ax)
 
 
+def test_points_outside_are_counted_in_the_title():
+    long, _ = cloud()
+    [ax] = plot_clouds({"long": long}, [("", "")])
+    limit = ax.get_xlim()[1]
+    far = sum(max(abs(across), abs(up)) > limit for across, up in long)
+    assert far and ax.get_title() == f"long\n{far} of 400 points lie outside"
+
+
+def test_a_cloud_without_a_long_axis_has_no_lines():
+    long, _ = cloud()
+    sizes, directions = np.linalg.eigh(np.cov(long.T))
+    white = (long - long.mean(0)) @ directions / np.sqrt(sizes)
+    axes = plot_clouds({"long": long, "white": white}, [("", "")] * 2)
+    assert [len(ax.lines) for ax in axes] == [3, 1]
+
+
 def test_a_flat_cloud_has_an_axis_of_no_length():
     line = np.arange(5.0)
-    [ax] = plot_clouds({"a line": np.stack([line, line], 1) - 2})
+    [ax] = plot_clouds({"a line": np.stack([line, line], 1) - 2}, [("", "")])
     _, short, longest = ax.lines
     assert np.ptp(short.get_xydata()) < 1e-6 < np.ptp(longest.get_xydata())
 
@@ -60,4 +77,9 @@ def test_a_flat_cloud_has_an_axis_of_no_length():
 )
 def test_what_is_no_cloud_is_refused(clouds, words):
     with pytest.raises(CourseError, match=words):
-        plot_clouds(clouds)
+        plot_clouds(clouds, [("", "")])
+
+
+def test_each_cloud_has_its_labels():
+    with pytest.raises(CourseError, match="1 pairs of labels for 2 clouds"):
+        plot_clouds(dict(zip("ab", cloud())), [("one", "other")])

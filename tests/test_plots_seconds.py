@@ -62,6 +62,15 @@ def test_accuracies_stand_over_the_minutes_that_were_spent():
     assert words == ["slow (n = 2)", "fast (n = 1)", "target: 99 %"]
     low, high = ax.get_ylim()
     assert low < 99.0 < high and np.all(np.array(reached[-2:]) < high)
+    assert ax.get_xscale() == "linear" and ax.get_xlim()[0] == 0
+    assert_legible(ax)
+
+
+def test_a_curve_of_seconds_is_seen_beside_one_of_minutes():
+    ax = plot_accuracy_by_time({"a CPU": [timed(4, 300.0)], "a GPU": [timed(4, 2.0)]}, 99.0)
+    assert ax.get_xscale() == "log"
+    left, right = ax.get_xlim()
+    assert 0 < left < 2 / 60 and right > 20
     assert_legible(ax)
 
 

@@ -113,6 +113,15 @@ def test_the_loss_of_every_step_is_drawn_with_its_running_mean() -> None:
     assert_legible(ax)
 
 
+def test_the_lowest_possible_loss_is_a_line_with_its_label():
+    ax = plot_losses([2.0, 1.5, 1.2], chance=math.log(10), lowest=0.87)
+    *_, lowest = ax.lines
+    assert lowest.get_ydata()[0] == 0.87 and lowest.get_linestyle() == "-."
+    assert [text.get_text() for text in ax.texts] == ["chance: 2.30", "lowest possible: 0.87"]
+    with pytest.raises(CourseError, match="lowest=nan"):
+        plot_losses([1.0], lowest=math.nan)
+
+
 def test_losses_may_be_tensors_that_remember_their_history() -> None:
     weight = torch.tensor(2.0, requires_grad=True)
     losses = [weight * number for number in range(1, 4)]

@@ -106,7 +106,10 @@ def test_each_saving_is_compared_with_the_recipe_before_it(folder, capsys):
 
 @pytest.mark.parametrize(
     "losses, words",
-    [((0.9, 1.0), "has speed, as it is"), ((1.0, 0.9), "has speed-relu, and not speed as it is")],
+    [
+        ((0.9, 1.0), "speed-rates: speed has the lowest mean loss, and it is the recipe as it is"),
+        ((1.0, 0.9), "speed-relu has the lowest mean loss, and not speed as it is"),
+    ],
 )
 def test_a_search_says_whether_the_recipe_itself_is_best(folder, capsys, losses, words):
     trials = []

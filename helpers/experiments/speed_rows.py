@@ -191,8 +191,10 @@ def searched(name: str, own: str = "") -> Table | None:
     table = ranking(trials)
     best = table.rows[0][0]
     # The first row is the lowest mean, however close the next one is.
-    verdict = f"{name}: the lowest mean loss has {best}"
-    if own:
-        verdict += ", as it is" if best == own else f", and not {own} as it is"
+    verdict = f"{name}: {best} has the lowest mean loss"
+    if own == best:
+        verdict += ", and it is the recipe as it is"
+    elif own:
+        verdict += f", and not {own} as it is"
     print(verdict)
     return table

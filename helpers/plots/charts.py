@@ -213,6 +213,7 @@ def plot_losses(
     chance: float | None = None,
     ax: Axes | None = None,
     note: str = "",
+    lowest: float | None = None,
 ) -> Axes:
     """The loss of every step, thin, and its running mean, thick.
 
@@ -220,6 +221,8 @@ def plot_losses(
     steps_per_epoch: with it a vertical line marks the end of each epoch
     chance: the loss of a net that knows nothing, such as log 10 of ten classes: a dashed line
     note: that of the data, for the title
+    lowest: a loss below which no net comes, such as that of smoothed labels: a line of dashes and
+        dots
 
     Where a loss is not finite the line has a hole, and the title says which step was the first.
     Raises ``CourseError`` without a step, and for what is no row of numbers.
@@ -251,10 +254,16 @@ def plot_losses(
         draw_epochs(ax, len(values), require_count(steps_per_epoch, "steps_per_epoch", least=1))
     if chance is not None:
         draw_chance(ax, chance)
+    if lowest is not None:
+        draw_lowest(ax, lowest)
     ax.set_ylim(bottom=np.nanmin(values, initial=0))
     whole_ticks(ax.xaxis)
-    # Where a loss falls to 0, the middle of the right is free, elsewhere a lower corner.
-    ax.legend(fontsize=SMALL, loc="best")
+    # Where a loss falls to 0, the middle of the right is free, elsewhere a lower corner. Below the
+    # lowest loss no curve comes, and its label stands on the left.
+    place = "best"
+    if lowest is not None:
+        place = "lower right"
+    ax.legend(fontsize=SMALL, loc=place)
     return label_axes(ax, with_note(title, note), "step", "loss", grid="y")
 
 
@@ -275,15 +284,13 @@ def draw_epochs(ax: Axes, steps: int, steps_per_epoch: int) -> None:
 
 def draw_chance(ax: Axes, chance: float) -> None:
     """The loss of a net that knows nothing: a dashed line with its label."""
-    height = number_array(chance, "chance")
-    if height.ndim != 0 or not np.isfinite(height):
-        raise CourseError(f"chance={chance!r}: give a finite number, such as math.log(10)")
-    ax.axhline(float(height), color=GREY, linewidth=1.5, linestyle="--")
+    height = finite_number(chance, "chance")
+    ax.axhline(height, color=GREY, linewidth=1.5, linestyle="--")
 
     # Above the line, at its right end, where a net that learns is far below.
     ax.annotate(
         f"chance: {height:.2f}",
-        xy=(1, float(height)),
+        xy=(1, height),
         xycoords=("axes fraction", "data"),
         xytext=(-4, 3),
         textcoords="offset points",
@@ -291,4 +298,30 @@ def draw_chance(ax: Axes, chance: float) -> None:
         fontsize=SMALL,
     )
     top = ax.get_ylim()[1]
-    ax.set_ylim(top=max(top, 1.15 * float(height)))
+    ax.set_ylim(top=max(top, 1.15 * height))
+
+
+def draw_lowest(ax: Axes, lowest: float) -> None:
+    """The loss that no net comes below: a line of dashes and dots with its label."""
+    height = finite_number(lowest, "lowest")
+    ax.axhline(height, color="black", linewidth=1.5, linestyle="-.")
+
+    # Below the line, where no curve comes, and at its left end: the legend stands on the right.
+    ax.annotate(
+        f"lowest possible: {height:.2f}",
+        xy=(0, height),
+        xycoords=("axes fraction", "data"),
+        xytext=(4, -4),
+        textcoords="offset points",
+        ha="left",
+        va="top",
+        fontsize=SMALL,
+    )
+
+
+def finite_number(value: float, name: str) -> float:
+    """A loss as a number; ``CourseError`` for what is none, or not finite."""
+    height = number_array(value, name)
+    if height.ndim != 0 or not np.isfinite(height):
+        raise CourseError(f"{name}={value!r}: give a finite number, such as math.log(10)")
+    return float(height)

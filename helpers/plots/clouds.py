@@ -1,6 +1,6 @@
 """Pairs of numbers as clouds of points, with the long and the short axis of each cloud."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,41 +18,53 @@ from helpers.plots.style import (
     with_note,
 )
 
+EQUAL = 1.01  # two deviations are, if the larger is no more than so many times the smaller
+
 
 def plot_clouds(
-    clouds: Mapping[str, Any], xlabel: str = "", ylabel: str = "", note: str = ""
+    clouds: Mapping[str, Any], labels: Sequence[tuple[str, str]], note: str = ""
 ) -> np.ndarray:
-    """A panel for each cloud: its points, and its two axes, each as long as two deviations.
+    """A panel for each cloud: its points, and its two axes, two deviations to either side.
 
     clouds: title to points, [N, 2]
-    xlabel, ylabel: what the two numbers of a point of the first cloud are
+    labels: for each cloud what the two numbers of a point are, across and up
     note: that of the data, above all of them
 
-    All panels have one scale, the same in both directions, so that a round cloud looks round.
-    Returns an Axes each. Raises ``CourseError`` without a cloud, for points of another shape, for
-    fewer than two of them, and for numbers that are not finite.
+    All panels have one scale, the same in both directions, so that equal deviations look equal. A
+    cloud with two equal deviations has no long axis, and none is drawn. The title says how many
+    points lie outside. Returns an Axes each. Raises ``CourseError`` without a cloud, for other
+    labels than one pair for each, for points of another shape, for fewer than two of them, and for
+    numbers that are not finite.
     """
     require(clouds, Mapping, "plot_clouds")
     if not clouds:
         raise CourseError("plot_clouds: give a title and its points, [N, 2]")
+    if len(labels) != len(clouds):
+        raise CourseError(f"plot_clouds: {len(labels)} pairs of labels for {len(clouds)} clouds")
     points = [checked_points(name, values) for name, values in clouds.items()]
 
     # The farthest of a hundred points sets the scale: single ones would make the clouds small.
     reach = max(float(np.percentile(np.abs(each), 99)) for each in points)
     limit = 1.15 * max(reach, 1e-6)
     axes = new_axes(9, 3.7, 1, len(points))
-    # The axes of what was made from the first cloud have no names.
-    labels = [(xlabel, ylabel)] + [("", "")] * (len(points) - 1)
     for ax, name, each, (across, up) in zip(axes, clouds, points, labels):
         ax.plot(each[:, 0], each[:, 1], ".", color=BLUE, markersize=3, alpha=0.4)
         draw_axes_of(ax, each)
         ax.set_xlim(-limit, limit)
         ax.set_ylim(-limit, limit)
         ax.set_aspect("equal")
-        label_axes(ax, name, across, up)
+        label_axes(ax, name + outside(each, limit), across, up)
     if note:
         axes[0].figure.suptitle(with_note("", note), fontsize=FONT)
     return axes
+
+
+def outside(points: np.ndarray, limit: float) -> str:
+    """A line of a title, which says how many points lie beyond the limit; empty without any."""
+    count = int((np.abs(points) > limit).any(axis=1).sum())
+    if not count:
+        return ""
+    return f"\n{count:,} of {len(points):,} points lie outside"
 
 
 def checked_points(name: str, values: Any) -> np.ndarray:
@@ -66,11 +78,16 @@ def checked_points(name: str, values: Any) -> np.ndarray:
 
 
 def draw_axes_of(ax: Axes, points: np.ndarray) -> None:
-    """Lines through the middle of a cloud, along the eigenvectors of its covariance."""
+    """Lines through the middle of a cloud, along the eigenvectors of its covariance.
+
+    Nothing is drawn where the two deviations are equal: every direction is an axis then.
+    """
     middle = points.mean(axis=0)
     variances, directions = np.linalg.eigh(np.cov(points.T))
     # Rounding may leave a variance of a flat cloud just below zero.
     deviations = np.sqrt(np.maximum(variances, 0))
+    if deviations[1] <= EQUAL * deviations[0]:
+        return
     for deviation, direction in zip(deviations, directions.T):
         half = 2 * deviation * direction
         ends = np.stack([middle - half, middle + half])

@@ -58,6 +58,9 @@ def plot_time_shares(seconds: Mapping[str, float], note: str = "", ax: Axes | No
     return label_axes(ax, title, "share of the time (%)", "", grid="x")
 
 
+FAR_APART = 10.0  # times as long as another curve: no common scale of minutes from 0 shows both
+
+
 def plot_accuracy_by_time(
     curves: Mapping[str, Sequence[Run]],
     target: float | None = None,
@@ -71,8 +74,9 @@ def plot_accuracy_by_time(
     target: an accuracy drawn as a line
     note: that of the data, for the title
 
-    The minutes are those of training and measuring. The later half of the epochs sets the scale of
-    accuracies. Raises ``CourseError`` without a curve, for more than four, without an epoch, and
+    The minutes are those of training and measuring; they are on a logarithmic scale where one curve
+    takes ten times as long as another. The later half of the epochs sets the scale of accuracies.
+    Raises ``CourseError`` without a curve, for more than four, without an epoch, and
     for numbers that are not finite.
     """
     require(curves, Mapping, "plot_accuracy_by_time")
@@ -82,20 +86,33 @@ def plot_accuracy_by_time(
     ax = one_axes(ax, 9, 5.2)
 
     # A colour for each recipe, in the order in which they are given.
-    late = []
+    late, spent = [], []
     for (name, histories), color in zip(curves.items(), COLORS, strict=False):
-        late.append(draw_seeds_by_time(ax, name, listed_runs(histories), color))
+        accuracies, minutes = draw_seeds_by_time(ax, name, listed_runs(histories), color)
+        late.append(accuracies)
+        spent.append(minutes)
     show_between(ax, np.concatenate(late), target)
 
+    # A curve of seconds beside one of an hour would be a stroke at the left edge.
+    if max(spent) >= FAR_APART * min(spent) > 0:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
+    else:
+        ax.set_xlim(left=0)
+
     # Below the axes, where no curve is.
-    ax.set_xlim(left=0)
     ax.figure.legend(fontsize=SMALL, loc="outside lower center", ncols=2)
     title = with_note("Test accuracy by time: a line is a seed, a mark is an epoch", note)
     return label_axes(ax, title, "minutes of training and measuring", "test accuracy (%)")
 
 
-def draw_seeds_by_time(ax: Axes, name: str, runs: Sequence[Run], color: str) -> np.ndarray:
-    """A line for each seed of a recipe; returns the accuracies of the later half of its epochs."""
+def draw_seeds_by_time(
+    ax: Axes, name: str, runs: Sequence[Run], color: str
+) -> tuple[np.ndarray, float]:
+    """A line for each seed of a recipe.
+
+    Returns the accuracies of the later half of the epochs, and the minutes of the longest seed.
+    """
     accuracies = epoch_values(runs, "test_accuracy")  # [epochs, seeds]
     minutes = epoch_values(runs, "seconds").cumsum(axis=0) / 60
     if not (np.isfinite(accuracies).all() and np.isfinite(minutes).all()):
@@ -106,7 +123,7 @@ def draw_seeds_by_time(ax: Axes, name: str, runs: Sequence[Run], color: str) -> 
     for spent, reached in zip(minutes.T, accuracies.T):
         ax.plot(spent, reached, "o-", color=color, linewidth=1.2, markersize=4, label=label)
         label = "_"
-    return accuracies[len(accuracies) // 2 :].ravel()
+    return accuracies[len(accuracies) // 2 :].ravel(), float(minutes[-1].max())
 
 
 def show_between(ax: Axes, values: np.ndarray, target: float | None) -> None:
