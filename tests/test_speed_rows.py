@@ -123,3 +123,9 @@ def test_a_search_says_whether_the_recipe_itself_is_best(folder, capsys, losses,
     assert words in capsys.readouterr().out
     speed_rows.searched("speed-rates")
     assert "as it is" not in capsys.readouterr().out
+    priced = speed_rows.searched("speed-rates", price=lambda recipe: len(recipe.name))
+    assert priced.head[-1] == "PFLOP"
+    assert sorted((row[0], row[-1]) for row in priced.rows) == [
+        ("speed", "5.000"),
+        ("speed-relu", "10.000"),
+    ]

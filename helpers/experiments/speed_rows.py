@@ -3,8 +3,9 @@
 A record that is not there yet is told by the command that makes it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
 from helpers.experiments import load_result
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS
@@ -179,10 +180,13 @@ def times_to(names: Sequence[str], target: float) -> Table | None:
     return Table(("recipe", f"seconds to {target:g} %", "seeds that come there", "on"), rows)
 
 
-def searched(name: str, own: str = "") -> Table | None:
+def searched(
+    name: str, own: str = "", price: Callable[[Recipe], float] | None = None
+) -> Table | None:
     """The candidates of a search, best first; prints whether ``own`` is the first of them.
 
-    Without a record it prints the command, and returns nothing.
+    ``price`` gives the PFLOP of a recipe, for a column of its own. Without a record it prints the
+    command, and returns nothing.
     """
     trials = kept_trials(name)
     if not trials:
@@ -197,4 +201,22 @@ def searched(name: str, own: str = "") -> Table | None:
     elif own:
         verdict += f", and not {own} as it is"
     print(verdict)
+    if price is not None:
+        return with_prices(table, trials, price)
     return table
+
+
+def with_prices(
+    table: Table, trials: Sequence[Mapping[str, Any]], price: Callable[[Recipe], float]
+) -> Table:
+    """The table of a search with a column more: what each candidate costs, in PFLOP."""
+    recipes = {}
+    for trial in trials:
+        recipe = Recipe.restored(trial["recipe"])
+        recipes[recipe.name] = recipe
+    rows = []
+    for row in table.rows:
+        # One that diverged says so behind its name.
+        recipe = recipes[row[0].split(":")[0]]
+        rows.append((*row, f"{price(recipe):.3f}"))
+    return Table((*table.head, "PFLOP"), rows)
