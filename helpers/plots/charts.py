@@ -260,10 +260,10 @@ def plot_losses(
     whole_ticks(ax.xaxis)
     # Where a loss falls to 0, the middle of the right is free, elsewhere a lower corner. Below the
     # lowest loss no curve comes, and its label stands on the left.
-    place = "best"
-    if lowest is not None:
-        place = "lower right"
-    ax.legend(fontsize=SMALL, loc=place)
+    if lowest is None:
+        ax.legend(fontsize=SMALL, loc="best")
+    else:
+        ax.legend(fontsize=SMALL, loc="lower right")
     return label_axes(ax, with_note(title, note), "step", "loss", grid="y")
 
 
