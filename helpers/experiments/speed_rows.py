@@ -210,6 +210,7 @@ def with_prices(
     table: Table, trials: Sequence[Mapping[str, Any]], price: Callable[[Recipe], float]
 ) -> Table:
     """The table of a search with a column more: what each candidate costs, in PFLOP."""
+    # A row has the candidate's name alone, and the trials have the recipes.
     recipes = {}
     for trial in trials:
         recipe = Recipe.restored(trial["recipe"])

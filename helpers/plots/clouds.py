@@ -47,6 +47,7 @@ def plot_clouds(
     reach = max(float(np.percentile(np.abs(each), 99)) for each in points)
     limit = 1.15 * max(reach, 1e-6)
     axes = new_axes(9, 3.7, 1, len(points))
+    # Points that lie over each other are darker.
     for ax, name, each, (across, up) in zip(axes, clouds, points, labels):
         ax.plot(each[:, 0], each[:, 1], ".", color=BLUE, markersize=3, alpha=0.4)
         draw_axes_of(ax, each)
@@ -61,6 +62,7 @@ def plot_clouds(
 
 def outside(points: np.ndarray, limit: float) -> str:
     """A line of a title, which says how many points lie beyond the limit; empty without any."""
+    # What a frame cuts off is not seen, so it has to be said.
     count = int((np.abs(points) > limit).any(axis=1).sum())
     if not count:
         return ""
@@ -86,6 +88,7 @@ def draw_axes_of(ax: Axes, points: np.ndarray) -> None:
     variances, directions = np.linalg.eigh(np.cov(points.T))
     # Rounding may leave a variance of a flat cloud just below zero.
     deviations = np.sqrt(np.maximum(variances, 0))
+    # The eigenvectors of equal variances are a matter of rounding.
     if deviations[1] <= EQUAL * deviations[0]:
         return
     for deviation, direction in zip(deviations, directions.T):
