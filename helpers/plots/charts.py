@@ -13,6 +13,7 @@ from helpers.plots.style import (
     GREY,
     ORANGE,
     SMALL,
+    finite_number,
     given_axes,
     label_axes,
     new_axes,
@@ -317,11 +318,3 @@ def draw_lowest(ax: Axes, lowest: float) -> None:
         va="top",
         fontsize=SMALL,
     )
-
-
-def finite_number(value: float, name: str) -> float:
-    """A loss as a number; ``CourseError`` for what is none, or not finite."""
-    height = number_array(value, name)
-    if height.ndim != 0 or not np.isfinite(height):
-        raise CourseError(f"{name}={value!r}: give a finite number, such as math.log(10)")
-    return float(height)

@@ -173,6 +173,14 @@ def number_array(values: Any, name: str) -> np.ndarray:
         raise CourseError(f"{name} are numbers, not {given}: give a sequence of them") from None
 
 
+def finite_number(value: float, name: str) -> float:
+    """A loss as a number; ``CourseError`` for what is none, or not finite."""
+    height = number_array(value, name)
+    if height.ndim != 0 or not np.isfinite(height):
+        raise CourseError(f"{name}={value!r}: give a finite number, such as math.log(10)")
+    return float(height)
+
+
 def require_count(value: object, name: str, least: int = 0) -> int:
     """``value`` as an int; ``CourseError`` where it is no whole number of at least ``least``."""
     number = whole_number(value, least)
