@@ -53,13 +53,24 @@ def test_right_savings_are_accepted(answer):
         lambda c, s, o: 472,
         lambda c, s: 9 * c * s,
         lambda c, s, o: "a lot",
+        lambda c, s, o: None,
+        lambda c, s, o: [c, s, o],
     ],
 )
 def test_wrong_savings_are_refused_without_the_answer(answer):
     verdict = under_8000.weights_saved(answer)
-    assert not verdict and verdict.problem != OPEN
+    assert not verdict and verdict.problem not in (OPEN, "")
+    assert "raised" not in verdict.problem or answer.__code__.co_argcount == 2
     # 428 is the right number of the first case.
     assert "428" not in verdict.problem
+
+
+def test_what_is_wrong_with_a_saving_is_said():
+    sign = under_8000.weights_saved(lambda c, s, o: c * s + 9 * s * o - 9 * c * o)
+    assert "a saving is positive" in sign.problem
+    assert "a str came back" in under_8000.weights_saved(lambda c, s, o: "a lot").problem
+    assert "gave back nothing" in under_8000.weights_saved(lambda c, s, o: None).problem
+    assert under_8000.weights_saved(lambda c, s, o: ...).problem == OPEN
 
 
 # Exercise 2: an average that forgets something.
@@ -114,6 +125,38 @@ class ByTorch:
         self.average.update_parameters(model)
 
 
+class ByLayer(Forgetful):
+    """Right on every net of the session: statistics are looked for where they are kept."""
+
+    def pairs(self, model):
+        yield from super().pairs(model)
+        for mean, new in zip(self.module.modules(), model.modules()):
+            if isinstance(mean, nn.BatchNorm2d):
+                yield mean.running_mean, new.running_mean
+                yield mean.running_var, new.running_var
+
+
+class WithDotsLeft(WithBuffers):
+    def update(self, model):
+        super().update(model)
+        return ...
+
+
+class OnlyMeans(Forgetful):
+    def pairs(self, model):
+        yield from super().pairs(model)
+        yield self.module[1].running_mean, model[1].running_mean
+
+
+class ConstantForTheRest(Forgetful):
+    @torch.no_grad()
+    def update(self, model):
+        super().update(model)
+        for mean, new in zip(self.module.buffers(), model.buffers()):
+            if mean.is_floating_point():
+                mean.copy_(self.decay * mean + (1 - self.decay) * new)
+
+
 class CopiedBuffers(Forgetful):
     def update(self, model):
         super().update(model)
@@ -162,7 +205,7 @@ class Uniform:
         self.average.update_parameters(model)
 
 
-@pytest.mark.parametrize("answer", [WithBuffers, ByState, ByTorch])
+@pytest.mark.parametrize("answer", [WithBuffers, ByState, ByTorch, ByLayer, WithDotsLeft])
 def test_right_averages_are_accepted(answer):
     assert under_8000.mended_average(answer).expect_right()
 
@@ -172,6 +215,8 @@ def test_right_averages_are_accepted(answer):
     [
         Forgetful,
         CopiedBuffers,
+        OnlyMeans,
+        ConstantForTheRest,
         Constant,
         NoFirstCopy,
         Swapped,
@@ -187,8 +232,27 @@ def test_wrong_averages_are_refused_without_the_answer(answer):
     assert "running" not in verdict.problem and "buffer" not in verdict.problem
 
 
-def test_the_forgetful_average_is_told_that_its_parameters_are_right():
-    assert "parameters are right" in under_8000.mended_average(Forgetful).problem
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (Forgetful, "something else of the net is still as it was at the beginning"),
+        (CopiedBuffers, "something else of the net is that of the newest net, and no average"),
+        (OnlyMeans, "a part of the rest as well, and another part is still as it was"),
+        (ConstantForTheRest, "something else of the net is another average"),
+    ],
+)
+def test_an_average_is_told_what_is_wrong_beside_its_parameters(answer, words):
+    problem = under_8000.mended_average(answer).problem
+    assert "the parameters are right" in problem and words in problem
+
+
+def test_a_copied_parameter_is_told_from_another_average():
+    class Copied(WithBuffers):
+        def share(self):
+            return 0.0
+
+    assert "is that of the newest net" in under_8000.mended_average(Copied).problem
+    assert "is another average" in under_8000.mended_average(Uniform).problem
 
 
 def test_an_average_that_is_left_open_is_not_judged():
@@ -294,6 +358,22 @@ def test_a_decision_that_is_left_open_is_not_judged():
     assert under_8000.decision(lambda new, old: ...).problem == OPEN
 
 
+def test_a_decision_without_its_last_branch_is_told_so():
+    def without_else(new, old):
+        word = pooled(new, old)
+        if word != "undecided":
+            return word
+        return None
+
+    assert "gave back nothing" in under_8000.decision(without_else).problem
+
+
+def test_what_the_learner_is_told_of_a_case_is_all_there_is():
+    for new, old in under_8000.accuracy_pairs():
+        for row in (new, old):
+            assert [float(word) for word in under_8000.written(row).split()] == row
+
+
 def test_the_cases_lie_on_both_sides_of_the_border():
     outcomes = [under_8000.outcome(*pair) for pair in under_8000.accuracy_pairs()]
     assert min(outcomes.count(word) for word in under_8000.OUTCOMES) >= 10
@@ -306,10 +386,36 @@ def linear():
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
 
 
+class Frozen(nn.Module):
+    """A layer whose weights are not trained, and so not counted."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(784, 1, bias=False).requires_grad_(False)
+
+    def forward(self, x):
+        return x + self.layer(x)
+
+
+class Blurred(nn.Module):
+    """A fixed matrix in a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("kernel", torch.ones(9))
+
+    def forward(self, x):
+        return x * self.kernel.sum()
+
+
+def linear_on(layer):
+    return nn.Sequential(nn.Flatten(), layer, nn.Linear(784, 10))
+
+
 @pytest.fixture
 def digits():
     """Practice digits that pass for real ones, so that a net is judged on them."""
-    return replace(data.load("mnist", validation=0), source="folder")
+    return replace(data.load("mnist", validation=200), source="folder")
 
 
 @pytest.mark.parametrize("build", [linear, compact_net, lambda: linear()])
@@ -327,6 +433,9 @@ def test_small_nets_are_trained_and_judged(build, digits, capsys):
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(100, 10)), "raised"),
         (lambda: nn.Flatten(), "784"),
         (lambda: nn.Linear(3), "raised"),
+        (lambda: None, "gave back nothing"),
+        (lambda: linear_on(Frozen()), "1.layer.weight holds 784 numbers that are not learned"),
+        (lambda: linear_on(Blurred()), "1.kernel holds 9 fixed numbers"),
     ],
 )
 def test_nets_that_break_the_rules_are_refused(build, words, digits):
@@ -337,6 +446,14 @@ def test_nets_that_break_the_rules_are_refused(build, words, digits):
 def test_a_net_that_reads_too_little_is_refused(digits):
     verdict = under_8000.own_under_8000(linear, digits, least=100.1, epochs=1)
     assert "at least 100.1 %" in verdict.problem
+
+
+def test_a_net_is_not_judged_on_test_digits(digits):
+    split = replace(digits.validation, labels=(digits.validation.labels + 1) % 10)
+    wrong = replace(digits, validation=split)
+    assert not under_8000.own_under_8000(linear, wrong, least=20.0, epochs=1)
+    without = replace(digits, validation=digits.test.subset(slice(0, 0)))
+    assert "no validation digits" in under_8000.own_under_8000(linear, without).problem
 
 
 def test_nothing_is_judged_on_practice_data(digits):

@@ -296,6 +296,18 @@ def test_plot_accuracy_shows_means_with_their_deviation_and_single_results_apart
     assert [text.get_text() for text in ax.get_legend().texts] == ["document", "99.4 %"]
 
 
+def test_plot_accuracy_shows_the_interval_of_the_mean_where_it_is_asked_for() -> None:
+    ax = plot_accuracy(
+        {"a": (5_000, [99.0, 99.2, 99.4]), "b": (6_000, [99.0])}, "x", intervals=True
+    )
+    # t = 4.303 for two degrees of freedom, and the deviation is 0.2.
+    half = 4.302653 * 0.2 / 3**0.5
+    bars = [container.lines[2][0].get_segments()[0] for container in ax.containers]
+    np.testing.assert_allclose(bars[0][:, 1], [99.2 - half, 99.2 + half], rtol=1e-6)
+    np.testing.assert_allclose(bars[1][:, 1], [99.0, 99.0])
+    assert "95 % intervals" in ax.get_title()
+
+
 def test_plot_accuracy_of_one_seed_has_no_deviation_and_no_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

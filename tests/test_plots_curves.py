@@ -46,6 +46,27 @@ def test_the_shortest_seed_says_how_many_epochs_are_drawn():
     assert {len(line.get_xdata()) for line in ax.lines} == {2}
 
 
+def test_many_seeds_are_a_band():
+    runs = [history(98 + seed / 100, 99 + seed / 100) for seed in range(6)]
+    ax = plot_test_curves({"ours": runs})
+    assert len(ax.lines) == 1
+    [band] = ax.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert heights.min() == 98 and heights.max() == pytest.approx(99.05)
+
+
+def test_the_first_curve_is_dashed_and_on_top():
+    ax = plot_test_curves({"ours": [history(98, 99)], "twin": [history(98, 99)]})
+    first, second = ax.lines
+    assert first.get_linestyle() == "--" and second.get_linestyle() == "-"
+    assert first.get_zorder() > second.get_zorder()
+
+
+def test_the_last_epoch_has_a_tick():
+    ax = plot_test_curves({"ours": [history(*[98.0] * 14, 99.0)]})
+    assert max(ax.get_xticks()) == 15
+
+
 def test_one_seed_is_drawn_once():
     ax = plot_test_curves({"ours": [history(98, 99)]})
     assert len(ax.lines) == 1

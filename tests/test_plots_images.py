@@ -39,6 +39,13 @@ def test_show_images_draws_the_first_24_in_rows_of_8_by_default() -> None:
     assert len(show_images(make_split(5))) == 5
 
 
+def test_show_images_names_its_rows() -> None:
+    axes = show_images(make_split(), count=8, columns=4, row_names=("above", "below"))
+    words = [[text.get_text() for text in ax.texts] for ax in axes]
+    assert words == [["above"], [], [], [], ["below"], [], [], []]
+    assert_legible(axes[0])
+
+
 def test_show_images_takes_masks_and_slices() -> None:
     split = make_split()
     assert [ax.get_title() for ax in show_images(split, split.labels == 2)] == ["cow"] * 10

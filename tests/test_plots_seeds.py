@@ -73,6 +73,9 @@ def test_others_are_hollow_diamonds_and_the_target_is_a_line_with_its_label() ->
     words = {text.get_text() for text in legend.get_texts()}
     assert words == {"a seed", "mean, 95 % interval", "stated elsewhere", "target: 99.4 %"}
     assert ax.get_xlabel() == "net"
+    named = plot_seeds({"a": [99, 98]}, others={"a": 99.2}, stated="the report")
+    words = {text.get_text() for text in named.figure.legends[0].get_texts()}
+    assert words == {"a seed", "mean, 95 % interval", "the report"}
 
 
 LONG = {"normalisation of everything": [99.0] * 10, **dict(list(TEN.items())[1:])}

@@ -8,7 +8,7 @@ from scipy.stats import ttest_ind, ttest_rel
 
 from helpers import environment
 from helpers.environment import CourseError
-from helpers.experiments import records, tables
+from helpers.experiments import records, rungs, tables
 from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.experiments.recipe import Claim
 from helpers.intervals import Interval
@@ -56,6 +56,12 @@ def test_seeds_are_paired_where_the_same_training_is_measured_twice():
 def test_a_difference_says_whether_its_sign_is_known(low, high, text):
     interval = Interval(0.14, low, high)
     assert tables.interval_text(interval) == text and interval.decided == ("undecided" not in text)
+
+
+def test_a_difference_has_as_many_decimals_as_are_asked_for_and_no_negative_zero():
+    assert tables.interval_text(Interval(0.0944, 0.0041, 0.19), 3) == "+0.094 (+0.004 to +0.190)"
+    text = tables.interval_text(Interval(-0.001, -0.05, -0.0004))
+    assert text == "+0.00 (-0.05 to +0.00)"
 
 
 # Tables.
@@ -161,6 +167,14 @@ def test_the_share_of_trainings_that_meet_a_claim_is_written_too(course):
     notebook.write_text("<!-- claim first-fast -->…<!-- /claim -->", encoding="utf-8")
     with pytest.raises(CourseError, match="first-fast claims nothing"):
         write_results(course)
+
+
+def test_what_the_ladder_decides_is_written_too(course, monkeypatch):
+    notebook = course / "notebooks" / "01.ipynb"
+    notebook.write_text("So: <!-- rungs -->…<!-- /rungs -->.", encoding="utf-8")
+    monkeypatch.setattr(rungs, "sentence", lambda: "better: all")
+    write_results(course)
+    assert notebook.read_text() == "So: <!-- rungs -->better: all<!-- /rungs -->."
 
 
 def test_the_table_has_a_row_an_experiment(course):

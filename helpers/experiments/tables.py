@@ -111,12 +111,21 @@ def known_recipe(name: str) -> Recipe:
     return EXPERIMENTS[name]
 
 
-def interval_text(interval: Interval) -> str:
+def interval_text(interval: Interval, decimals: int = 2) -> str:
     """An interval in words, ``+0.14 (+0.03 to +0.26)``, and whether it leaves the sign open."""
-    # A plus is written as well, because a difference can go either way.
-    text = f"{interval.estimate:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})"
+    estimate, low, high = [signed(value, decimals) for value in interval]
+    text = f"{estimate} ({low} to {high})"
     if not interval.decided:
         text += ", undecided"
+    return text
+
+
+def signed(value: float, decimals: int) -> str:
+    """A difference with its sign, of which a zero has a plus: there is no -0.00."""
+    # A plus is written as well, because a difference can go either way.
+    text = f"{value:+.{decimals}f}"
+    if float(text) == 0:
+        text = text.replace("-", "+")
     return text
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from helpers.intervals import paired_difference
+from helpers.intervals import Interval, paired_difference
 from helpers.plots.style import BLUE, ORANGE, RED, SMALL
 
 # Percentage points that the axis of ``plot_seeds`` spans at least: differences far below the
@@ -24,9 +24,7 @@ def draw_seeds(ax: Axes, place: float, accuracies: list[float]) -> None:
     if len(accuracies) < 2:
         return
 
-    # The mean's interval is that of the paired differences from zero.
-    by_seed = dict(enumerate(accuracies))
-    mean, low, high = paired_difference(by_seed, dict.fromkeys(by_seed, 0.0))
+    mean, low, high = mean_interval(accuracies)
     ax.errorbar(
         place + 0.12,
         mean,
@@ -40,8 +38,15 @@ def draw_seeds(ax: Axes, place: float, accuracies: list[float]) -> None:
     )
 
 
-def draw_stated(ax: Axes, place: float, accuracy: float) -> None:
-    """A hollow diamond for what others state."""
+def mean_interval(accuracies: list[float]) -> Interval:
+    """The mean of at least two accuracies with Student's 95 % interval, mean ± t · s / √n."""
+    # It is the interval of the paired differences from zero.
+    by_seed = dict(enumerate(accuracies))
+    return paired_difference(by_seed, dict.fromkeys(by_seed, 0.0))
+
+
+def draw_stated(ax: Axes, place: float, accuracy: float, label: str) -> None:
+    """A hollow diamond for what others state; ``label`` says in the legend who does."""
     ax.plot(
         place,
         accuracy,
@@ -50,7 +55,7 @@ def draw_stated(ax: Axes, place: float, accuracy: float) -> None:
         markersize=8,
         markerfacecolor="none",
         markeredgewidth=2,
-        label="stated elsewhere",
+        label=label,
     )
 
 

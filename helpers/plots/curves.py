@@ -19,10 +19,10 @@ from helpers.plots.style import (
     number_array,
     one_axes,
     require,
-    whole_ticks,
 )
 
 COLORS = (BLUE, ORANGE, GREEN, PURPLE)
+MOST_LINES = 5  # seeds with a line of their own: more of them would be a thicket
 
 
 def plot_test_curves(
@@ -32,6 +32,10 @@ def plot_test_curves(
     ax: Axes | None = None,
 ) -> Axes:
     """Test accuracy in percent after every epoch: a thin line a seed, a thick one their mean.
+
+    Of more than ``MOST_LINES`` seeds a band from the lowest to the highest is drawn instead of
+    their lines. The first curve is dashed and lies on top, so that another one that runs the same
+    way is seen below it.
 
     curves: name to the histories of its seeds (``training.History``), four names at most
     others: name to what others printed after each epoch, hollow diamonds
@@ -49,31 +53,42 @@ def plot_test_curves(
     drawn = []
     for (name, histories), color in zip(curves.items(), COLORS, strict=False):
         values = epoch_values(listed_runs(histories), "test_accuracy").T
-        drawn += draw_curve(ax, name, values, color)
+        drawn += draw_curve(ax, name, values, color, on_top=not drawn)
     for name, printed in (others or {}).items():
         drawn.append(draw_printed(ax, name, printed))
     if target is not None:
         ax.axhline(target, color=GREY, linestyle="--", label=f"target: {target:g} %")
 
     show_late_epochs(ax, drawn, target)
-    whole_ticks(ax.xaxis)
+    # Every second epoch, the last one among them.
+    last = max(map(len, drawn))
+    ax.set_xticks(range(last, 0, -2))
     # Below the axes, where no curve is.
     ax.figure.legend(fontsize=SMALL, loc="outside lower center", ncols=2)
-    title = "Test accuracy: a thin line is a seed, the thick one their mean"
+    title = "Test accuracy: thin lines are seeds, a band is all of them, thick is their mean"
     return label_axes(ax, title, "epoch", "test accuracy (%)")
 
 
-def draw_curve(ax: Axes, name: str, values: np.ndarray, color: str) -> list[np.ndarray]:
+def draw_curve(
+    ax: Axes, name: str, values: np.ndarray, color: str, on_top: bool = False
+) -> list[np.ndarray]:
     """The seeds [seeds, epochs] of one recipe and their mean; returns a row for each seed."""
     epochs = np.arange(1, values.shape[1] + 1)
     if not np.isfinite(values).all():
         raise CourseError(f"{name}: a test accuracy is not finite, so there is no mean to draw")
 
     # One seed alone is its own mean.
-    if len(values) > 1:
+    if len(values) > MOST_LINES:
+        lowest, highest = values.min(axis=0), values.max(axis=0)
+        ax.fill_between(epochs, lowest, highest, color=color, alpha=0.15, linewidth=0)
+    elif len(values) > 1:
         ax.plot(epochs, values.T, color=color, linewidth=0.8, alpha=0.45)
-    label = f"{name} (n = {len(values)})"
-    ax.plot(epochs, values.mean(axis=0), color=color, linewidth=2.5, label=label)
+
+    # Through the gaps of a dashed line its twin is seen.
+    style = {"color": color, "linewidth": 2.5, "label": f"{name} (n = {len(values)})"}
+    if on_top:
+        style |= {"linestyle": "--", "zorder": 3}
+    ax.plot(epochs, values.mean(axis=0), **style)
     return list(values)
 
 

@@ -1,6 +1,6 @@
 """Images with their classes and predictions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -29,11 +29,13 @@ def show_images(
     indices: Indices | None = None,
     count: int = 24,
     columns: int = 8,
+    row_names: Sequence[str] = (),
 ) -> np.ndarray:
     """Images with their classes, ``columns`` in a row, an Axes each.
 
-    Shows all ``indices`` (see ``chosen_images``), or the first ``count``. Raises ``CourseError``
-    for indices and counts that do not fit, and for images of other than 1 or 3 channels.
+    Shows all ``indices`` (see ``chosen_images``), or the first ``count``; ``row_names`` stand
+    upright, left of their rows. Raises ``CourseError`` for indices and counts that do not fit, and
+    for images of other than 1 or 3 channels.
     """
     require(split, ImageSplit, "show_images")
     # The first images, unless others were asked for.
@@ -50,7 +52,13 @@ def show_images(
     heading = ""
     if not titles:
         heading = "No image was chosen"
-    return draw_grid(split, chosen, titles, columns, heading)
+    axes = draw_grid(split, chosen, titles, columns, heading)
+
+    # The layout makes room for what stands left of a picture.
+    for ax, name in zip(axes[::columns], row_names):
+        upright = {"rotation": 90, "ha": "right", "va": "center", "fontsize": SMALL}
+        ax.text(-0.12, 0.5, name, transform=ax.transAxes, **upright)
+    return axes
 
 
 def show_predictions(

@@ -9,7 +9,14 @@ from matplotlib.axes import Axes
 
 from helpers.environment import CourseError
 from helpers.intervals import mean_sd
-from helpers.plots.columns import draw_seeds, draw_stated, label_columns, one_legend, widen
+from helpers.plots.columns import (
+    draw_seeds,
+    draw_stated,
+    label_columns,
+    mean_interval,
+    one_legend,
+    widen,
+)
 from helpers.plots.style import (
     BLUE,
     GREY,
@@ -32,6 +39,7 @@ def plot_accuracy(
     target: float | None = None,
     others: Mapping[str, Sequence[tuple[float, float]]] | None = None,
     ax: Axes | None = None,
+    intervals: bool = False,
 ) -> Axes:
     """Accuracy in percent against a number of each net, mean ± standard deviation over seeds.
 
@@ -41,6 +49,7 @@ def plot_accuracy(
     target: an accuracy drawn as a line
     others: label to (number, accuracy) pairs of results that are no means over seeds, hollow
     ax: where to draw; a new figure unless given
+    intervals: the bars are the 95 % intervals of the means, instead of deviations
 
     Raises ``CourseError`` where there is no net, for a net without an accuracy, and for a number
     that is not finite.
@@ -53,7 +62,8 @@ def plot_accuracy(
     ax = one_axes(ax, 9, height)
 
     for number, (place, name, accuracies) in enumerate(means):
-        draw_mean(ax, name, place, accuracies, above=is_named_above(number, means))
+        above = is_named_above(number, means)
+        draw_mean(ax, name, place, accuracies, above, half_width(accuracies, intervals))
 
     # What others state is marked otherwise: no mean, no deviation.
     for number, (label, pairs) in enumerate(singles.items()):
@@ -66,6 +76,8 @@ def plot_accuracy(
     # Room for the names at the edges.
     ax.margins(x=0.15, y=0.15)
     title = "Last epoch, mean ± standard deviation over seeds"
+    if intervals:
+        title = "Last epoch: means over seeds with their 95 % intervals"
     return label_axes(ax, title, xlabel, "test accuracy (%)")
 
 
@@ -140,14 +152,24 @@ def is_named_above(number: int, means: list[Mean]) -> bool:
     return mean > highest or (mean == highest and number % 2 == 0)
 
 
-def draw_mean(ax: Axes, name: str, place: float, accuracies: list[float], above: bool) -> None:
-    """A dot with its deviation, and its name with the number of seeds above or below it."""
-    # With one seed the deviation is 0: a dot without a line.
-    mean, deviation = mean_sd(accuracies)
+def half_width(accuracies: list[float], interval: bool) -> float:
+    """How far a bar reaches from the mean: the deviation, or half the 95 % interval."""
+    # With one seed there is neither: a dot without a line.
+    if interval and len(accuracies) > 1:
+        mean, _, high = mean_interval(accuracies)
+        return high - mean
+    return mean_sd(accuracies)[1]
+
+
+def draw_mean(
+    ax: Axes, name: str, place: float, accuracies: list[float], above: bool, half: float
+) -> None:
+    """A dot with its bar, and its name with the number of seeds above or below it."""
+    mean = fmean(accuracies)
     ax.errorbar(
         place,
         mean,
-        deviation,
+        half,
         fmt="o",
         color=BLUE,
         markersize=8,
@@ -161,7 +183,7 @@ def draw_mean(ax: Axes, name: str, place: float, accuracies: list[float], above:
         side, anchor = 1, "bottom"
     ax.annotate(
         f"{name}\nn = {len(accuracies)}",
-        xy=(place, mean + side * deviation),
+        xy=(place, mean + side * half),
         xytext=(0, 7 * side),
         textcoords="offset points",
         fontsize=SMALL,
@@ -195,6 +217,7 @@ def plot_seeds(
     others: Mapping[str, float] | None = None,
     xlabel: str = "",
     ax: Axes | None = None,
+    stated: str = "stated elsewhere",
 ) -> Axes:
     """Accuracies in percent, a dot for each seed, beside their mean and its 95 % interval.
 
@@ -205,22 +228,23 @@ def plot_seeds(
         or in a column of its own
     xlabel: what the names are
     ax: where to draw; a new figure unless given
+    stated: what the legend calls the numbers of others
 
     The interval is Student's: mean ± t · s / √n. Raises ``CourseError`` where there is no row, for
     one without an accuracy, and for a number that is not finite.
     """
-    accuracies, stated = checked_rows(rows, others or {}, target)
+    accuracies, singles = checked_rows(rows, others or {}, target)
     ax = one_axes(ax, 9, 4.6)
 
     # A column for each name; those of others alone come last.
-    columns = list(dict.fromkeys([*accuracies, *stated]))
+    columns = list(dict.fromkeys([*accuracies, *singles]))
     for place, name in enumerate(columns):
         if name in accuracies:
             draw_seeds(ax, place, accuracies[name])
-        if name in stated:
+        if name in singles:
             # Right of the seeds, or above its name where there are none.
             aside = 0.3 if name in accuracies else 0.0
-            draw_stated(ax, place + aside, stated[name])
+            draw_stated(ax, place + aside, singles[name], stated)
     if target is not None:
         ax.axhline(target, color=GREY, linestyle="--", label=f"target: {target:g} %")
 

@@ -1,0 +1,166 @@
+"""What a search can tell of its candidates: which are worse than the first, and by how much."""
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from statistics import fmean, variance
+from typing import Any
+
+from helpers.experiments.changes import WIDTH
+from helpers.experiments.recipe import Recipe
+
+Trials = Sequence[Mapping[str, Any]]
+Losses = dict[str, list[float]]
+
+
+def spoken(trials: Trials, recipe: Recipe | None = None) -> str:
+    """What the ranking of a search can tell, in lines of text; ``recipe`` is the one that is used.
+
+    Seeds of one candidate scatter by a deviation s, pooled over all candidates. A candidate is
+    called worse than the first only where their difference is more than t · s · √(1/n + 1/m). A
+    candidate with a seed that diverged is not compared.
+    """
+    losses = losses_by_candidate(trials)
+    if not losses:
+        return "no candidate was trained to its end with every seed"
+    lines = [f"{len(losses)} candidates, seeds of each: {seed_counts(losses)}"]
+    lines += at_an_end(losses, trials)
+
+    # Where no candidate has two seeds, nobody knows how far they scatter.
+    scatter = pooled(losses)
+    if scatter is None:
+        lines.append("one seed each: the order may be luck, and no interval can be given")
+    else:
+        worse = far_behind(losses, scatter)
+        lines.append(f"deviation between the seeds of a candidate, pooled: {scatter[0]:.4f}")
+        lines.append(f"worse than the first at 95 %: {', '.join(worse) or 'none'}")
+    if recipe is not None:
+        lines.append(place_of(recipe, trials, losses, scatter))
+    return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="   ") for line in lines)
+
+
+def losses_by_candidate(trials: Trials) -> Losses:
+    """Validation losses of every candidate, the lowest mean first.
+
+    Names are those of the ranking without the search's. A candidate of which a seed diverged is
+    left out.
+    """
+    groups: dict[str, list[Any]] = {}
+    for trial in trials:
+        name = short_name(trial)
+        groups.setdefault(name, []).append(trial["validation_loss"])
+    finished = [name for name, losses in groups.items() if None not in losses]
+    finished.sort(key=lambda name: fmean(groups[name]))
+    return {name: groups[name] for name in finished}
+
+
+def short_name(trial: Mapping[str, Any]) -> str:
+    """A candidate's name without that of its search."""
+    return str(trial["recipe"]["name"]).rpartition("/")[2]
+
+
+def seed_counts(losses: Losses) -> str:
+    """How many seeds the candidates have: one number, or the range of several."""
+    counts = sorted({len(values) for values in losses.values()})
+    if len(counts) == 1:
+        return str(counts[0])
+    return f"{counts[0]} to {counts[-1]}"
+
+
+def pooled(losses: Losses) -> tuple[float, int] | None:
+    """The deviation of a seed, pooled over the candidates, and its degrees of freedom."""
+    squares, degrees = 0.0, 0
+    for values in losses.values():
+        if len(values) > 1:
+            squares += (len(values) - 1) * variance(values)
+            degrees += len(values) - 1
+    if degrees == 0:
+        return None
+    return math.sqrt(squares / degrees), degrees
+
+
+def half_width(scatter: tuple[float, int], n: int, m: int) -> float:
+    """Half the 95 % interval of the difference of two means over n and m seeds."""
+    # Imported here, because scipy takes a second that most commands do not need.
+    from scipy.stats import t as student
+
+    deviation, degrees = scatter
+    return float(student.ppf(0.975, degrees)) * deviation * math.sqrt(1 / n + 1 / m)
+
+
+def far_behind(losses: Losses, scatter: tuple[float, int]) -> list[str]:
+    """The candidates whose difference from the first is larger than its interval."""
+    first, *others = losses
+    found = []
+    for name in others:
+        half = half_width(scatter, len(losses[first]), len(losses[name]))
+        if fmean(losses[name]) - fmean(losses[first]) > half:
+            found.append(name)
+    return found
+
+
+def at_an_end(losses: Losses, trials: Trials) -> list[str]:
+    """Which rates and decays were tried, and whether the first candidate has an outermost one.
+
+    Nothing where the candidates differ in anything else: each form has rates of its own.
+    """
+    lines: list[str] = []
+    numbers = {"learning_rate": "rates", "weight_decay": "decays"}
+    if not losses or not set(varied_fields(trials)) <= set(numbers):
+        return lines
+    recipes = {short_name(trial): trial["recipe"] for trial in trials}
+    first = next(iter(losses))
+    for field, called in numbers.items():
+        values = sorted({recipe[field] for recipe in recipes.values()})
+        if len(values) < 2:
+            continue
+        line = f"{called} tried: {', '.join(f'{value:g}' for value in values)}"
+        if recipes[first][field] in (values[0], values[-1]):
+            line += "; that of the first lies at an end, and beyond it may be a better one"
+        lines.append(line)
+    return lines
+
+
+def place_of(
+    recipe: Recipe, trials: Trials, losses: Losses, scatter: tuple[float, int] | None
+) -> str:
+    """Where the used recipe stands in the ranking, and whether it can be told from the first."""
+    name = used_candidate(recipe, trials)
+    if name not in losses:
+        return "what is used here is not among these candidates"
+    place = list(losses).index(name) + 1
+    text = f"used here: {name}, number {place} of {len(losses)}"
+    if place == 1:
+        return text
+
+    # The reason why it is used all the same.
+    first = next(iter(losses))
+    behind = fmean(losses[name]) - fmean(losses[first])
+    text += f", {behind:.4f} behind the first"
+    if scatter is None:
+        return f"{text}; with one seed each that may be luck"
+    half = half_width(scatter, len(losses[first]), len(losses[name]))
+    if behind > half:
+        return f"{text}, which is more than the ± {half:.4f} of seeds: the first would do better"
+    return f"{text}; the interval of that, ± {half:.4f}, holds 0: they cannot be told apart"
+
+
+def used_candidate(recipe: Recipe, trials: Trials) -> str:
+    """The candidate with the recipe's values in all that the candidates differ in; "" for none."""
+    fields = varied_fields(trials)
+    settings = recipe.hyperparameters()
+    for trial in trials:
+        if all(trial["recipe"][field] == settings[field] for field in fields):
+            return short_name(trial)
+    return ""
+
+
+def varied_fields(trials: Trials) -> list[str]:
+    """The settings in which the candidates of a search differ."""
+    candidates = [trial["recipe"] for trial in trials]
+    fields = []
+    for field in candidates[0]:
+        values = [candidate[field] for candidate in candidates]
+        if field != "name" and any(value != values[0] for value in values):
+            fields.append(field)
+    return fields
