@@ -81,7 +81,7 @@ NEAR = {0.1: [0.030, 0.034], 0.01: [0.031, 0.032], 1.0: [0.09, 0.08]}
 def test_a_ranking_names_what_is_worse_than_its_first():
     text = ranked.spoken(trials(NEAR))
     assert (
-        "3 candidates, seeds of each: 2" in text and "worse than the first at 95 %: rate 1" in text
+        "candidates: 3, seeds of each: 2" in text and "worse than the first at 95 %: rate 1" in text
     )
     assert "rates tried: 0.01, 0.1, 1" in text and "lies at an end" in text
     assert "rate 0.1," not in text.partition("worse")[2]
@@ -119,7 +119,7 @@ def test_one_seed_each_decides_nothing():
 
 def test_what_diverged_is_not_compared():
     text = ranked.spoken(trials({0.1: [0.03, 0.04], 0.2: [None, 0.03]}))
-    assert text.startswith("1 candidates")
+    assert text.startswith("candidates: 1, ")
     assert "no candidate" in ranked.spoken(trials({0.1: [None]}))
 
 

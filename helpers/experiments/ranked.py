@@ -23,7 +23,7 @@ def spoken(trials: Trials, recipe: Recipe | None = None) -> str:
     losses = losses_by_candidate(trials)
     if not losses:
         return "no candidate was trained to its end with every seed"
-    lines = [f"{len(losses)} candidates, seeds of each: {seed_counts(losses)}"]
+    lines = [f"candidates: {len(losses)}, seeds of each: {seed_counts(losses)}"]
     lines += at_an_end(losses, trials)
 
     # Where no candidate has two seeds, nobody knows how far they scatter.
