@@ -1,6 +1,7 @@
 """Test accuracy by epoch: several recipes in one picture, beside what a report printed."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -50,7 +51,7 @@ def plot_test_curves(
         raise CourseError(f"plot_test_curves: give one to {len(COLORS)} curves, not {len(curves)}")
     ax = one_axes(ax, 9, 5.2)
 
-    drawn = []
+    drawn: list[np.ndarray] = []
     for (name, histories), color in zip(curves.items(), COLORS, strict=False):
         values = epoch_values(listed_runs(histories), "test_accuracy").T
         drawn += draw_curve(ax, name, values, color, on_top=not drawn)
@@ -85,7 +86,8 @@ def draw_curve(
         ax.plot(epochs, values.T, color=color, linewidth=0.8, alpha=0.45)
 
     # Through the gaps of a dashed line its twin is seen.
-    style = {"color": color, "linewidth": 2.5, "label": f"{name} (n = {len(values)})"}
+    label = f"{name} (n = {len(values)})"
+    style: dict[str, Any] = {"color": color, "linewidth": 2.5, "label": label}
     if on_top:
         style |= {"linestyle": "--", "zorder": 3}
     ax.plot(epochs, values.mean(axis=0), **style)

@@ -36,13 +36,13 @@ FRONTIER = (
 
 # (parameters, accuracy in percent) as the student reports state them.
 ELSEWHERE = {
-    "reports 001, 003 and 004: one training, mostly its best epoch": (
+    "what reports 001, 003 and 004 state, mostly of the best epoch": (
         (6_084, 99.45),
         (7_640, 99.42),
         (7_824, 99.50),
         (9_274, 99.52),
     ),
-    "report 000: one training of 40 epochs": ((19_074, 98.93),),
+    "what report 000 states of 40 epochs": ((19_074, 98.93),),
 }
 
 
@@ -73,8 +73,13 @@ def frontier() -> Axes:
         parameters = result.record["parameters"]
         accuracies = list(result.accuracies.values())
         points[f"{parameters:,}"] = (parameters, accuracies)
+
+    # A little to the left: at its own place a report's number would lie on our dot.
+    others = {}
+    for label, pairs in ELSEWHERE.items():
+        others[label] = [(0.97 * parameters, accuracy) for parameters, accuracy in pairs]
     ax = plot_accuracy(
-        points, "parameters (logarithmic)", target=99.4, others=ELSEWHERE, intervals=True
+        points, "parameters (logarithmic)", target=99.4, others=others, intervals=True
     )
 
     # A logarithmic axis would label its ticks as powers of ten.
