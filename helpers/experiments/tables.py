@@ -55,19 +55,12 @@ def comparison(names: Sequence[str], against: str | None = None) -> Table:
     is unknown or not recorded, and where ``against`` is none of them.
     """
     names = list(names_in(names))
-    if against is not None and against not in names:
-        raise CourseError(f"comparison: against={against!r} has no row: give one of {names}")
+    check_against(against, names)
     recipes = [known_recipe(name) for name in names]
 
     # Two columns are there only where they have something to say.
     with_claims = all(recipe.claim for recipe in recipes)
     with_documents = any(recipe.document for recipe in recipes)
-
-    head = ["", "change", "parameters", "last epoch", "difference (95 % interval)"]
-    if with_claims:
-        head.append("seeds that meet the claim (95 %)")
-    if with_documents:
-        head.append("the report states")
 
     rows = []
     paired = set()
@@ -93,7 +86,24 @@ def comparison(names: Sequence[str], against: str | None = None) -> Table:
         if with_documents:
             row.append(recipe.document or NONE)
         rows.append(row)
+    head = head_of(with_claims, with_documents)
     return Table(head, rows, note=" ".join([*method(paired), *origin(changed)]))
+
+
+def head_of(with_claims: bool, with_documents: bool) -> list[str]:
+    """The names of the columns of ``comparison``."""
+    head = ["", "change", "parameters", "last epoch", "difference (95 % interval)"]
+    if with_claims:
+        head.append("seeds that meet the claim (95 %)")
+    if with_documents:
+        head.append("the report states")
+    return head
+
+
+def check_against(against: str | None, names: Sequence[str]) -> None:
+    """Raise ``CourseError`` where the row that others are compared with is not among them."""
+    if against is not None and against not in names:
+        raise CourseError(f"comparison: against={against!r} has no row: give one of {names}")
 
 
 def names_in(names: Sequence[str]) -> Sequence[str]:

@@ -28,22 +28,7 @@ def plot_calibration(bins: Sequence[ConfidenceBin], ax: Axes | None = None, note
     shown = [row for row in bins if row.floor >= first]
     draw_borders(ax, shown)
 
-    # Intervals are not centred, so both ends are given.
-    places = np.array([row.confidence for row in filled])
-    heights = np.array([row.accuracy for row in filled])
-    below = heights - [row.low for row in filled]
-    above = [row.high for row in filled] - heights
-    ax.errorbar(
-        places,
-        heights,
-        (below, above),
-        fmt="o",
-        color=BLUE,
-        markersize=8,
-        capsize=5,
-        elinewidth=2,
-        label="accuracy, with 95 % Wilson interval",
-    )
+    draw_accuracies(ax, filled)
 
     name_bins(ax, shown, sum(row.count for row in bins))
     ax.set_xlim(first - 2, 102)
@@ -55,6 +40,26 @@ def plot_calibration(bins: Sequence[ConfidenceBin], ax: Axes | None = None, note
     if first > 0:
         xlabel += f"; none below {first:.0f} %"
     return label_axes(ax, title, xlabel, "accuracy (%)", grid="y")
+
+
+def draw_accuracies(ax: Axes, bins: Sequence[ConfidenceBin]) -> None:
+    """A dot for each bin, with its interval."""
+    places = np.array([row.confidence for row in bins])
+    heights = np.array([row.accuracy for row in bins])
+    # Intervals are not centred, so both ends are given.
+    below = heights - [row.low for row in bins]
+    above = [row.high for row in bins] - heights
+    ax.errorbar(
+        places,
+        heights,
+        (below, above),
+        fmt="o",
+        color=BLUE,
+        markersize=8,
+        capsize=5,
+        elinewidth=2,
+        label="accuracy, with 95 % Wilson interval",
+    )
 
 
 def name_bins(ax: Axes, bins: Sequence[ConfidenceBin], total: int) -> None:
