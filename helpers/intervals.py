@@ -6,7 +6,7 @@ scipy does the work; the formulas stand in the docstrings, and the tests calcula
 import math
 import statistics
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -140,14 +140,37 @@ def difference_of_differences(
     # The scatter is that of all rows together.
     means = [statistics.fmean(row) for row in rows]
     difference = (means[0] - means[1]) - (means[2] - means[3])
-    degrees = sum(len(row) - 1 for row in rows)
-    squares = sum((len(row) - 1) * statistics.variance(row) for row in rows)
-    error = math.sqrt(squares / degrees * sum(1 / len(row) for row in rows))
+    deviation, degrees = pooled_sd(rows)
+    half = student_half(deviation, degrees, [len(row) for row in rows], confidence)
+    return Interval(difference, difference - half, difference + half)
 
+
+def pooled_sd(rows: Iterable[Sequence[float]]) -> tuple[float, int]:
+    """The deviation within rows of numbers taken together, and its degrees of freedom.
+
+    Its square is the mean of the rows' variances, each weighted by its n − 1; the degrees of
+    freedom are the sum of these. A row of one number says nothing of its scatter, and where no row
+    has two both are 0.
+    """
+    squares, degrees = 0.0, 0
+    for row in rows:
+        if len(row) > 1:
+            squares += (len(row) - 1) * statistics.variance(row)
+            degrees += len(row) - 1
+    if degrees == 0:
+        return 0.0, 0
+    return math.sqrt(squares / degrees), degrees
+
+
+def student_half(
+    deviation: float, degrees: int, counts: Iterable[int], confidence: float = 0.95
+) -> float:
+    """Half of Student's interval, t · s · √(1/n₁ + 1/n₂ + …), for a sum or difference of means."""
+    # Imported here, because scipy.stats takes a second that most commands do not need.
     from scipy.stats import t as student
 
-    half = float(student.ppf((1 + confidence) / 2, degrees)) * error
-    return Interval(difference, difference - half, difference + half)
+    error = deviation * math.sqrt(sum(1 / count for count in counts))
+    return float(student.ppf((1 + confidence) / 2, degrees)) * error
 
 
 def paired_difference(

@@ -214,15 +214,20 @@ def test_an_open_count_is_not_judged():
 # Exercise 2: a stopwatch with faults.
 
 
-def all_mended(gpu, batches):
-    for images in batches:
-        gpu.train(images)
+def timed(gpu, batches):
+    """The seconds of an epoch, from an idle device to an idle one."""
     gpu.synchronize()
     start = gpu.now()
     for images in batches:
         gpu.train(images)
     gpu.synchronize()
-    return sum(batches) / (gpu.now() - start)
+    return gpu.now() - start
+
+
+def all_mended(gpu, batches):
+    for images in batches:
+        gpu.train(images)
+    return sum(batches) / timed(gpu, batches)
 
 
 def several_epochs(gpu, batches):
@@ -235,24 +240,13 @@ def step_by_step(gpu, batches):
         gpu.train(images)
     spent = 0.0
     for images in batches:
-        gpu.synchronize()
-        start = gpu.now()
-        gpu.train(images)
-        gpu.synchronize()
-        spent += gpu.now() - start
+        spent += timed(gpu, [images])
     return torch.tensor(sum(batches) / spent)
 
 
 def the_second_of_two(gpu, batches):
     """Both epochs are timed, and only the later one counts."""
-    seconds = []
-    for _ in range(2):
-        gpu.synchronize()
-        start = gpu.now()
-        for images in batches:
-            gpu.train(images)
-        gpu.synchronize()
-        seconds.append(gpu.now() - start)
+    seconds = [timed(gpu, batches) for _ in range(2)]
     return sum(batches) / seconds[-1]
 
 
@@ -263,12 +257,7 @@ def best_of_three(gpu, batches):
 def warm_over_the_sizes(gpu, batches):
     for images in set(batches):
         gpu.train(images)
-    gpu.synchronize()
-    start = gpu.now()
-    for images in batches:
-        gpu.train(images)
-    gpu.synchronize()
-    return sum(batches) / (gpu.now() - start)
+    return sum(batches) / timed(gpu, batches)
 
 
 def three_epochs(gpu, batches):
@@ -293,11 +282,7 @@ def each_size_once(gpu, batches):
     """Steps of one size take equally long, so one of each is enough."""
     seconds = {}
     for images in [*set(batches), *set(batches)]:
-        gpu.synchronize()
-        start = gpu.now()
-        gpu.train(images)
-        gpu.synchronize()
-        seconds[images] = gpu.now() - start
+        seconds[images] = timed(gpu, [images])
     return sum(batches) / sum(seconds[images] for images in batches)
 
 
@@ -483,11 +468,7 @@ def drops_the_first_of_each_size(gpu, batches):
 def step_by_step_never_warm(gpu, batches):
     spent = 0.0
     for images in batches:
-        gpu.synchronize()
-        start = gpu.now()
-        gpu.train(images)
-        gpu.synchronize()
-        spent += gpu.now() - start
+        spent += timed(gpu, [images])
     return sum(batches) / spent
 
 

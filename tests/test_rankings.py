@@ -13,6 +13,7 @@ from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.experiments.changes import WIDTH, changed, changes
 from helpers.experiments.recipe import variant
 from helpers.experiments.search import kept_trials
+from helpers.intervals import pooled_sd, student_half
 
 BASE = EXPERIMENTS["ladder-pool"]
 
@@ -89,9 +90,9 @@ def test_a_ranking_names_what_is_worse_than_its_first():
 
 def test_the_interval_is_students_where_two_candidates_are_compared():
     first, second = [0.030, 0.034, 0.033], [0.041, 0.036, 0.040]
-    scatter = ranked.pooled({"a": first, "b": second})
+    scatter = pooled_sd([first, second])
     low, high = ttest_ind(second, first).confidence_interval(0.95)
-    assert ranked.half_width(scatter, 3, 3) == pytest.approx((high - low) / 2)
+    assert student_half(*scatter, (3, 3)) == pytest.approx((high - low) / 2)
     decided = bool(ranked.far_behind({"a": first, "b": second}, scatter))
     assert decided == (low > 0) and fmean(second) > fmean(first)
 

@@ -1,13 +1,13 @@
 """What a search can tell of its candidates: which are worse than the first, and by how much."""
 
-import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from statistics import fmean, variance
+from statistics import fmean
 from typing import Any
 
 from helpers.experiments.changes import WIDTH
 from helpers.experiments.recipe import Recipe
+from helpers.intervals import pooled_sd, student_half
 
 Trials = Sequence[Mapping[str, Any]]
 Losses = dict[str, list[float]]
@@ -27,8 +27,8 @@ def spoken(trials: Trials, recipe: Recipe | None = None) -> str:
     lines += at_an_end(losses, trials)
 
     # Where no candidate has two seeds, nobody knows how far they scatter.
-    scatter = pooled(losses)
-    if scatter is None:
+    scatter = pooled_sd(losses.values())
+    if scatter[1] == 0:
         lines.append("one seed each: the order may be luck, and no interval can be given")
     else:
         worse = far_behind(losses, scatter)
@@ -67,33 +67,12 @@ def seed_counts(losses: Losses) -> str:
     return f"{counts[0]} to {counts[-1]}"
 
 
-def pooled(losses: Losses) -> tuple[float, int] | None:
-    """The deviation of a seed, pooled over the candidates, and its degrees of freedom."""
-    squares, degrees = 0.0, 0
-    for values in losses.values():
-        if len(values) > 1:
-            squares += (len(values) - 1) * variance(values)
-            degrees += len(values) - 1
-    if degrees == 0:
-        return None
-    return math.sqrt(squares / degrees), degrees
-
-
-def half_width(scatter: tuple[float, int], n: int, m: int) -> float:
-    """Half the 95 % interval of the difference of two means over n and m seeds."""
-    # Imported here, because scipy takes a second that most commands do not need.
-    from scipy.stats import t as student
-
-    deviation, degrees = scatter
-    return float(student.ppf(0.975, degrees)) * deviation * math.sqrt(1 / n + 1 / m)
-
-
 def far_behind(losses: Losses, scatter: tuple[float, int]) -> list[str]:
     """The candidates whose difference from the first is larger than its interval."""
     first, *others = losses
     found = []
     for name in others:
-        half = half_width(scatter, len(losses[first]), len(losses[name]))
+        half = student_half(*scatter, (len(losses[first]), len(losses[name])))
         if fmean(losses[name]) - fmean(losses[first]) > half:
             found.append(name)
     return found
@@ -121,9 +100,7 @@ def at_an_end(losses: Losses, trials: Trials) -> list[str]:
     return lines
 
 
-def place_of(
-    recipe: Recipe, trials: Trials, losses: Losses, scatter: tuple[float, int] | None
-) -> str:
+def place_of(recipe: Recipe, trials: Trials, losses: Losses, scatter: tuple[float, int]) -> str:
     """Where the used recipe stands in the ranking, and whether it can be told from the first."""
     name = used_candidate(recipe, trials)
     if name not in losses:
@@ -137,9 +114,9 @@ def place_of(
     first = next(iter(losses))
     behind = fmean(losses[name]) - fmean(losses[first])
     text += f", {behind:.4f} behind the first"
-    if scatter is None:
+    if scatter[1] == 0:
         return f"{text}; with one seed each that may be luck"
-    half = half_width(scatter, len(losses[first]), len(losses[name]))
+    half = student_half(*scatter, (len(losses[first]), len(losses[name])))
     if behind > half:
         return f"{text}, which is more than the ± {half:.4f} of seeds: the first would do better"
     return f"{text}; the interval of that, ± {half:.4f}, holds 0: they cannot be told apart"
