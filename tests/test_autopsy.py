@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import replace
-from statistics import fmean
+from statistics import fmean, stdev
 
 import pytest
 import torch
@@ -253,7 +253,12 @@ def test_the_verdict_names_the_suspects_of_the_right_size():
         Finding("10 near" + suspects.ANEW, 61.4, 50.0, 0.0, 1.0),
     ]
     # Four fifths of a point of accuracy are one of what is kept: 49 ± 15 is from 37 to 61.
-    assert verdict.right_in_size(findings) == ["6a near", "10 near"]
+    assert verdict.size_verdicts(findings) == {
+        "6a near": "yes",
+        "6b above": "no",
+        "9 far": "no",
+        "10 near": "yes",
+    }
     table = verdict.verdict_table(findings, {"6a": "nothing", "10": "for"}, "made up")
     assert [row[0] for row in table.rows] == ["6a near", "6b above", "9 far", "10 near"]
     assert table.rows[0][1:] == ["60", "64", "yes", "nothing"]
@@ -267,7 +272,7 @@ def test_nothing_is_of_the_right_size_where_the_net_has_learned_nothing():
         Finding(suspects.AS_TOLD, 10.0, 9.0, 0.0, 1.0),
         Finding("3 a", 10.0, 9.0, 0.0, 1.0),
     ]
-    assert verdict.right_in_size(findings) == []
+    assert verdict.size_verdicts(findings) == {"3 a": "has not learned"}
     row = verdict.verdict_table(findings, {}, "x").rows[0]
     assert row[1:] == ["10", "–", "has not learned", "–"]
 
@@ -282,9 +287,9 @@ def test_a_net_that_has_not_learned_neither_accuses_nor_acquits():
         Finding("10 hardly", 12.0, 34.0, 0.0, 1.0),
     ]
     assert verdict.not_learned(findings) == ["4 stuck", "9 stuck, and right in size"]
-    assert verdict.right_in_size(findings) == ["10 hardly"]
-    sizes = {row[0]: row[3] for row in verdict.verdict_table(findings, {}, "x").rows}
-    assert sizes == {
+    found = {row[0]: row[3] for row in verdict.verdict_table(findings, {}, "x").rows}
+    assert verdict.size_verdicts(findings) == found
+    assert found == {
         "3 far": "no",
         "4 stuck": "has not learned",
         "9 stuck, and right in size": "has not learned",
@@ -302,10 +307,40 @@ def test_a_seed_that_has_not_learned_does_not_count_where_another_has():
     ]
     # The seed that learned keeps a half; with the other one it would be a quarter.
     assert verdict.not_learned(findings) == ["9 neither"]
-    assert verdict.right_in_size(findings) == ["4 one seed of two"]
+    words = {"4 one seed of two": "yes", "9 neither": "has not learned"}
+    assert verdict.size_verdicts(findings) == words
     rows = verdict.verdict_table(findings, {}, "x").rows
     assert rows[0][1:4] == ["30", "50", "yes (1 of 2 seeds learned)"]
     assert rows[1][3] == "has not learned"
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "word"),
+    [
+        # Of a sound accuracy of 90 an accuracy a keeps (a − 10) · 100 / 80 percent.
+        ([49.0, 50.0, 51.0], "yes"),
+        ([30.0, 50.0, 70.0], "undecided"),
+        # The mean lies outside by two points of what is kept, and the interval reaches inside.
+        ([61.0, 63.0, 65.0], "undecided"),
+        ([80.0, 80.5, 81.0], "no"),
+        ([10.0, 10.0, 10.0], "no"),
+    ],
+)
+def test_the_interval_over_seeds_says_whether_a_size_is_the_reports(accuracies, word):
+    findings = [Finding(suspects.AS_TOLD, 60.0, sound, 0.0, 1.0) for sound in (89.0, 90.0, 91.0)]
+    findings += [Finding("7 a", 60.0, test, 0.0, 1.0) for test in accuracies]
+    assert verdict.size_verdicts(findings) == {"7 a": word}
+    # By hand: mean ± 4.303 · s / √3, in percent of what is kept.
+    shares = [100 * (test - 10) / 80 for test in accuracies]
+    half = 4.303 * stdev(shares) / 3**0.5
+    low, high = fmean(shares) - half, fmean(shares) + half
+    inside = autopsy.DOCUMENT_KEPT - verdict.NEAR, autopsy.DOCUMENT_KEPT + verdict.NEAR
+    expected = "undecided"
+    if inside[0] <= low and high <= inside[1]:
+        expected = "yes"
+    if high < inside[0] or low > inside[1]:
+        expected = "no"
+    assert word == expected
 
 
 @pytest.fixture(scope="module")

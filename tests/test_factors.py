@@ -55,6 +55,8 @@ def test_a_row_for_each_recorded_net_and_their_means(records):  # noqa: F811
     row, mean = share_table().rows
     assert row[0] == NETS["first"].title and mean[0] == "mean, MNIST"
     assert mean[1] == f"{row[1]} (n = 1)"
+    # The quarter is the recommended rate, which is trained as it is told, with two digits.
+    assert found["edge/4"] == pytest.approx(math.log10(0.031), abs=1e-9)
     # The best of the three is three quarters of the edge here, and the table says so.
     assert share_table().head[-1] == "best of the three" and row[-1] == row[3]
     assert "first" not in share_table().note.split("without an answer: ")[1].split(";")[0]

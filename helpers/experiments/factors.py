@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from helpers.data.known import KNOWN
 from helpers.experiments.measured import NONE, mean_of, rate_accuracies
 from helpers.experiments.range_tests import (
-    is_range_test_recorded,
     load_range_test,
     recommended_rate,
 )
 from helpers.experiments.ranges import NETS, PREFIX
-from helpers.lr_finder.answers import TRIED
+from helpers.lr_finder.answers import EDGE_SHARE, TRIED
 from helpers.markdown import Table
 
 # The three at which a learner is told to train, and the one that was recommended at first.
@@ -57,7 +56,8 @@ def distances(name: str) -> dict[str, float | None] | None:
     None stands for a share near which a seed diverged, nan for one outside of the rates that were
     tried. None in all where nothing is recorded, or the test has no answer.
     """
-    if not is_range_test_recorded(name) or recommended_rate(name) is None:
+    recommended = recommended_rate(name)
+    if recommended is None:
         return None
     # The best of all rates, the recommended one among them, where that is trained.
     means: dict[float, float | None] = {}
@@ -74,7 +74,9 @@ def distances(name: str) -> dict[str, float | None] | None:
     edge = load_range_test(name).answer().edge
     found: dict[str, float | None] = {}
     for words, share in SHARES.items():
-        accuracy = accuracy_at(means, share * edge)
+        # The recommended rate was trained as it is told, rounded to two digits.
+        rate = recommended if share == EDGE_SHARE else share * edge
+        accuracy = accuracy_at(means, rate)
         found[words] = None
         if accuracy is not None:
             found[words] = accuracy - best

@@ -1,6 +1,7 @@
 """The verdict of document 002's autopsy: which suspects are of the right size, and what it says."""
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 from helpers.experiments.autopsy import (
     DOCUMENT_KEPT,
@@ -9,10 +10,14 @@ from helpers.experiments.autopsy import (
     kept_by_suspect,
 )
 from helpers.experiments.suspects import ANEW, AS_TOLD, Finding, by_suspect, mean_finding
+from helpers.intervals import pooled_sd, student_half
 from helpers.markdown import Table
 
 # A choice: nets of another width, or another number of epochs, lose other shares by the same fault.
 NEAR = 15.0
+
+# What the table says of a suspect's size.
+YES, NO, UNDECIDED, HAS_NOT_LEARNED = "yes", "no", "undecided", "has not learned"
 
 # Below so many percent of its training images a net has hardly left the 10 % of a blind guess.
 LEARNED = 12.0
@@ -38,11 +43,22 @@ def label_of(suspect: str) -> str:
     return suspect.split()[0]
 
 
-def is_near(share: float | None) -> bool:
-    """Whether a suspect keeps nearly what the report keeps."""
-    if share is None or DOCUMENT_KEPT is None:
-        return False
-    return abs(share - DOCUMENT_KEPT) <= NEAR
+def near_report(shares: Sequence[float]) -> str:
+    """Whether a suspect keeps nearly what the report keeps: its mean over seeds, or its interval.
+
+    With two seeds or more the question is put to Student's interval of the mean: it may lie within
+    the window, outside of it, or hold one of the window's ends, and then the seeds cannot tell.
+    """
+    if not shares or DOCUMENT_KEPT is None:
+        return NO
+    half = 0.0
+    deviation, degrees = pooled_sd([shares])
+    if degrees:
+        half = student_half(deviation, degrees, [len(shares)])
+    off = abs(fmean(shares) - DOCUMENT_KEPT)
+    if off + half <= NEAR:
+        return YES
+    return UNDECIDED if off - half <= NEAR else NO
 
 
 def not_learned(findings: Sequence[Finding]) -> list[str]:
@@ -70,15 +86,29 @@ def that_learned(findings: Sequence[Finding]) -> list[Finding]:
     return kept
 
 
-def right_in_size(findings: Sequence[Finding]) -> list[str]:
-    """The suspects that keep nearly as much as the report, of nets that have learned."""
-    shares = kept_by_suspect(that_learned(findings))
+def size_verdicts(findings: Sequence[Finding]) -> dict[str, str]:
+    """For each suspect whether it is of the report's size: yes, no, undecided, or not learned."""
+    learned = by_suspect(that_learned(findings))
     silent = not_learned(findings)
-    near = []
+    words = {}
     for suspect in accused(findings):
-        if suspect not in silent and is_near(shares[suspect]):
-            near.append(suspect)
-    return near
+        words[suspect] = HAS_NOT_LEARNED
+        if suspect not in silent:
+            words[suspect] = near_report(shares_of_seeds(learned[suspect], learned))
+    return words
+
+
+def shares_of_seeds(group: Sequence[Finding], groups: Mapping[str, list[Finding]]) -> list[float]:
+    """What each seed of a suspect keeps of the mean sound accuracy, as ``kept_by_suspect`` has it.
+
+    Empty where no sound accuracy is known, or it is that of a blind guess.
+    """
+    shares = []
+    for each in group:
+        share = kept_by_suspect([*groups.get(AS_TOLD, []), each])[each.suspect]
+        if share is not None:
+            shares.append(share)
+    return shares
 
 
 def verdict_table(findings: Sequence[Finding], says: Mapping[str, str], evidence: str) -> Table:
@@ -93,14 +123,8 @@ def verdict_table(findings: Sequence[Finding], says: Mapping[str, str], evidence
     groups = by_suspect(findings)
     learned = by_suspect(that_learned(findings))
     shares = kept_by_suspect(that_learned(findings))
-    silent, near = not_learned(findings), right_in_size(findings)
     rows = []
-    for suspect in accused(findings):
-        size = "no"
-        if suspect in near:
-            size = "yes"
-        if suspect in silent:
-            size = "has not learned"
+    for suspect, size in size_verdicts(findings).items():
         some, all_seeds = len(learned[suspect]), len(groups[suspect])
         if some < all_seeds:
             size += f" ({some} of {all_seeds} seeds learned)"
