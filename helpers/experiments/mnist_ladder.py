@@ -172,6 +172,16 @@ SMALL = variant(
     claim=Claim(3_999, 15, 99.4, last_epochs=5),
     baseline="",
 )
+# Smaller still by separable convolutions, of forms that a search compared. (`frontier-separable`)
+SMALL_SEPARABLE = variant(
+    UNDROPPED,
+    "small-separable",
+    "separable convolutions",
+    model="models.separable.separable_net",
+    model_options={"widths": [12, 12, 16, 16, 16, 18, 18, 18], "pools": [2, 5, 8]},
+    claim=Claim(3_500, 15, 99.4, last_epochs=5),
+    baseline="",
+)
 TINY = variant(
     SMALL,
     "tiny",
@@ -251,6 +261,7 @@ RECIPES = (
     LATE_POOL,
     BEST,
     SMALL,
+    SMALL_SEPARABLE,
     TINY,
     LARGE,
     POINTWISE,
