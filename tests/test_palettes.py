@@ -14,8 +14,8 @@ from PIL import Image
 from helpers.upkeep.palettes import with_palette, with_palettes
 
 
-def drawing() -> bytes:
-    figure = Figure(figsize=(4, 3), dpi=120)
+def drawing(width: float = 4, height: float = 3) -> bytes:
+    figure = Figure(figsize=(width, height), dpi=120)
     ax = figure.subplots()
     for power in (1, 2, 3):
         ax.plot(np.linspace(0, 1, 50) ** power, label=f"power {power}")
@@ -48,6 +48,17 @@ def test_a_drawing_is_half_as_large_and_alike():
 def test_greys_stay_what_they_are():
     grey = np.arange(240, dtype=np.uint8).repeat(60).reshape(120, 120)
     assert (pixels(with_palette(png(np.stack([grey] * 3, axis=2)))) == grey[..., None]).all()
+
+
+def test_half_of_the_colours_are_taken_only_where_they_come_near():
+    # The lines of a large drawing have few pixels at their edges; noise has all colours there are.
+    large = drawing(12, 9)
+    noise = png(np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8))
+    for picture, least, most in ((large, 2, 127), (noise, 128, 255)):
+        found = Image.open(io.BytesIO(with_palette(picture)))
+        assert found.mode == "P" and least <= len(found.getcolors()) <= most
+    error = (pixels(with_palette(large)) - pixels(large)).astype(float)
+    assert np.sqrt((error**2).mean(axis=(0, 1))).max() <= 0.6
 
 
 def test_what_would_not_become_smaller_and_what_can_be_seen_through_is_left():

@@ -172,7 +172,7 @@ SMALL = variant(
     claim=Claim(3_999, 15, 99.4, last_epochs=5),
     baseline="",
 )
-# Smaller still by separable convolutions, of forms that a search compared. (`frontier-separable`)
+# Smaller still: the best of three forms of separable convolutions in `frontier-separable`.
 SMALL_SEPARABLE = variant(
     UNDROPPED,
     "small-separable",
