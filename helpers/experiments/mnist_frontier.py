@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from helpers.experiments.mnist_basics import affine
 from helpers.experiments.mnist_ladder import (
     BEST,
     FEWER,
     LARGE,
+    MILD,
     MODERATE,
     NARROW,
     POINTWISE_OURS,
@@ -14,9 +14,6 @@ from helpers.experiments.mnist_ladder import (
     UNDROPPED,
 )
 from helpers.experiments.recipe import Recipe, variant
-
-# Less still, without shear.
-MILD = affine(degrees=6, shift=0.05, scale=0.05)
 
 
 def finalist(name: str, **changes: Any) -> Recipe:
