@@ -12,7 +12,7 @@ UNDER_8000 = Claim(7_999, 15, 99.4, last_epochs=5)
 # (The search "frontier-finalists", three seeds.)
 STRONG = affine(degrees=8, shift=0.08, scale=0.08, shear=5)
 MODERATE = affine(degrees=6, shift=0.05, scale=0.05, shear=5)
-# Less still, without shear.
+# The same without shear.
 MILD = affine(degrees=6, shift=0.05, scale=0.05)
 
 
@@ -241,7 +241,7 @@ POINTWISE_LONGER = variant(
 POINTWISE_OURS = under_8000(
     UNDROPPED,
     "pointwise",
-    "document 004's net, our recipe, its digits moved a little less",
+    "document 004's net, our recipe, its digits not sheared",
     model="models.small.PointwiseNet",
     model_options={"dropout": 0.0},
     augment=MILD,
