@@ -126,7 +126,7 @@ def test_running_statistics_are_the_mean_of_both_as_with_ghosts(two):
 
 
 def test_session_08s_recipe_trains_as_in_one_process_with_ghosts(two):
-    """With whitening, Muon, alternating flips, shifts, a smaller last batch and six views."""
+    """With whitening, Muon, alternating flips, a smaller last batch and six views."""
     found, _ = two
     images = split_of(40)
     wanted = outcome(train_net(speed_recipe(ghosts=2), 0, images, images, show=False))
