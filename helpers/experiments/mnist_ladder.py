@@ -28,7 +28,7 @@ def under_8000(parent: Recipe, name: str, title: str, **changes: Any) -> Recipe:
 BASIC = Recipe(
     "ladder-basic",
     "models.small.basic_net",
-    title="basic: three convolutions before the pooling, three after it",
+    title="basic: three 3×3 convolutions before the pooling, three after it",
     epochs=15,
     batch_size=64,
     learning_rate=0.01,

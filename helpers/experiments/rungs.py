@@ -38,9 +38,10 @@ def verdicts() -> dict[str, list[str]]:
 
 
 def sentence() -> str:
-    """What the intervals decide, in words for a text, without the numbers of the rungs."""
+    """How many rungs are better, worse and undecided, in words: a text that gives none away."""
     parts = []
     for word, labels in verdicts().items():
-        names = [label.partition(" ")[2] for label in labels]
-        parts.append(f"{word}: {', '.join(names) or 'none'}")
-    return "; ".join(parts)
+        count = {0: "none is", 1: "one is"}.get(len(labels), f"{len(labels)} are")
+        parts.append(f"{count} {word}")
+    better, worse, undecided = parts
+    return f"{better} than the rung below, {worse}, and {undecided}"
