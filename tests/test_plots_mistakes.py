@@ -12,6 +12,7 @@ from plot_inputs import NAMES, assert_legible, drawn, make_predictions, make_spl
 from helpers.environment import CourseError
 from helpers.interpret.calibration import calibration, expected_calibration_error
 from helpers.interpret.occlusion import OcclusionMap
+from helpers.interpret.pairs import ByLuck
 from helpers.plots.calibration import plot_calibration
 from helpers.plots.evidence import show_nearest, show_numbered, show_occlusion
 from helpers.plots.pairs import plot_pairs
@@ -229,7 +230,8 @@ def test_a_calibration_of_nothing_is_refused() -> None:
 def test_every_pair_has_a_dot_and_those_below_5_percent_are_red(count: int) -> None:
     chances = np.random.default_rng(count).uniform(0, 0.4, count).tolist()
     luck = np.linspace(0.1, 0.9, count)
-    ax = plot_pairs(chances, luck, note="practice data")
+    by_deals = ByLuck(luck - 0.1, luck, luck + 0.05)
+    ax = plot_pairs(chances, by_deals, note="practice data")
     by_luck, blue, red, limit = ax.lines
     assert sorted(chances) == pytest.approx([*red.get_ydata() / 100, *blue.get_ydata() / 100])
     assert len(red.get_ydata()) == sum(chance < 0.05 for chance in chances)
@@ -238,9 +240,14 @@ def test_every_pair_has_a_dot_and_those_below_5_percent_are_red(count: int) -> N
     assert red.get_markersize() == blue.get_markersize() == (4 if count > 20 else 7)
     assert by_luck.get_xdata().tolist() == list(range(1, count + 1))
     assert by_luck.get_ydata().tolist() == pytest.approx((100 * luck).tolist())
+    # A bar for each pair, from the lower end to the upper one, behind the dots
+    [bars] = ax.collections
+    wanted = [[[k, 100 * p - 10], [k, 100 * p + 5]] for k, p in enumerate(luck, 1)]
+    assert np.array(bars.get_segments()) == pytest.approx(np.array(wanted))
+    assert bars.get_zorder() < by_luck.get_zorder()
     assert "luck" in ax.get_legend().get_texts()[0].get_text()
     expected = f"{len(red.get_ydata())} of {count} pairs below 5 %; equally good nets have "
-    assert ax.get_title().startswith(f"{expected}{count / 20:.1f} or fewer")
+    assert ax.get_title().startswith(f"{expected}at most {count / 20:g} on average")
     assert "likely" not in ax.get_xlabel() and "tosses" in ax.get_ylabel()
     assert ax.get_title().endswith("· practice data")
     assert_legible(ax)
@@ -250,13 +257,13 @@ def test_without_lucks_line_there_is_no_legend_and_another_number_is_refused() -
     ax = plot_pairs([0.2, 0.5, 0.9])
     assert ax.get_legend() is None and not len(ax.lines[0].get_xdata())
     with pytest.raises(CourseError, match="2 chances by luck for 3 pairs"):
-        plot_pairs([0.2, 0.5, 0.9], [0.1, 0.2])
+        plot_pairs([0.2, 0.5, 0.9], ByLuck(*np.full((3, 2), 0.1)))
     with pytest.raises(CourseError, match="luck: give a row of chances"):
-        plot_pairs([0.2], [1.2])
+        plot_pairs([0.2], ByLuck(*np.full((3, 1), 1.2)))
 
 
 def test_of_one_net_there_is_no_pair() -> None:
-    ax = plot_pairs([], [])
+    ax = plot_pairs([], ByLuck(*np.zeros((3, 0))))
     assert ax.get_title() == "One net alone makes no pair"
     assert not len(ax.lines[0].get_xdata())
     assert_legible(ax)

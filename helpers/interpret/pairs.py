@@ -3,11 +3,21 @@
 McNemar, "Note on the sampling error of the difference between correlated proportions", 1947.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from scipy.stats import binom
 
 from helpers.environment import CourseError, whole_number
+
+
+class ByLuck(NamedTuple):
+    """What luck makes of the pairs, sorted: in the middle, and where 5 of 100 deals lie beyond."""
+
+    low: np.ndarray
+    mean: np.ndarray
+    high: np.ndarray
 
 
 def pair_chances(wrong: torch.Tensor) -> np.ndarray:
@@ -22,13 +32,13 @@ def pair_chances(wrong: torch.Tensor) -> np.ndarray:
     return chances_of(as_mask("pair_chances", wrong))
 
 
-def dealt_chances(wrong: torch.Tensor, deals: int = 200, seed: int = 0) -> np.ndarray:
-    """What luck alone would make of the pairs: their chances sorted, the mean over many deals.
+def dealt_chances(wrong: torch.Tensor, deals: int = 200, seed: int = 0) -> ByLuck:
+    """What luck alone would make of the pairs: their chances sorted, over many deals.
 
     In a deal each image keeps the number of nets that misread it, and lots say which nets these
-    are; so no net is better than another. The first entry is the mean of the lowest chances, the
-    last one that of the highest. Raises ``CourseError`` as ``pair_chances`` does, and for a number
-    of deals that is none.
+    are; so no net is better than another. The first entries speak of the lowest chance, the last
+    ones of the highest: the mean of the deals, and the ends of their middle 90 %. Raises
+    ``CourseError`` as ``pair_chances`` does, and for a number of deals that is none.
     """
     mask = as_mask("dealt_chances", wrong)
     count = whole_number(deals, least=1)
@@ -36,11 +46,12 @@ def dealt_chances(wrong: torch.Tensor, deals: int = 200, seed: int = 0) -> np.nd
         raise CourseError(f"dealt_chances: deals={deals!r}: give a whole number of at least 1")
     # A generator of its own leaves the notebook's random numbers as they were.
     generator = np.random.default_rng(seed)
-    total = np.zeros(len(mask) * (len(mask) - 1) // 2)
+    dealt = []
     for _ in range(count):
         # Each column, an image, is shuffled by itself.
-        total += np.sort(chances_of(generator.permuted(mask, axis=0)))
-    return total / count
+        dealt.append(np.sort(chances_of(generator.permuted(mask, axis=0))))
+    low, high = np.quantile(dealt, (0.05, 0.95), axis=0)
+    return ByLuck(low, np.mean(dealt, axis=0), high)
 
 
 def as_mask(function: str, wrong: torch.Tensor) -> np.ndarray:

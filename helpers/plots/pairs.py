@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from helpers.environment import CourseError
+from helpers.interpret.pairs import ByLuck
 from helpers.plots.style import (
     BLUE,
     GREY,
@@ -24,7 +25,7 @@ MANY = 20  # pairs: more of them get smaller dots, which would lie on each other
 
 def plot_pairs(
     chances: Sequence[float],
-    luck: Sequence[float] | None = None,
+    luck: ByLuck | None = None,
     ax: Axes | None = None,
     note: str = "",
 ) -> Axes:
@@ -32,15 +33,15 @@ def plot_pairs(
 
     chances: how often a coin divides the pictures that tell at least so unevenly, from 0 to 1
 
-    luck: what luck alone makes of so many pairs, in the same unit, as ``dealt_chances`` gives it; a
-        thin line, about which the dots of equally good nets lie
+    luck: what luck alone makes of so many pairs, in the same unit, as ``dealt_chances`` gives it: a
+        thin line for the mean of the deals, and grey bars for the middle 90 % of them
 
     The title counts the dots below 5 %, and how many there would be at most, on average: whole
     counts cannot hit 5 % exactly. Without a pair the Axes say so. ``note`` is that of the data.
     Raises ``CourseError`` for what is no row of chances, and for two rows of different length.
     """
     shares = sorted_shares(chances, "chances")
-    by_luck = sorted_shares([] if luck is None else luck, "luck")
+    low, by_luck, high = (sorted_shares(row, "luck") for row in luck or ([], [], []))
     if luck is not None and len(by_luck) != len(shares):
         raise CourseError(f"plot_pairs: {len(by_luck)} chances by luck for {len(shares)} pairs")
     ax = one_axes(ax, 9, 3.8)
@@ -49,13 +50,15 @@ def plot_pairs(
 
     # One net alone has nobody to be compared with.
     rare = shares < LIMIT
-    expected = f"equally good nets have {LIMIT * count / 100:.1f} or fewer, on average"
+    expected = f"equally good nets have at most {LIMIT * count / 100:g} on average"
     title = f"{rare.sum()} of {count} pairs below 5 %; {expected}"
     if not count:
         title = "One net alone makes no pair"
     # The dashes are seen where there is one pair only, which has no line.
     [line] = ax.plot(places[: len(by_luck)], by_luck, color=GREY, marker="_", markersize=8)
-    line.set_label("by luck alone: the mean of many deals")
+    line.set_label("by luck alone: the mean of many deals, and 90 % of them")
+    # Bars behind all else, because the band of a single pair would have no width.
+    ax.vlines(places[: len(by_luck)], low, high, color=GREY, alpha=0.3, linewidth=6, zorder=0)
     size = 7
     if count > MANY:
         size = 4

@@ -21,7 +21,7 @@ from helpers.plots.style import (
     require_count,
 )
 
-HEADS = ("grey", "its light", "grey : light", "the ink's box", "the net's input")
+HEADS = ("grey", "its light", "grey ÷ light", "the ink's box", "the net's input")
 READING_HEADS = ("photograph", "the net's input")
 WIDTHS = (1, 1, 2)  # of these and the bars: ten of them need more room than a picture
 MOST = 3  # rows, unless others are asked for: more are too small to be read
