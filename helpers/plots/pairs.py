@@ -41,7 +41,10 @@ def plot_pairs(
     Raises ``CourseError`` for what is no row of chances, and for two rows of different length.
     """
     shares = sorted_shares(chances, "chances")
-    low, by_luck, high = (sorted_shares(row, "luck") for row in luck or ([], [], []))
+    ends: Sequence[Sequence[float]] = [[], [], []]
+    if luck is not None:
+        ends = [row.tolist() for row in luck]
+    low, by_luck, high = (sorted_shares(row, "luck") for row in ends)
     if luck is not None and len(by_luck) != len(shares):
         raise CourseError(f"plot_pairs: {len(by_luck)} chances by luck for {len(shares)} pairs")
     ax = one_axes(ax, 9, 3.8)
