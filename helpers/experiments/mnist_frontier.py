@@ -39,14 +39,14 @@ def smallest(name: str, model: str, **options: Any) -> Recipe:
     return variant(UNDROPPED, f"frontier-small/{name}", name, **changes)
 
 
-def separable(name: str, widths: list[int], pools: list[int], augment: Any = MODERATE) -> Recipe:
+def separable(name: str, widths: list[int], pools: list[int]) -> Recipe:
     """A candidate of separable convolutions, by the same recipe."""
     changes = {
         "model": "models.separable.separable_net",
         "model_options": {"widths": widths, "pools": pools},
     }
     title = f"separable, {name}"
-    return variant(UNDROPPED, f"frontier-separable/{title}", title, augment=augment, **changes)
+    return variant(UNDROPPED, f"frontier-separable/{title}", title, augment=MODERATE, **changes)
 
 
 SMALLEST = (
@@ -61,8 +61,6 @@ SEPARABLE = (
     separable("two poolings, 3,214", [12, 12, 12, 16, 16, 16, 20, 20], [3, 6]),
     separable("earlier poolings, 2,926", [10, 10, 14, 14, 14, 18, 18, 18], [2, 5]),
     separable("three poolings, 3,306", [12, 12, 16, 16, 16, 18, 18, 18], [2, 5, 8]),
-    separable("three poolings, 3,306, mild", [12, 12, 16, 16, 16, 18, 18, 18], [2, 5, 8], MILD),
-    separable("three poolings, 3,464, mild", [12, 12, 16, 16, 16, 18, 20, 20], [2, 5, 8], MILD),
 )
 
 # Document 004's net by the same recipe: how far are its digits to be moved?
