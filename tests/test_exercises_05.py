@@ -517,3 +517,20 @@ def test_on_practice_data_the_shape_alone_counts(capsys):
 def test_a_head_that_was_not_built_is_open():
     assert judged(...).problem == OPEN
     assert judged(lambda x: ...).problem == OPEN
+
+
+def test_counts_that_are_tensors_still_run_over_and_are_told_what_to_do():
+    """2 to the power of 1,000 is no whole number of 64 bits."""
+
+    def of_tensors(first_right, second_right):
+        heads = (first_right & ~second_right).sum()
+        tails = (second_right & ~first_right).sum()
+        tosses = heads + tails
+        ways = sum(
+            math.comb(int(tosses), count)
+            for count in range(tosses + 1)
+            if abs(2 * count - tosses) >= abs(heads - tails)
+        )
+        return ways / 2**tosses
+
+    assert "int()" in reading_mistakes.mended_test(of_tensors).problem

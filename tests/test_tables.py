@@ -177,6 +177,13 @@ def test_what_the_ladder_decides_is_written_too(course, monkeypatch):
     assert notebook.read_text() == "So: <!-- rungs -->better: all<!-- /rungs -->."
 
 
+def test_the_ladders_sentence_counts_and_names_no_rung(monkeypatch):
+    found = {"better": ["4 StepLR", "6 augment"], "worse": [], "undecided": ["2 dropout"]}
+    monkeypatch.setattr(rungs, "verdicts", lambda: found)
+    wanted = "2 are better than the rung below, none is worse, and one is undecided"
+    assert rungs.sentence() == wanted
+
+
 def test_the_table_has_a_row_an_experiment(course):
     table = tables.results_table(list(tables.EXPERIMENTS.values()))
     assert [row[0] for row in table.rows] == [

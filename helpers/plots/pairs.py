@@ -41,11 +41,9 @@ def plot_pairs(
     Raises ``CourseError`` for what is no row of chances, and for two rows of different length.
     """
     shares = sorted_shares(chances, "chances")
-    ends: Sequence[Sequence[float]] = [[], [], []]
-    if luck is not None:
-        ends = [row.tolist() for row in luck]
-    low, by_luck, high = (sorted_shares(row, "luck") for row in ends)
-    if luck is not None and len(by_luck) != len(shares):
+    rows = luck or ByLuck(*np.zeros((3, 0)))
+    low, by_luck, high = (sorted_shares(row, "luck") for row in rows)
+    if luck and len(by_luck) != len(shares):
         raise CourseError(f"plot_pairs: {len(by_luck)} chances by luck for {len(shares)} pairs")
     ax = one_axes(ax, 9, 3.8)
     count = len(shares)
@@ -90,7 +88,7 @@ def plot_pairs(
     return label_axes(ax, with_note(title, note), xlabel, ylabel, grid="y")
 
 
-def sorted_shares(chances: Sequence[float], name: str) -> np.ndarray:
+def sorted_shares(chances: Sequence[float] | np.ndarray, name: str) -> np.ndarray:
     """Chances in percent, the lowest first; ``CourseError`` where they are none."""
     shares = 100 * number_array(chances, name)
     if shares.ndim != 1 or not ((shares >= 0) & (shares <= 100)).all():
