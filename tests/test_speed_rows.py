@@ -50,7 +50,7 @@ def test_what_is_missing_is_told_by_its_command(folder, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2:] == [
         "not recorded yet, made by: python -m helpers experiment speed-minutes-rows --seeds 3",
-        "not recorded yet, made by: python -m helpers experiment speed-rows --seeds 5 (on a GPU)",
+        "not recorded yet, made on a GPU by: python -m helpers experiment speed-rows --seeds 5",
     ]
     assert len(lines) == 6
     speed_rows.without("no-muon")

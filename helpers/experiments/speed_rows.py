@@ -25,20 +25,20 @@ def recorded(names: Sequence[str]) -> list[str]:
     return [name for name in names if is_recorded(name)]
 
 
-def command(name: str) -> str:
-    """What makes the record of a recipe."""
+def made_by(name: str) -> str:
+    """What makes the record of a recipe, and on what."""
     # Rows that belong together are recorded by one command.
     if name in GROUPS["speed-rows"]:
-        return "python -m helpers experiment speed-rows --seeds 5 (on a GPU)"
+        return "made on a GPU by: python -m helpers experiment speed-rows --seeds 5"
     if name in GROUPS["speed-minutes-rows"]:
-        return "python -m helpers experiment speed-minutes-rows --seeds 3"
-    return f"python -m helpers experiment {name} --seeds 3"
+        return "made by: python -m helpers experiment speed-minutes-rows --seeds 3"
+    return f"made by: python -m helpers experiment {name} --seeds 3"
 
 
 def missing(names: Sequence[str]) -> None:
     """Print by which commands the recipes without a record get one."""
-    for line in sorted({command(name) for name in names if not is_recorded(name)}):
-        print("not recorded yet, made by:", line)
+    for line in sorted({made_by(name) for name in names if not is_recorded(name)}):
+        print("not recorded yet,", line)
 
 
 def duration(seconds: float) -> str:
@@ -100,7 +100,7 @@ def without(word: str) -> None:
         if name not in EXPERIMENTS:
             continue
         if len(recorded([start, name])) < 2:
-            print(f"{name} is not recorded yet, made by: {command(name)}")
+            print(f"{name} is not recorded yet, {made_by(name)}")
             continue
         lacking, complete = load_result(name), load_result(start)
         print(f"with it:    {complete.accuracy}, {time_of(start)} ({start})")
