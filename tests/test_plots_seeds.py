@@ -54,6 +54,13 @@ def test_equal_seeds_have_an_interval_of_one_point_and_a_small_difference_looks_
     assert high - low >= LEAST_SPAN - 1e-9 and low < 99.4 < 99.41 < high
 
 
+def test_a_single_seed_is_told_without_an_interval() -> None:
+    assert plot_seeds({"a": [99.0]}).get_title() == "Last epoch: every seed"
+    assert plot_seeds({}, others={"a": 99.0}).get_title() == "Last epoch: every seed"
+    several = plot_seeds({"a": [99.0], "b": [99.0, 99.2]}).get_title()
+    assert several == "Last epoch: every seed, and the mean with its 95 % interval"
+
+
 def test_the_axis_shows_all_there_is() -> None:
     ax = plot_seeds({"a": [99.0, 99.4], "b": [98.0]}, target=99.9, others={"a": 97.5})
     low, high = ax.get_ylim()

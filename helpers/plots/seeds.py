@@ -253,7 +253,10 @@ def plot_seeds(
     ax.set_xlim(-0.6, len(columns) - 0.4)
     widen(ax)
     one_legend(ax)
-    title = "Last epoch: every seed, and the mean with its 95 % interval"
+    # One seed alone has no mean, and no interval.
+    title = "Last epoch: every seed"
+    if max(map(len, accuracies.values()), default=0) > 1:
+        title += ", and the mean with its 95 % interval"
     return label_axes(ax, title, xlabel, "test accuracy (%)", grid="y")
 
 
