@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader, Dataset
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gpu_benchmarks import Row, gpu_rows, recorded_row, speed_rows
+from small_net_benchmarks import small_net_rows
 
 from helpers import augment, data, training
 from helpers.augment.library import albumentations_pipeline
@@ -355,6 +356,7 @@ def measure(size: Size, quick: bool) -> tuple[list[Row], str]:
         rows.append(share_row(digits, "the recipe's affine", RECIPE, size))
         rows.append(share_row(digits, "document 004's", augment.build(document_004), size))
         rows.append(range_test_row(digits, size))
+        rows += small_net_rows(digits, size.batches, size.rounds, compiled=not quick)
         rows += loads
         rows.append(memory_row(folder, size))
         rows += cpu_rows(cifar, folder, size, quick)

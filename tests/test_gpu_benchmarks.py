@@ -129,4 +129,4 @@ def test_the_benchmarks_run_and_have_all_their_rows():
     assert done.returncode == 0, done.stderr
     table = done.stdout.split("\n\n")[1].splitlines()
     assert table[0].split() == ["what", "measured", "target", "n", "threads"]
-    assert len(table) == 1 + 4 + 4 + 2 + 1 + 2 + 1 + 4 + 1 + len(ON_A_CPU)
+    assert len(table) == 1 + 4 + 4 + 2 + 1 + 5 + 2 + 1 + 4 + 1 + len(ON_A_CPU)

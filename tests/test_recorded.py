@@ -1,6 +1,7 @@
 """The records that are kept in this repository."""
 
 import json
+import re
 
 import numpy
 import pytest
@@ -17,7 +18,8 @@ from helpers.experiments.search import kept_trials
 from helpers.interpret import predict
 from helpers.upkeep.readme import outdated
 
-RESULTS = ROOT / "notebooks" / "results"
+NOTEBOOKS = ROOT / "notebooks"
+RESULTS = NOTEBOOKS / "results"
 RECORDED = [name for name in EXPERIMENTS if is_recorded(name)]
 ON_MNIST = [name for name in RECORDED if EXPERIMENTS[name].data == "mnist"]
 
@@ -60,6 +62,19 @@ FROM_CHANGED_FILES = {
 
 def test_readme_and_notebooks_tell_what_the_records_hold():
     assert {path.name for path in outdated()} == set()
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("0*.ipynb")), ids=lambda path: path.stem)
+def test_what_a_notebook_has_printed_is_what_the_records_hold_today(path):
+    """A figure with its deviation and its number of seeds, in the output of any cell."""
+    today = {load_result(name).accuracy for name in RECORDED}
+    printed = set()
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", ()):
+            text = "".join(output.get("text", ()))
+            text += "".join(output.get("data", {}).get("text/plain", ()))
+            printed.update(re.findall(r"\d\d\.\d\d ± \d\.\d\d % \(n = \d+\)", text))
+    assert printed <= today
 
 
 def test_every_experiment_is_recorded_but_those_that_are_listed_here():

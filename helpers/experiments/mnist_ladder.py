@@ -60,7 +60,7 @@ EARLY_POOL = under_8000(
 STEPPED = under_8000(
     EARLY_POOL,
     "ladder-step",
-    "StepLR: the rate times 0.3 every six epochs",
+    "StepLR: a rate of its own, times 0.3 every six epochs",
     schedule="step",
     gamma=0.3,
     learning_rate=0.03,
@@ -70,7 +70,7 @@ STEPPED = under_8000(
 CYCLED = under_8000(
     EARLY_POOL,
     "ladder-onecycle",
-    "the one-cycle schedule instead of StepLR",
+    "one-cycle instead of StepLR, with a rate of its own",
     schedule="one_cycle",
     learning_rate=0.1,
     baseline="ladder-step",
