@@ -34,7 +34,7 @@ from small_net_benchmarks import small_net_rows
 from helpers import augment, data, training
 from helpers.augment.library import albumentations_pipeline
 from helpers.data import Batches, ImageData, ImageSplit
-from helpers.environment import ROOT
+from helpers.environment import ROOT, data_root
 from helpers.experiments.cifar10 import CROP_FLIP_CUTOUT, RESNET9
 from helpers.experiments.recipe import Steps
 from helpers.experiments.speed import CPU, ON_A_CPU, SPEED
@@ -310,6 +310,32 @@ def peak_row(what: str, script: str, arguments: list[Any], most: float, n: str) 
     return Row(what, f"{gigabytes:.2f} GB", target, gigabytes <= most, n, words[-1])
 
 
+def two_processes_row(size: Size) -> Row:
+    """Session 08's net on two cores: two processes of one thread against one of two threads."""
+    script = str(ROOT / "tests" / "two_throughput.py")
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    ways = {"one": ([], 2), "two": (torchrun, 1)}
+    speeds = dict.fromkeys(ways, 0.0)
+    # In turn, so that whatever else the machine does slows both.
+    for name in [*ways] * size.rounds:
+        words, threads = ways[name]
+        command = [sys.executable, *words, script, str(size.speed_steps), str(threads)]
+        env = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        done = subprocess.run(
+            command, cwd=ROOT, env=env, check=True, text=True, stdout=subprocess.PIPE
+        )
+        speeds[name] = max(speeds[name], float(done.stdout.split()[-1]))
+    ratio = speeds["two"] / speeds["one"]
+    return Row(
+        f"two gloo processes against one ({speeds['one']:,.0f} images/s)",
+        f"{ratio:.2f} ×",
+        "≥ 0.9 ×",
+        ratio >= 0.9,
+        f"{size.speed_steps} steps",
+        "2 in all",
+    )
+
+
 def cpu_rows(cifar: ImageData, root: Path, size: Size, quick: bool) -> list[Row]:
     """Session 08's net on a CPU: speed, memory, and what its records say."""
     recipe = CPU
@@ -321,7 +347,11 @@ def cpu_rows(cifar: ImageData, root: Path, size: Size, quick: bool) -> list[Row]
         rows.append(row._replace(threads=threads))
 
     what = "peak memory of an epoch of two steps, and of six views"
-    rows.append(peak_row(what, SPEED_TRAINING, [root, recipe.batch_size, threads], 4.0, "2 steps"))
+    place = root if quick else data_root()  # where the real photographs may be
+    arguments = [place, recipe.batch_size, threads]
+    rows.append(peak_row(what, SPEED_TRAINING, arguments, 4.0, f"2 steps, {cifar.source}"))
+    if not quick:
+        rows.append(two_processes_row(size))
     rows += [recorded_row(each.name) for each in ON_A_CPU]
     return rows
 

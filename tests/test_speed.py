@@ -462,6 +462,7 @@ ROWS = {
     "minutes-no-whitening": {"net's whitened"},
     "minutes-no-dirac": {"net's dirac"},
     "minutes-no-muon": MUON,
+    "minutes-relu": {"net's activation"},
     "minutes-growing": GROWS,
     "minutes-narrow": {"net's widths"},
 }
@@ -470,6 +471,14 @@ ROWS = {
 @pytest.mark.parametrize("name, changed", ROWS.items())
 def test_a_row_switches_off_what_it_is_named_after(name, changed):
     assert changes(EXPERIMENTS[f"speed-{name}"]) - {"peak_epoch"} == changed - {"peak_epoch"}
+
+
+def test_the_loss_asks_for_82_percent_of_the_label():
+    logits, labels = torch.randn(6, 10), torch.arange(6)
+    asked = torch.full((6, 10), 0.02)
+    asked[labels, labels] = 0.82
+    by_hand = -(asked * logits.log_softmax(1)).sum(1).mean()
+    torch.testing.assert_close(speed.SPEED.loss(logits, labels), by_hand)
 
 
 def test_every_recipe_is_a_row_or_the_beginning_of_a_table():

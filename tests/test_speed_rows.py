@@ -49,14 +49,17 @@ def test_what_is_missing_is_told_by_its_command(folder, capsys):
     speed_rows.missing([recipe.name for recipe in speed.RECIPES])
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2:] == [
-        "not recorded yet, made by: python -m helpers experiment speed-minutes-rows --seeds 3",
+        "not recorded yet, made by: python -m helpers experiment speed-minutes-rows --seeds 3"
+        " --jobs 1",
         "not recorded yet, made on a GPU by: python -m helpers experiment speed-rows --seeds 5",
     ]
     assert len(lines) == 6
     speed_rows.without("no-muon")
     assert capsys.readouterr().out.count("is not recorded yet") == 2
     table = speed_rows.overview(["speed"])
-    assert table.rows[0][2:] == ["not recorded yet", "–", "–"]
+    assert table.rows[0][2:] == ["to be recorded on a GPU", "–", "–"]
+    [row] = speed_rows.overview(["speed-cpu"]).rows
+    assert row[2:] == ["not recorded yet", "–", "–"]
     assert speed_rows.times_to(["speed"], 94) is None
     assert speed_rows.changes("speed", speed.ON_A_GPU) == {}
     assert speed_rows.searched("speed-rates", "speed") is None

@@ -195,7 +195,8 @@ def test_the_table_has_a_row_an_experiment(course):
         "–",
         "2026-01-02, cpu (x86, 2 threads), torch 2.9.0, commit aaaaaaa",
     ]
-    assert table.rows[0][7] == "`python -m helpers experiment first --seeds 2`"
+    # Two threads are those of one seed after the other.
+    assert table.rows[0][7] == "`python -m helpers experiment first --seeds 2 --jobs 1`"
     assert table.rows[1][4:6] == ["–", "–"]
 
 
@@ -213,7 +214,7 @@ def test_a_net_of_cifar_10_without_a_record_is_told_as_one_to_record(course):
         commands.append((row[3], row[7]))
     assert commands == [
         ("to be recorded on a GPU", "`python -m helpers experiment speed-rows --seeds 5`"),
-        ("to be recorded", "`python -m helpers experiment speed-cpu --seeds 3`"),
+        ("to be recorded", "`python -m helpers experiment speed-cpu --seeds 3 --jobs 1`"),
     ]
     assert rows[:2] == [
         [

@@ -36,6 +36,9 @@ GROUPS = {
 # What is recorded on a GPU alone, one command for all of a group.
 GPU_GROUPS = ("cifar", "speed-rows")
 
+# Whose seconds are a result: those of two cores that do nothing else.
+TIMED = ("speed-minutes-rows", *(recipe.name for recipe in speed.ON_A_CPU))
+
 # The page of all results has its rows in this order.
 RECIPES = (
     *mnist_basics.RECIPES,
@@ -53,6 +56,15 @@ NARROW: dict[str, dict[str, Any]] = {
     "models.resnet9.ResNet9": {"width": 4},
     "models.speed.SpeedNet": {"widths": [4, 8, 8]},
 }
+
+
+def to_record(name: str, seeds: int) -> str:
+    """The command that records a recipe, or a group, over so many seeds."""
+    command = f"python -m helpers experiment {name} --seeds {seeds}"
+    # Where seconds count, all cores train one seed after the other.
+    if name in TIMED:
+        command += " --jobs 1"
+    return command
 
 
 def at_rates(recipe: Recipe, rates: Sequence[float]) -> tuple[Recipe, ...]:

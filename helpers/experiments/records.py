@@ -88,7 +88,12 @@ class Result:
     def command(self) -> str:
         """The command that makes this record."""
         name, count = self.record["name"], len(self.record["runs"])
-        return f"python -m helpers experiment {name} --seeds {count}"
+        command = f"python -m helpers experiment {name} --seeds {count}"
+        # Seeds side by side have a thread each.
+        made_on = self.record["environment"]
+        if count > 1 and made_on["device"] == "cpu" and made_on["threads"] > 1:
+            command += " --jobs 1"
+        return command
 
     @property
     def commits(self) -> list[str]:

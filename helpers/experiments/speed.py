@@ -56,7 +56,7 @@ NO_WHITENING = with_net(
     "a first layer that is learned",
     whitened=False,
 )
-# A random layer mixes what it gets, six of them in a row beyond recognition.
+# A random layer mixes what it gets, and six of them in a row mix it six times.
 NO_DIRAC = with_net(
     SPEED,
     "speed-no-dirac",
@@ -155,18 +155,19 @@ GROWING = variant(
     options=CPU.options | {"sizes": [20, 24, 28, 32]},
     claim=CPU.claim,
 )
-# A quarter of the arithmetic is in the layers that see the first group's maps, the largest ones.
+# With half of the first group's channels, whose maps are the largest, a quarter of the arithmetic
+# goes.
 NARROW_FIRST = with_net(
     GROWING,
     "speed-cpu-narrow",
-    "CPU: and half of the channels in the first group",
+    "CPU: growing images, half of the first group's channels",
     widths=[32, 256, 256],
 )
 # What was saved is spent on more epochs; with all of that it is less than at the beginning.
 LONGER = variant(
     NARROW_FIRST,
     "speed-cpu-longer",
-    "CPU: and ten epochs",
+    "CPU: growing images, half of the first group's channels, ten epochs",
     epochs=10,
     claim=Claim(1_971_352, 10, 94.0),
 )
@@ -198,6 +199,12 @@ MINUTES_ROWS = (
         "two epochs: gradient descent with momentum for the convolutions too",
         optimizer="training.groups.build",
         options={"bias_factor": 64.0},
+    ),
+    with_net(
+        MINUTES,
+        "speed-minutes-relu",
+        "two epochs: ReLU in the place of GELU",
+        activation="relu",
     ),
     variant(
         MINUTES,

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from helpers.experiments import load_result
-from helpers.experiments.catalogue import EXPERIMENTS, GROUPS
+from helpers.experiments.catalogue import EXPERIMENTS, GROUPS, to_record
 from helpers.experiments.pairing import same_trainings
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.records import Result, is_recorded
@@ -29,10 +29,10 @@ def made_by(name: str) -> str:
     """What makes the record of a recipe, and on what."""
     # Rows that belong together are recorded by one command.
     if name in GROUPS["speed-rows"]:
-        return "made on a GPU by: python -m helpers experiment speed-rows --seeds 5"
+        return f"made on a GPU by: {to_record('speed-rows', 5)}"
     if name in GROUPS["speed-minutes-rows"]:
-        return "made by: python -m helpers experiment speed-minutes-rows --seeds 3"
-    return f"made by: python -m helpers experiment {name} --seeds 3"
+        return f"made by: {to_record('speed-minutes-rows', 3)}"
+    return f"made by: {to_record(name, 3)}"
 
 
 def missing(names: Sequence[str]) -> None:
@@ -81,6 +81,8 @@ def overview(names: Sequence[str]) -> Table:
     for name in names:
         # A row without a record says so, and is there all the same.
         told = ("not recorded yet", NOTHING, NOTHING)
+        if name in GROUPS["speed-rows"]:
+            told = ("to be recorded on a GPU", NOTHING, NOTHING)
         if is_recorded(name):
             told = (load_result(name).accuracy, time_of(name), machine(name))
         rows.append((name, EXPERIMENTS[name].title, *told))

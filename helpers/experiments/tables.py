@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from helpers.environment import CourseError, unknown
 from helpers.experiments import load_result
-from helpers.experiments.catalogue import EXPERIMENTS, GPU_GROUPS, GROUPS
+from helpers.experiments.catalogue import EXPERIMENTS, GPU_GROUPS, GROUPS, to_record
 from helpers.experiments.cifar10 import IN_HOURS
 from helpers.experiments.pairing import same_trainings
 from helpers.experiments.recipe import Recipe
@@ -257,5 +257,5 @@ def _missing_row(recipe: Recipe) -> Sequence[str]:
         _claimed(recipe),
         recipe.document or NONE,
         NONE,
-        f"`python -m helpers experiment {name} --seeds {seeds}`",
+        f"`{to_record(name, seeds)}`",
     )
