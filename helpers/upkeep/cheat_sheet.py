@@ -63,6 +63,17 @@ Layer by layer, with the jump $j$ as it was before the layer:
 | batch normalisation | $\gamma\,(x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta$, for each channel |
 | He's rule | $\mathrm{Var}(w) = 2 / n$, with $n = k^2 c_{in}$ |
 
+## Speed
+
+| what | formula |
+|---|---|
+| work of a training step | three times that forward: the way back costs it twice |
+| least time of a layer | $\max(\text{operations} / \text{rate},\ \text{bytes} / \text{bandwidth})$ |
+| a share $p$ of the time made free | at most $1 / (1 - p)$ times as fast (Amdahl) |
+| whitening | filters $u_i / \sqrt{v_i + \epsilon}$, with the eigenvectors $u_i$ and variances $v_i$ |
+| Muon | of the momentum $U S V^\top$ only $U V^\top$; each kernel at length $\sqrt{out}$ |
+| several devices | the mean of the shards' gradients; ghosts, where batches are normalised |
+
 ## How sure
 
 The factor $t$ is `stats.t.ppf(0.975, degrees)`; of two recipes $s$ is the pooled deviation.
