@@ -93,23 +93,17 @@ BEST_FORMS = (
         model_options={"widths": [20, 20, 26, 26, 26, 32, 32, 32], "pools": [2, 5, 8]},
     ),
 )
-LARGE_BY_ADAMW = {
-    "optimizer": "adamw",
-    "learning_rate": 0.01,
-    "weight_decay": 0.01,
-    "batch_size": 64,
-    "augment": MODERATE,
-}
 LARGE_FORMS = (
     form(LARGE, "SGD, as it is"),
     form(LARGE, "SGD, moderate", augment=MODERATE),
     form(LARGE, "SGD, moderate, batches of 64", augment=MODERATE, batch_size=64),
-    form(LARGE, "AdamW, moderate", **LARGE_BY_ADAMW),
     form(
         LARGE,
-        "separable, AdamW, moderate",
-        model="models.separable.separable_net",
-        model_options={"widths": [32, 32, 44, 44, 44, 56, 56, 56], "pools": [2, 5, 8]},
-        **LARGE_BY_ADAMW,
+        "AdamW, moderate",
+        optimizer="adamw",
+        learning_rate=0.01,
+        weight_decay=0.01,
+        batch_size=64,
+        augment=MODERATE,
     ),
 )

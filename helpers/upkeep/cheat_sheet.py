@@ -68,11 +68,11 @@ Layer by layer, with the jump $j$ as it was before the layer:
 | what | formula |
 |---|---|
 | work of a training step | three times that forward: the way back costs it twice |
-| least time of a layer | $\max(\text{operations} / \text{rate},\ \text{bytes} / \text{bandwidth})$ |
+| least time of a layer | $\max(\text{operations} / \text{rate},\ \text{bytes} / \text{rate})$ |
 | a share $p$ of the time made free | at most $1 / (1 - p)$ times as fast (Amdahl) |
-| whitening | filters $u_i / \sqrt{v_i + \epsilon}$, with the eigenvectors $u_i$ and variances $v_i$ |
+| whitening | filters $u_i / \sqrt{v_i + \epsilon}$: axes $u_i$, their variances $v_i$ |
 | Muon | of the momentum $U S V^\top$ only $U V^\top$; each kernel at length $\sqrt{out}$ |
-| several devices | the mean of the shards' gradients; ghosts, where batches are normalised |
+| several devices | the mean of the shards' gradients; batch norm makes ghosts |
 
 ## How sure
 
