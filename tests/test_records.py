@@ -126,7 +126,8 @@ def test_a_single_run_has_no_deviation():
 def test_a_record_tells_its_origin_and_its_command():
     told = result(accuracies=(99, 98, 97))
     start = "recorded 2026-01-02, cpu (x86, 2 threads), torch 2.9.0, commit aaaaaaa"
-    assert told.command == "python -m helpers experiment first --seeds 3"
+    # Two threads are those of one seed after the other.
+    assert told.command == "python -m helpers experiment first --seeds 3 --jobs 1"
     assert told.provenance == start and not told.from_changed_files
     # As records have it that got seeds later.
     told.record["runs"][1]["commit"] = "a" * 40
@@ -137,6 +138,7 @@ def test_a_record_tells_its_origin_and_its_command():
     assert told.provenance == f"{start}, bbbbbbb+" and told.from_changed_files
     told.record["environment"]["threads"] = 1
     assert "(x86, 1 thread)" in told.provenance
+    assert told.command == "python -m helpers experiment first --seeds 3"
 
 
 def test_predictions_need_the_images_they_were_made_on():
