@@ -49,7 +49,7 @@ def small_net_rows(split: ImageSplit, batches: int, rounds: int, compiled: bool)
 
     split: training digits, of which ``batches`` times 256 are used
     rounds: the best of so many counts
-    compiled: whether torch.compile is tried, which takes a minute, and needs a C++ compiler
+    compiled: whether torch.compile is tried, which needs a C++ compiler, and time to compile
     """
     split = split.subset(slice(256 * batches))
     ways = {

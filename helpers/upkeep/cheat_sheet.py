@@ -68,11 +68,11 @@ Layer by layer, with the jump $j$ as it was before the layer:
 | what | formula |
 |---|---|
 | work of a training step | three times that forward: the way back costs it twice |
-| least time of a layer | $\max(\text{operations} / \text{rate},\ \text{bytes} / \text{rate})$ |
+| least time of a layer | the larger one of operations / their rate and bytes / their rate |
 | a share $p$ of the time made free | at most $1 / (1 - p)$ times as fast (Amdahl) |
 | whitening | filters $u_i / \sqrt{v_i + \epsilon}$: axes $u_i$, their variances $v_i$ |
 | Muon | of the momentum $U S V^\top$ only $U V^\top$; each kernel at length $\sqrt{out}$ |
-| several devices | the mean of the shards' gradients; batch norm makes ghosts |
+| several devices | the mean of the shards' gradients; a shard is normalised by itself |
 
 ## How sure
 
