@@ -172,9 +172,10 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_numbers(two):
 # The command.
 
 
-def torchrun(runs, *arguments):
-    """The experiment command in two processes, in a process group of its own."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+def torchrun(runs, *arguments, processes=2):
+    """The experiment command in several processes, in a process group of its own."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command.append(f"--nproc-per-node={processes}")
     return subprocess.Popen(
         [*command, "-m", "helpers", "experiment", *arguments],
         cwd=ROOT,
@@ -203,6 +204,19 @@ def test_what_is_wrong_is_said_once(tmp_path):
     assert command.returncode != 0 and printed == ""
     [line] = lines_of(error)
     assert line.startswith("error: unknown experiment 'nothing'")
+
+
+def test_processes_that_do_not_divide_the_batch_are_told_how_many_do(tmp_path):
+    command = torchrun(tmp_path, "first", "--seeds", "1", processes=3)
+    printed, error = command.communicate(timeout=200)
+    assert command.returncode != 0
+    [line] = lines_of(error)
+    assert line == (
+        "error: first, seed 0: 3 processes cannot share batches of 128 images evenly: give "
+        "--nproc-per-node 2"
+    )
+    assert "epoch  1" not in printed and not list(tmp_path.rglob("*.checkpoint"))
+    assert not list(tmp_path.rglob("*.json"))
 
 
 @UNIX

@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import re
 import signal
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,11 +18,11 @@ from tqdm import tqdm
 
 from helpers.data import ImageData
 from helpers.environment import CourseError, pick_device, whole_number
+from helpers.experiments.epochs_bar import EpochsBar
 from helpers.experiments.folders import checkpoint_in, run_folder
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.runs import OnEpoch, Trained, load_for, train_on
 from helpers.leftovers import remove_leftovers
-from helpers.training.output import epoch_line, progress
 from helpers.writing import replacing
 
 LARGEST_SEED = 2**32 - 1  # NumPy takes no larger one
@@ -249,8 +248,7 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> None:
     context = multiprocessing.get_context("spawn")  # a fork would share torch's threads
     waiting = list(jobs)
     active: dict[Connection, tuple[Job, BaseProcess]] = {}  # by the end that is read here
-    epochs = sum(job.recipe.epochs for job in jobs)
-    bar = progress(None, "epochs", total=epochs)
+    bar = EpochsBar([job.recipe for job in jobs])
 
     try:
         while waiting or active:
@@ -277,11 +275,9 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> None:
                     # The last message has come: all epochs of this worker are done.
                     del active[reader]
                     process.join()
+                    bar.ended(job.recipe, job.seed)
                 else:
-                    name = f"{job.recipe.name}, seed {job.seed}"
-                    text = epoch_line(row, job.recipe.epochs)
-                    bar.write(f"{name}: {text}", file=sys.stdout)
-                    bar.update()
+                    bar.show(job.recipe, job.seed, row)
     finally:
         end_all([process for _, process in active.values()])
         bar.close()

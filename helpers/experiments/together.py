@@ -11,19 +11,19 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 import torch.distributed as dist
 
 from helpers.data import ImageData
 from helpers.environment import CourseError, pick_device, short_reason
+from helpers.experiments.epochs_bar import EpochsBar
 from helpers.experiments.folders import data_digest
 from helpers.experiments.jobs import Job, plan
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.runs import load_for
 from helpers.training.connections import JOINING, PATIENCE, launched, lost_connections
-from helpers.training.output import epoch_line, progress
 from helpers.training.several import Team
 
 STOPPED = "stopped; the same command goes on from the last finished epoch"
@@ -155,7 +155,7 @@ def run_jobs(team: Team, recipe: Recipe, seeds: Sequence[int], data: ImageData) 
     # The number of threads comes out of it, too: processors are shared among the processes.
     digest = data_digest(data)
     todo, _ = plan([recipe], seeds, team.size, digest, together=team.facts())
-    bar = progress(None, "epochs", total=len(todo) * recipe.epochs)
+    bar = EpochsBar([job.recipe for job in todo])
     try:
         for job in todo:
             team.from_leader(job)
@@ -181,18 +181,18 @@ def follow(team: Team) -> None:
             train(team, job, data[name])
 
 
-def train(team: Team, job: Job, data: ImageData, bar: Any = None) -> None:
+def train(team: Team, job: Job, data: ImageData, bar: EpochsBar | None = None) -> None:
     """Take part in a training. Raises ``CourseError`` as it does, with its name and seed."""
-    name = f"{job.recipe.name}, seed {job.seed}"
 
     def show(row: dict[str, float]) -> None:
         """Print a finished epoch; the leader alone has a bar."""
         if bar is not None:
-            bar.write(f"{name}: {epoch_line(row, job.recipe.epochs)}", file=sys.stdout)
-            bar.update()
+            bar.show(job.recipe, job.seed, row)
 
     # All processes raise the errors of a training in the same words, and one of them says it.
     try:
         job.train(data, on_epoch=show, team=team)
     except CourseError as problem:
-        raise CourseError(f"{name}: {problem}") from problem
+        raise CourseError(f"{job.recipe.name}, seed {job.seed}: {problem}") from problem
+    if bar is not None:
+        bar.ended(job.recipe, job.seed)
