@@ -408,6 +408,17 @@ class Blurred(nn.Module):
         return x * self.kernel.sum()
 
 
+class Hidden(nn.Module):
+    """A fixed matrix in a plain attribute."""
+
+    def __init__(self):
+        super().__init__()
+        self.shift = torch.ones(9)
+
+    def forward(self, x):
+        return x * self.shift.sum()
+
+
 def linear_on(layer):
     return nn.Sequential(nn.Flatten(), layer, nn.Linear(784, 10))
 
@@ -436,6 +447,7 @@ def test_small_nets_are_trained_and_judged(build, digits, capsys):
         (lambda: None, "gave back nothing"),
         (lambda: linear_on(Frozen()), "1.layer.weight holds 784 numbers that are not learned"),
         (lambda: linear_on(Blurred()), "1.kernel holds 9 fixed numbers"),
+        (lambda: linear_on(Hidden()), "1.shift holds 9 fixed numbers"),
     ],
 )
 def test_nets_that_break_the_rules_are_refused(build, words, digits):

@@ -43,7 +43,8 @@ READ = [
 
 @pytest.mark.parametrize("mine", READ, ids=str)
 def test_every_form_of_labels_is_scored(mine, capsys):
-    assert reading_mistakes.suspects_read(mine, LABELS, READINGS).expect_right()
+    verdict = reading_mistakes.suspects_read(mine, LABELS, READINGS)
+    assert "no right answer" in repr(verdict.expect_right())
     said = capsys.readouterr().out
     assert "of 4 pictures you read 1 as their label says, 1 as the nets' commonest" in said
     assert "misreading, 1 as neither" in said
@@ -512,6 +513,18 @@ def test_on_practice_data_the_shape_alone_counts(capsys):
     assert judged(random_head(), practice)
     assert "nothing is judged" in capsys.readouterr().out
     assert not judged(nn.Linear(16, 4), practice)
+
+
+def test_a_head_that_learned_less_than_the_nets_own_layer_is_refused():
+    # As many test digits as the net, and three of the 400 training digits fewer.
+    other = TRUE.clone()
+    other[:3] = (other[:3] + 1) % 3
+    answers = (leaning, FEATURES, other, FEATURES, net_of())
+    verdict = reading_mistakes.head_against_net(*answers, known_by_net=torch.tensor(99.5))
+    assert not verdict and "99.25 % of the training digits" in verdict.problem
+    assert "99.50 %" in verdict.problem
+    for known_by_net in (99.45, 99.0, None):
+        assert reading_mistakes.head_against_net(*answers, known_by_net=known_by_net)
 
 
 def test_a_head_that_was_not_built_is_open():

@@ -246,9 +246,9 @@ def test_every_pair_has_a_dot_and_those_below_5_percent_are_red(count: int) -> N
     assert np.array(bars.get_segments()) == pytest.approx(np.array(wanted))
     assert bars.get_zorder() < by_luck.get_zorder()
     assert "luck" in ax.get_legend().get_texts()[0].get_text()
-    expected = f"{len(red.get_ydata())} of {count} pairs below 5 %; equally good nets have "
+    expected = f"{len(red.get_ydata())} of {count} pairs below 5 %; by luck alone "
     assert ax.get_title().startswith(f"{expected}at most {count / 20:g} on average")
-    assert "likely" not in ax.get_xlabel() and "tosses" in ax.get_ylabel()
+    assert "likely" not in ax.get_xlabel() and "coin" in ax.get_ylabel()
     assert ax.get_title().endswith("· practice data")
     assert_legible(ax)
 

@@ -12,6 +12,7 @@ from helpers.interpret import Predictions
 from helpers.models import evaluating
 
 CLOSE = 0.5  # points: so far below the recorded net a head counts as not yet trained
+NEAR = 0.2  # points on the training digits: so far below the net's own last layer it tells nothing
 ALIKE = 5_000  # one other answer in so many pictures may come from rounding alone
 
 
@@ -22,10 +23,12 @@ def head_against_net(
     train_labels: torch.Tensor,
     test_features: torch.Tensor,
     predictions: Predictions,
+    known_by_net: float | None = None,
 ) -> str | None:
     """A trained head from features [N, 16] to logits [N, classes], beside the recorded net's.
 
     predictions: what the recorded net says of the images that ``test_features`` belong to
+    known_by_net: how many percent of the training digits the net's own last layer reads
 
     Prints the mistakes of both, how often a coin would divide them so unevenly, and what no check
     can see: which digits the head was trained on. On practice data nothing is judged but the shape.
@@ -44,8 +47,14 @@ def head_against_net(
     print(f"mistakes: your head {own.mistakes}, the recorded net {predictions.mistakes}")
     if own.accuracy < predictions.accuracy - CLOSE:
         return f"it reads {own.accuracy:.2f} %, more than {CLOSE} points below the recorded net"
-    known = logits_of(head, train_features).argmax(1) == train_labels
-    problem = not_ones_own(own, predictions, 100 * float(known.double().mean()))
+    right = logits_of(head, train_features).argmax(1) == train_labels
+    known = 100 * float(right.double().mean())
+    if known_by_net is not None and known < known_by_net - NEAR:
+        return (
+            f"it reads {known:.2f} % of the training digits, and the net's own last layer "
+            f"{float(known_by_net):.2f} %: a head that learned less tells nothing of the features"
+        )
+    problem = not_ones_own(own, predictions, known)
     if problem:
         return problem
     print(beside(own, predictions))

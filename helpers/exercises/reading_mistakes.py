@@ -38,7 +38,17 @@ def suspects_read(mine: Any, labels: Sequence[int], readings: Sequence[int]) -> 
     numbers = missing_numbers(mine)
     if numbers and len(numbers) < len(mine):
         return Verdict(f"number {numbers[0]} has no answer")
-    return all_suspects_read(mine, labels, readings)
+    verdict = all_suspects_read(mine, labels, readings)
+    if verdict:
+        return Noted("")
+    return verdict
+
+
+class Noted(Verdict):
+    """What is said of an answer that cannot be wrong."""
+
+    def __repr__(self) -> str:
+        return "noted: there is no right answer here"
 
 
 def missing_numbers(mine: Any) -> list[Any]:

@@ -47,14 +47,15 @@ def weights_saved(answer: Callable[[int, int, int], Any]) -> str | None:
             return f"{case}: {NOTHING_CAME_BACK}"
         if not is_number(given(found)):
             return f"{case}: a {type(found).__name__} came back, and a number was asked for"
+        number = torch.as_tensor(found).reshape(())
         one_by_one = nn.Conv2d(c_in, squeezed, 1, bias=False)
         behind_it = nn.Conv2d(squeezed, c_out, 3, bias=False)
         direct = nn.Conv2d(c_in, c_out, 3, bias=False)
         saved = count_parameters(direct) - count_parameters(one_by_one)
         saved -= count_parameters(behind_it)
-        if same_numbers(found, saved):
+        if same_numbers(number, saved):
             continue
-        if same_numbers(found, -saved):
+        if same_numbers(number, -saved):
             return f"{case}: the sign is the other way round, since a saving is positive"
         return (
             f"{case}: {found} is not the number of weights that are saved; count both ways, then "
@@ -288,4 +289,9 @@ def fixed_numbers(net: nn.Module) -> str | None:
         for name, numbers in layer.named_buffers(prefix=place, recurse=False):
             if numbers.is_floating_point():
                 return f"{name} holds {numbers.numel():,} fixed numbers, and all have to be learned"
+        # A tensor that is a plain attribute is in no list of the net.
+        for name, value in vars(layer).items():
+            if isinstance(value, torch.Tensor) and value.is_floating_point():
+                place = f"{place}.{name}".lstrip(".")
+                return f"{place} holds {value.numel():,} fixed numbers, and all have to be learned"
     return None

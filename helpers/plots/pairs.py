@@ -51,13 +51,13 @@ def plot_pairs(
 
     # One net alone has nobody to be compared with.
     rare = shares < LIMIT
-    expected = f"equally good nets have at most {LIMIT * count / 100:g} on average"
+    expected = f"by luck alone at most {LIMIT * count / 100:g} on average"
     title = f"{rare.sum()} of {count} pairs below 5 %; {expected}"
     if not count:
         title = "One net alone makes no pair"
     # The dashes are seen where there is one pair only, which has no line.
     [line] = ax.plot(places[: len(by_luck)], by_luck, color=GREY, marker="_", markersize=8)
-    line.set_label("by luck alone: the mean of many deals, and 90 % of them")
+    line.set_label("luck: the mean of many deals; grey bars: 90 % of them")
     # Bars behind all else, because the band of a single pair would have no width.
     ax.vlines(places[: len(by_luck)], low, high, color=GREY, alpha=0.3, linewidth=6, zorder=0)
     size = 7
@@ -84,7 +84,7 @@ def plot_pairs(
     if len(by_luck):
         ax.legend(fontsize=SMALL, loc="upper left")
     xlabel = "pair of seeds, the most uneven first"
-    ylabel = "chance of so uneven tosses (%)"
+    ylabel = "how often a coin is as uneven (%)"
     return label_axes(ax, with_note(title, note), xlabel, ylabel, grid="y")
 
 
