@@ -450,7 +450,8 @@ def test_it_is_trained_and_judged(capsys):
 
 
 def test_practice_data_are_not_judged(capsys):
-    assert parameter_budget.better_than_budget_5(tiny_net, {}, digits("practice"))
+    verdict = parameter_budget.better_than_budget_5(tiny_net, {}, digits("practice"))
+    assert "not judged on practice data" in verdict.problem
     shown = capsys.readouterr().out
     assert "epoch 1/1" in shown and "nothing is judged" in shown
 

@@ -415,7 +415,11 @@ def by_distance(step, steps, peak, highest):
     return highest * (0.1 - 0.099 * (step - 2 * peak) / (steps - 1 - 2 * peak))
 
 
-@pytest.mark.parametrize("answer", [by_cases, by_numpy, by_torch, by_distance])
+def in_32_bits(step, steps, peak, highest):
+    return torch.tensor(by_torch(step, steps, peak, highest), dtype=torch.float32)
+
+
+@pytest.mark.parametrize("answer", [by_cases, by_numpy, by_torch, by_distance, in_32_bits])
 def test_right_cycles_are_accepted(answer):
     assert cifar.symmetric_cycle(answer).expect_right()
 

@@ -14,6 +14,7 @@ from helpers.experiments.cifar10 import IN_HOURS
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.record_checks import check_finite
 from helpers.experiments.records import is_recorded
+from helpers.experiments.rungs import verdicts
 from helpers.experiments.search import kept_trials
 from helpers.interpret import predict
 from helpers.upkeep.readme import outdated
@@ -62,6 +63,13 @@ FROM_CHANGED_FILES = {
 
 def test_readme_and_notebooks_tell_what_the_records_hold():
     assert {path.name for path in outdated()} == set()
+
+
+def test_readme_names_the_decided_changes_of_the_ladder():
+    found = verdicts()
+    assert [name.split()[-1] for name in found["better"] + found["worse"]] == ["StepLR", "augment"]
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert "two are decided, StepLR and augmentation." in text
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("0*.ipynb")), ids=lambda path: path.stem)

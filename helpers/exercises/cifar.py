@@ -10,6 +10,7 @@ from torch import nn
 
 from helpers.data import ImageData
 from helpers.exercises import NotFilledIn, check, given
+from helpers.exercises.head import are_probabilities
 from helpers.exercises.loader import mended_loader
 from helpers.exercises.own_net import built_net, net_problem, trained_and_judged
 from helpers.experiments.catalogue import EXPERIMENTS
@@ -43,14 +44,14 @@ def symmetric_cycle(schedule: Callable[[int, int, int, float], Any]) -> str | No
         # The corners first: what is wrong there is said most easily.
         for step, share in corners:
             rate = float(given(schedule(step, steps, peak, highest)))
-            if not near(rate, share * highest):
+            if not near(rate, share * highest, highest):
                 return (
                     f"{steps} steps, highest at step {peak}: {rate:.4g} came out at step {step}, "
                     f"and not the share of {highest:g}, the highest rate, that was asked for"
                 )
         for step in range(steps):
             rate = float(given(schedule(step, steps, peak, highest)))
-            if not near(rate, highest * share_at(step, corners)):
+            if not near(rate, highest * share_at(step, corners), highest):
                 return (
                     f"{steps} steps, highest at step {peak}: the four corners are right, and "
                     f"{rate:.4g}, which came out at step {step}, does not lie on the straight line "
@@ -67,9 +68,9 @@ def share_at(step: int, corners: tuple[tuple[int, float], ...]) -> float:
     raise ValueError(f"step {step} lies behind the last corner")
 
 
-def near(rate: float, expected: float) -> bool:
-    """Whether a rate is the expected one, up to rounding."""
-    return abs(rate - expected) <= 1e-6 * expected
+def near(rate: float, expected: float, highest: float) -> bool:
+    """Whether a rate is the expected one, up to rounding in 32 bits."""
+    return abs(rate - expected) <= 1e-6 * highest
 
 
 # Exercise 3: a softmax before cross-entropy.
@@ -191,6 +192,11 @@ def colour_net_problem(model: Any) -> str | None:
         answer = model(torch.zeros(2, *COLOUR))
     if not isinstance(answer, torch.Tensor):
         return f"a {type(answer).__name__} came back for two images, and not a tensor of logits"
+    if answer.dim() == 2 and are_probabilities(answer):
+        return (
+            "each row sums to 1: these are probabilities; give logits, cross_entropy makes the "
+            "probabilities itself"
+        )
     problem = learning_problem(model)
     return problem or net_problem(model, MOST_PARAMETERS, COLOUR)
 

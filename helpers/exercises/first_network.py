@@ -166,7 +166,7 @@ def loop_to_use(loop: Loop) -> Loop:
     """
     # An unfinished loop must not stop the session: the numbers below are the same with either.
     if not training_loop(loop):
-        print("Your loop is not finished yet, so the course's own trains from here on.")
+        print("Your loop does not pass the check yet, so the course's own trains from here on.")
         return course_loop
 
     @functools.wraps(loop)

@@ -121,7 +121,7 @@ def accuracy_problem(
 ) -> str | None:
     """What is wrong with one measurement, or with the state that it leaves the model in."""
     before = copy.deepcopy(model.state_dict())
-    mode = model.training
+    modes = [layer.training for layer in model.modules()]
     measured = given(accuracy(model, split, batch_size))
 
     # The number first: most mistakes show in it.
@@ -131,7 +131,7 @@ def accuracy_problem(
     for name, values in model.state_dict().items():
         if not torch.equal(values, before[name]):
             return f"{case} the number is right, but {name} of the model was changed by measuring"
-    if model.training is not mode:
+    if [layer.training for layer in model.modules()] != modes:
         return f"{case} the number is right, but the model is left in another mode than before"
     return None
 
@@ -222,8 +222,7 @@ def better_than_budget_5(
     # Practice data show that all works, and say nothing about digits.
     if data.source == "practice":
         train_own(build_net, replace(recipe, epochs=1, schedule="constant"), data, seeds[0])
-        print("trained for an epoch on practice data, on which nothing is judged")
-        return None
+        return "it trains, and claims are not judged on practice data"
     accuracies = {}
     for seed in seeds:
         accuracies[seed] = train_own(build_net, recipe, data, seed)

@@ -12,6 +12,7 @@ from helpers.data import ImageData
 from helpers.environment import CourseError, smoke, unknown
 from helpers.experiments.assembling import current_commit
 from helpers.experiments.catalogue import EXPERIMENTS, for_practice
+from helpers.experiments.folders import data_digest
 from helpers.experiments.ranges import NETS, PREFIX
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.record_checks import DATA, ENVIRONMENT, Fields, check_fields, not_finite
@@ -98,7 +99,8 @@ def record_of(
     name: str, recipe: Recipe, data: ImageData, settings: dict[str, Any], test: LRRangeTest
 ) -> dict[str, Any]:
     """What is kept of a range test, and all that is needed to make it again."""
-    source = {"name": data.name, "source": data.source, "digest": data.digest}
+    # No test images are loaded, so the digest is of all that a search trains with.
+    source = {"name": data.name, "source": data.source, "digest": data_digest(data)}
     curves = []
     for losses, smoothed in test.curves:
         curves.append({"losses": rounded(losses), "smoothed": rounded(smoothed)})
