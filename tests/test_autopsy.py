@@ -267,6 +267,16 @@ def test_the_verdict_names_the_suspects_of_the_right_size():
     assert table.head[3] == "49 ± 15?" and "made up" in table.note and "92 %" in table.note
 
 
+def test_several_seeds_get_an_interval_of_what_they_keep():
+    # Of a sound accuracy of 90 they keep 48.75, 50 and 51.25 %, so s is 1.25; t is 4.303.
+    findings = [Finding(suspects.AS_TOLD, 60.0, 90.0, 0.0, 1.0)]
+    findings += [Finding("7 a", 60.0, test, 0.0, 1.0) for test in (49.0, 50.0, 51.0)]
+    table = verdict.verdict_table(findings, {}, "x")
+    half = 4.303 * 1.25 / 3**0.5
+    assert table.rows[0][2] == f"50 ({50 - half:.1f} to {50 + half:.1f})"
+    assert "Near it is 33.8 to 63.8 %" in table.note
+
+
 def test_nothing_is_of_the_right_size_where_the_net_has_learned_nothing():
     findings = [
         Finding(suspects.AS_TOLD, 10.0, 9.0, 0.0, 1.0),

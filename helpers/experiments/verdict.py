@@ -51,14 +51,19 @@ def near_report(shares: Sequence[float]) -> str:
     """
     if not shares or DOCUMENT_KEPT is None:
         return NO
-    half = 0.0
-    deviation, degrees = pooled_sd([shares])
-    if degrees:
-        half = student_half(deviation, degrees, [len(shares)])
+    half = half_width(shares)
     off = abs(fmean(shares) - DOCUMENT_KEPT)
     if off + half <= NEAR:
         return YES
     return UNDECIDED if off - half <= NEAR else NO
+
+
+def half_width(shares: Sequence[float]) -> float:
+    """Half of Student's 95 % interval for the mean of several seeds; 0 for one seed or none."""
+    deviation, degrees = pooled_sd([shares])
+    if not degrees:
+        return 0.0
+    return student_half(deviation, degrees, [len(shares)])
 
 
 def not_learned(findings: Sequence[Finding]) -> list[str]:
@@ -130,8 +135,20 @@ def verdict_table(findings: Sequence[Finding], says: Mapping[str, str], evidence
             size += f" ({some} of {all_seeds} seeds learned)"
         train = f"{mean_finding(learned[suspect]).train:.0f}"
         said = says.get(label_of(suspect), "–")
-        rows.append((suspect, train, in_percent(shares[suspect]), size, said))
+        kept = kept_cell(shares[suspect], shares_of_seeds(learned[suspect], learned))
+        rows.append((suspect, train, kept, size, said))
     report = in_percent(DOCUMENT_KEPT)
     head = ("suspect", "training (%)", "kept (%)", f"{report} ± {NEAR:.0f}?", "the report says")
     note = f"Evidence: {evidence}. The report: {DOCUMENT_TRAIN:.0f} % in training, {report} % kept."
+    if DOCUMENT_KEPT is not None:
+        low, high = DOCUMENT_KEPT - NEAR, DOCUMENT_KEPT + NEAR
+        note += f" Near it is {low:.1f} to {high:.1f} %; in brackets: the 95 % interval over seeds."
     return Table(head, rows, note)
+
+
+def kept_cell(share: float | None, shares: Sequence[float]) -> str:
+    """What a suspect keeps, with the interval of the mean where there are several seeds."""
+    half = half_width(shares)
+    if share is None or half == 0:
+        return in_percent(share)
+    return f"{in_percent(share)} ({share - half:.1f} to {share + half:.1f})"
