@@ -453,7 +453,7 @@ def test_practice_data_are_not_judged(capsys):
     verdict = parameter_budget.better_than_budget_5(tiny_net, {}, digits("practice"))
     assert "not judged on practice data" in verdict.problem
     shown = capsys.readouterr().out
-    assert "epoch 1/1" in shown and "nothing is judged" in shown
+    assert "epoch 1/1" in shown
 
 
 def test_measuring_a_shape_leaves_the_net_as_it_was():
