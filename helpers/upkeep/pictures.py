@@ -29,6 +29,7 @@ FRONTIER = (
     "small",
     "ladder-fewer",
     "pointwise",
+    "ladder-average",
     "ladder-best",
     "budget",
     "large",
