@@ -7,7 +7,7 @@ from typing import Any
 # A PNG with a palette has one byte for each pixel, and so at most 256 colours. Half of them are
 # enough where they come near to what was drawn: so far off on average, of 255 (root mean square).
 COLOURS = (127, 255)
-ALIKE = 0.6
+ALIKE = 0.8
 
 
 def with_palettes(notebook: Any) -> None:
