@@ -667,6 +667,7 @@ def test_a_net_on_practice_data_is_trained_and_not_judged(build, practice):
         (lambda: "a net", "not a net"),
         (lambda: frozen(large_net(), keep=1), "frozen ones included"),
         (lambda: frozen(small_net()), "none of them can learn"),
+        (lambda: nn.Sequential(small_net(), nn.Softmax(1)), "these are probabilities"),
         (Pair, "a tuple came back"),
     ],
 )

@@ -10,7 +10,7 @@ from torch import nn
 
 from helpers.data import ImageData
 from helpers.exercises import NotFilledIn, check, given
-from helpers.exercises.head import are_probabilities
+from helpers.exercises.head import PROBABILITIES, are_probabilities
 from helpers.exercises.loader import mended_loader
 from helpers.exercises.own_net import built_net, net_problem, trained_and_judged
 from helpers.experiments.catalogue import EXPERIMENTS
@@ -193,10 +193,7 @@ def colour_net_problem(model: Any) -> str | None:
     if not isinstance(answer, torch.Tensor):
         return f"a {type(answer).__name__} came back for two images, and not a tensor of logits"
     if answer.dim() == 2 and are_probabilities(answer):
-        return (
-            "each row sums to 1: these are probabilities; give logits, cross_entropy makes the "
-            "probabilities itself"
-        )
+        return PROBABILITIES
     problem = learning_problem(model)
     return problem or net_problem(model, MOST_PARAMETERS, COLOUR)
 

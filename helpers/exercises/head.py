@@ -14,6 +14,10 @@ from helpers.models import evaluating
 CLOSE = 0.5  # points: so far below the recorded net a head counts as not yet trained
 NEAR = 0.2  # points on the training digits: so far below the net's own last layer it tells nothing
 ALIKE = 5_000  # one other answer in so many pictures may come from rounding alone
+PROBABILITIES = (
+    "each row sums to 1: these are probabilities; give logits, cross_entropy makes the "
+    "probabilities itself"
+)
 
 
 @check
@@ -83,10 +87,7 @@ def no_head(head: Callable[[torch.Tensor], Any], features: torch.Tensor, classes
     if not logits.isfinite().all():
         return "some of its logits are not finite numbers"
     if are_probabilities(logits):
-        return (
-            "each row sums to 1: these are probabilities; give logits, cross_entropy makes the "
-            "probabilities itself"
-        )
+        return PROBABILITIES
 
     # A picture's answer must not depend on chance, or on the pictures beside it.
     if not same_numbers(logits_of(head, features), logits, 1e-4):

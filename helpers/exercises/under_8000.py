@@ -292,6 +292,6 @@ def fixed_numbers(net: nn.Module) -> str | None:
         # A tensor that is a plain attribute is in no list of the net.
         for name, value in vars(layer).items():
             if isinstance(value, torch.Tensor) and value.is_floating_point():
-                place = f"{place}.{name}".lstrip(".")
-                return f"{place} holds {value.numel():,} fixed numbers, and all have to be learned"
+                where = f"{place}.{name}".lstrip(".")
+                return f"{where} holds {value.numel():,} fixed numbers, and all have to be learned"
     return None
