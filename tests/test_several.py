@@ -198,11 +198,18 @@ def lines_of(error):
     return re.findall(r"^(?:error: |stopped).*$", error, re.MULTILINE)
 
 
+def the_line_of(error):
+    """The one line that it has said."""
+    said = lines_of(error)
+    assert len(said) == 1, f"said: {said}, in\n{error}"
+    return said[0]
+
+
 def test_what_is_wrong_is_said_once(tmp_path):
     command = torchrun(tmp_path, "nothing")
     printed, error = command.communicate(timeout=200)
     assert command.returncode != 0 and printed == ""
-    [line] = lines_of(error)
+    line = the_line_of(error)
     assert line.startswith("error: unknown experiment 'nothing'")
 
 
@@ -210,7 +217,7 @@ def test_processes_that_do_not_divide_the_batch_are_told_how_many_do(tmp_path):
     command = torchrun(tmp_path, "first", "--seeds", "1", processes=3)
     printed, error = command.communicate(timeout=200)
     assert command.returncode != 0
-    [line] = lines_of(error)
+    line = the_line_of(error)
     assert line == (
         "error: first, seed 0: 3 processes cannot share batches of 128 images evenly: give "
         "--nproc-per-node 2"
@@ -230,7 +237,7 @@ def test_one_process_dies_the_others_end_and_the_same_command_goes_on(tmp_path):
     victim.send_signal(signal.SIGKILL)
     error = command.communicate(timeout=200)[1]
     assert command.returncode != 0 and not survivor.is_running()
-    [line] = lines_of(error)
+    line = the_line_of(error)
     assert "the same command goes on" in line
 
     # The finished epoch is not trained again, and one record says by whom it was made.
@@ -396,5 +403,35 @@ def test_who_speaks_first():
         False,
         True,
     ]
-    # Better twice than not at all.
     assert Team(1, 2, Gone()).first_to("say")
+    assert not Team(1, 2, Gone()).first_to("say", unreachable=False)
+
+
+@pytest.mark.parametrize(
+    "rank, by_torchrun, speaks",
+    [(0, True, True), (0, False, True), (1, True, False), (1, False, True)],
+)
+def test_who_speaks_where_nobody_can_be_asked(monkeypatch, rank, by_torchrun, speaks):
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    if by_torchrun:
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    assert together.speaks_unasked(Team(rank, 2, None)) == speaks
+
+
+def test_a_signal_while_an_error_is_said_ends_in_one_line(monkeypatch):
+    """It is said by the process itself, not by the command around it."""
+    said = []
+
+    def end(team, line, status):
+        said.append((line, status))
+        if len(said) == 1:
+            raise KeyboardInterrupt
+        raise SystemExit(status)
+
+    launched_by_hand(monkeypatch, 1)
+    monkeypatch.setattr(together, "join", lambda synchronised: Team(1, 2, None))
+    monkeypatch.setattr(together, "connect", lambda team: None)
+    monkeypatch.setattr(together, "end", end)
+    with pytest.raises(SystemExit), together.joined():
+        raise CourseError("wrong")
+    assert said == [("error: wrong", 2), (together.STOPPED, 130)]

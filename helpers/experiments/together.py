@@ -46,15 +46,17 @@ def joined(synchronised: bool = False, workers: int | None = None) -> Iterator[T
     # From here on they can agree on who speaks.
     team = join(synchronised)
     try:
-        check_machine(team, workers)
-        connect(team)
-        yield team
-        # The others wait for another training, or for this.
-        if team.leads:
-            team.from_leader()
-    except (CourseError, OSError) as problem:
-        end(team, f"error: {problem}", 2)
+        try:
+            check_machine(team, workers)
+            connect(team)
+            yield team
+            # The others wait for another training, or for this.
+            if team.leads:
+                team.from_leader()
+        except (CourseError, OSError) as problem:
+            end(team, f"error: {problem}", 2)
     except KeyboardInterrupt:
+        # It may have come while an error was about to be said.
         end(team, STOPPED, 130)
     dist.destroy_process_group()
 
@@ -117,12 +119,19 @@ def connect(team: Team) -> None:
         )
 
 
+def speaks_unasked(team: Team) -> bool:
+    """Whether this process says what is wrong where it cannot ask if another one has said it."""
+    # torchrun keeps the common table itself. Where that is gone, so is torchrun, and the leader is
+    # being ended like all others. A process that was started by hand may be the last one.
+    return team.leads or "TORCHELASTIC_RUN_ID" not in os.environ
+
+
 def end(team: Team, line: str, status: int) -> NoReturn:
     """End this process, with its line if no other one has said what is wrong."""
     # torchrun ends all as soon as one has ended, and there is nothing to stop any more.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    if team.first_to("say"):
+    if team.first_to("say", unreachable=speaks_unasked(team)):
         print(line, file=sys.stderr, flush=True)
         with contextlib.suppress(RuntimeError):
             team.store.set(SAID, "")

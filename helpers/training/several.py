@@ -76,17 +76,18 @@ class Team:
             dist.broadcast_object_list(box, src=0)
         return box[0]
 
-    def first_to(self, name: str) -> bool:
-        """Whether this process is the first that asks for ``name``; true where none can be asked.
+    def first_to(self, name: str, unreachable: bool = True) -> bool:
+        """Whether this process is the first that asks for ``name``.
 
-        Each start of the processes is asked anew.
+        ``unreachable`` is the answer where the table is gone. Each start of the processes is asked
+        anew.
         """
         # The count of a table is raised by one process after the other.
         start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         try:
             return self.store.add(f"{name} {start}", 1) == 1
         except RuntimeError:
-            return True
+            return unreachable
 
     def mean(self, values: torch.Tensor) -> torch.Tensor:
         """The mean of the processes' tensors, in all of them, to the same bits."""
