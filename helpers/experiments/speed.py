@@ -171,17 +171,7 @@ LONGER = variant(
     epochs=10,
     claim=Claim(1_971_352, 10, 94.0),
 )
-# Two more epochs of the smallest images cost little. Whether they help is open: a first training,
-# which is not recorded, read no more than ten epochs do.
-TWELVE = variant(
-    LONGER,
-    "speed-cpu-twelve",
-    "CPU: growing images, half of the first group's channels, twelve epochs",
-    epochs=12,
-    options=LONGER.options | {"sizes": [20, 20, 24, 28, 32]},
-    claim=Claim(1_971_352, 12, 94.0),
-)
-ON_A_CPU = (CPU, GROWING, NARROW_FIRST, LONGER, TWELVE)
+ON_A_CPU = (CPU, GROWING, NARROW_FIRST, LONGER)
 
 # Two epochs show in minutes which pieces change the seconds that a CPU needs.
 MINUTES = variant(
