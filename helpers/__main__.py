@@ -73,7 +73,7 @@ def range_test(options: Options) -> None:
 
 
 def autopsy(options: Options) -> None:
-    """Train document 002's net with each suspected fault, and record what it does."""
+    """Train report 002's net with each suspected fault, and record what it does."""
     from helpers.experiments import autopsy as dissecting
 
     environment.need_notebooks()

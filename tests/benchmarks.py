@@ -105,7 +105,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 class Pictures(Dataset):
-    """Document 004's way: one PIL image at a time through torchvision's transforms."""
+    """Report 004's way: one PIL image at a time through torchvision's transforms."""
 
     def __init__(self, split: ImageSplit) -> None:
         from torchvision import transforms
@@ -378,13 +378,13 @@ def measure(size: Size, quick: bool) -> tuple[list[Row], str]:
         digits, shapes = mnist.train, cifar.train
         document_004 = augment.DOCUMENT_004
         rows = transforms_rows(
-            digits, "document 004's transforms", document_004, Pictures, "PIL", 8, size
+            digits, "report 004's transforms", document_004, Pictures, "PIL", 8, size
         )
         rows += transforms_rows(
             shapes, "crop, flip and cutout", CROP_FLIP_CUTOUT, Albums, "Albumentations", 6, size
         )
         rows.append(share_row(digits, "the recipe's affine", RECIPE, size))
-        rows.append(share_row(digits, "document 004's", augment.build(document_004), size))
+        rows.append(share_row(digits, "report 004's", augment.build(document_004), size))
         rows.append(range_test_row(digits, size))
         rows += small_net_rows(digits, size.batches, size.rounds, compiled=not quick)
         rows += loads

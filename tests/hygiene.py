@@ -194,6 +194,10 @@ def metadata(path, notebook, code):
             yield f"solution in cell {number} is not folded"
         if "solution" in tags and cell.outputs:
             yield f"solution in cell {number} is committed with its output"
+    for cell in notebook.cells:
+        words = cell.cell_type == "markdown" and "solution" in cell.metadata.get("tags", [])
+        if words and cell.metadata.get("jupyter", {}).get("source_hidden") is not True:
+            yield f"the solution in words {cell.source[:20]!r} is not folded"
     if not any("nbval-check-output" in cell.metadata.get("tags", []) for cell in code):
         yield "no cell has its output compared"
 

@@ -169,6 +169,7 @@ SPOILED = [
     (1, meta(jupyter={}), "setup cell is not folded"),
     (1, meta(cellView=""), "setup cell is not folded"),
     (1, meta(tags=[]), "setup cell"),
+    (3, meta(tags=["solution"]), "in words 'Now `f[a](b)` and $a' is not folded"),
     (4, meta(tags=["setup"]), "setup cell"),
     (2, source("from os import *"), "star import"),
     (4, source("import sys"), "one cell"),

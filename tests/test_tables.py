@@ -218,7 +218,7 @@ def test_a_net_of_cifar_10_without_a_record_is_told_as_one_to_record(course):
     ]
     assert rows[:2] == [
         [
-            "document 002's grouped version of that",
+            "report 002's grouped version of that",
             "757,931",
             "24",
             "to be recorded on a GPU",

@@ -1,4 +1,4 @@
-"""Document 002's autopsy as a record: a net of its form, trained as told and with each fault."""
+"""Report 002's autopsy as a record: a net of its form, trained as told and with each fault."""
 
 import json
 import multiprocessing
@@ -39,7 +39,7 @@ from helpers.leftovers import remove_leftovers
 from helpers.markdown import Table
 from helpers.writing import check_folder, replacing
 
-# What the document reports: the best of 20 epochs each.
+# What the report states: the best of 20 epochs each.
 DOCUMENT_TRAIN = 92.43
 DOCUMENT_TEST = 50.23
 # It has no net without the fault. A sound one would read about as much as in training.
@@ -49,7 +49,7 @@ DOCUMENT_KEPT = kept(DOCUMENT_TEST, DOCUMENT_TRAIN)
 DOCUMENT = Recipe(
     "autopsy-document",
     RESNET9_NET,
-    title="document 002's net, trained as its sentences say",
+    title="report 002's net, trained as its sentences say",
     model_options={"grouped": True},
     data="cifar10",
     epochs=20,
@@ -106,9 +106,9 @@ class Autopsy:
 
 
 def findings_table(findings: Sequence[Finding], note: str = "") -> Table:
-    """A row for each suspect, and above them the document's own figures."""
+    """A row for each suspect, and above them the report's own figures."""
     head = ("suspect", "training (%)", "test (%)", "gap", "kept (%)", "mean", "spread")
-    # The document's figures have no mean and no spread: it does not state them.
+    # The report's figures have no mean and no spread: it does not state them.
     gap = DOCUMENT_TRAIN - DOCUMENT_TEST
     stated = (f"{DOCUMENT_TRAIN:.2f}", f"{DOCUMENT_TEST:.2f}", f"{gap:.1f}")
     report = "the report (best of 20 epochs)"

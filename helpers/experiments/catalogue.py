@@ -110,7 +110,7 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
         ),
         (0.01, 0.1),
     ),
-    # The frontier: a better recipe for document 003's net, and the best below 3,500 parameters.
+    # The frontier: a better recipe for report 003's net, and the best below 3,500 parameters.
     "frontier-small": mnist_frontier.SMALLEST,
     "frontier-separable": mnist_frontier.SEPARABLE,
     "frontier-finalists": mnist_frontier.FEWER_FINALISTS,

@@ -5,7 +5,7 @@ from helpers.experiments.recipe import Claim, Recipe, Steps, variant
 
 RESNET9_NET = "models.resnet9.ResNet9"
 
-# What document 002 was assigned: shift by up to four pixels, mirror, cut a square of 8 × 8 out.
+# What report 002 was assigned: shift by up to four pixels, mirror, cut a square of 8 × 8 out.
 FLIP_CUTOUT: Steps = (
     ("RandomHorizontalFlip", {}),
     ("Cutout", {"size": 8, "fill": [*KNOWN["cifar10"].mean]}),
@@ -20,7 +20,7 @@ REFLECT_FLIP_CUTOUT: Steps = (
 RESNET9 = Recipe(
     "cifar-resnet9",
     RESNET9_NET,
-    title="ResNet-9 as document 002 was assigned it",
+    title="ResNet-9 as report 002 was assigned it",
     data="cifar10",
     epochs=24,
     peak_epoch=5,
@@ -98,7 +98,7 @@ MIRRORED = variant(
 GROUPED = variant(
     MIRRORED,
     "cifar-resnet9-grouped",
-    "document 002's grouped version of that",
+    "report 002's grouped version of that",
     model_options={"grouped": True, "scale": 0.125, "mirror": True},
     claim=Claim(757_931, 24, 92.0),
     headline=True,
@@ -130,7 +130,7 @@ MIRRORED_8 = variant(
 GROUPED_8 = variant(
     GROUPED.shortened(8),
     "cifar-resnet9-grouped-8",
-    "document 002's grouped version of that, eight epochs on a CPU",
+    "report 002's grouped version of that, eight epochs on a CPU",
     baseline="",
 )
 IN_HOURS = (MIRRORED_8, GROUPED_8)

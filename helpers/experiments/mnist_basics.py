@@ -50,12 +50,12 @@ FIRST_ONE_EPOCH = variant(
     peak_epoch=1 / 3,
 )
 
-# Document 001's starting point, for one epoch, beside the small net's one epoch. Of the rates 0.01,
+# Report 001's starting point, for one epoch, beside the small net's one epoch. Of the rates 0.01,
 # 0.03 and 0.1 the second learned fastest in its first 45 steps, on digits left out of training.
 STARTER = variant(
     FIRST_ONE_EPOCH,
     "starter",
-    "document 001's starter: seven wide convolutions, one epoch",
+    "report 001's starter: seven wide convolutions, one epoch",
     model="models.small.starter_net",
     learning_rate=0.03,
 )
@@ -64,7 +64,7 @@ STARTER = variant(
 BUDGET = Recipe(
     "budget",
     "models.small.budget_net",
-    title="document 001's net: augmentation, one-cycle, averaged weights",
+    title="report 001's net: augmentation, one-cycle, averaged weights",
     epochs=19,
     peak_epoch=4,
     weight_decay=5e-4,
@@ -79,7 +79,7 @@ BUDGET = Recipe(
 SHORT = Recipe(
     "budget-5",
     "models.small.budget_net",
-    title="document 001's net, five epochs, no augmentation",
+    title="report 001's net, five epochs, no augmentation",
     epochs=5,
     peak_epoch=1.5,
 )

@@ -17,7 +17,7 @@ from helpers.experiments.recipe import Recipe, variant
 
 
 def finalist(name: str, **changes: Any) -> Recipe:
-    """Document 003's net by AdamW, or by SGD where its name says so."""
+    """Report 003's net by AdamW, or by SGD where its name says so."""
     if name.startswith("SGD"):
         changes |= {"optimizer": "sgd", "nesterov": True, "weight_decay": 5e-5}
     return variant(FEWER, f"frontier-finalists/{name}", name.split()[0].rstrip(","), **changes)
@@ -63,7 +63,7 @@ SEPARABLE = (
     separable("three poolings, 3,306", [12, 12, 16, 16, 16, 18, 18, 18], [2, 5, 8]),
 )
 
-# Document 004's net by the same recipe: how far are its digits to be moved?
+# Report 004's net by the same recipe: how far are its digits to be moved?
 POINTWISE_FORMS = tuple(
     variant(POINTWISE_OURS, f"frontier-pointwise/{name}", name, augment=moved)
     for name, moved in (("strong", STRONG), ("moderate", MODERATE), ("mild", MILD))
@@ -71,14 +71,14 @@ POINTWISE_FORMS = tuple(
 
 
 def form(parent: Recipe, name: str, **changes: Any) -> Recipe:
-    """Document 001's form at one of two sizes, trained otherwise."""
+    """Report 001's form at one of two sizes, trained otherwise."""
     family = "frontier-best"
     if parent.epochs == LARGE.epochs:
         family = "frontier-large"
     return variant(parent, f"{family}/{name}", name, **changes)
 
 
-# Document 001's form below 8,000 and below 20,000 parameters: by its own recipe, with less
+# Report 001's form below 8,000 and below 20,000 parameters: by its own recipe, with less
 # augmentation, with more steps, and by our recipe.
 BEST_FORMS = (
     form(BEST, "SGD, as it is"),

@@ -22,8 +22,8 @@ def under_8000(parent: Recipe, name: str, title: str, **changes: Any) -> Recipe:
     return variant(parent, name, title, claim=UNDER_8000, **changes)
 
 
-# The ladder of document 003: each rung keeps the changes of all below it, and makes one. The
-# document lists no layers of its first nets: they are our reconstruction, built to its counts. A
+# The ladder of report 003: each rung keeps the changes of all below it, and makes one. The
+# report lists no layers of its first nets: they are our reconstruction, built to its counts. A
 # constant rate, StepLR and one-cycle are each shown at a rate that a search has chosen.
 BASIC = Recipe(
     "ladder-basic",
@@ -56,7 +56,7 @@ EARLY_POOL = under_8000(
     document="99.35 % (best epoch)",
 )
 # A high rate first, smaller ones to settle. It is compared with a fair constant: of six rates from
-# 0.0025 to 0.1 the document's 0.01 is the best (the search "ladder-constant").
+# 0.0025 to 0.1 the report's 0.01 is the best (the search "ladder-constant").
 STEPPED = under_8000(
     EARLY_POOL,
     "ladder-step",
@@ -106,11 +106,11 @@ UNDROPPED = under_8000(
     "dropout left out again: our recipe",
     model_options={},
 )
-# The net that document 003 ends with, by our recipe.
+# The net that report 003 ends with, by our recipe.
 FEWER = under_8000(
     UNDROPPED,
     "ladder-fewer",
-    "fewer parameters: document 003's final net",
+    "fewer parameters: report 003's final net",
     model="models.small.compact_net",
     headline=True,
     document="99.45 % (best epoch)",
@@ -119,7 +119,7 @@ FEWER = under_8000(
 NARROW = under_8000(
     UNDROPPED,
     "ladder-narrow",
-    "document 001's form, 7,960 parameters, by our recipe",
+    "report 001's form, 7,960 parameters, by our recipe",
     model="models.small.budget_net",
     model_options={"widths": [4, 4, 8, 10, 10, 16, 18]},
 )
@@ -137,11 +137,11 @@ UNAUGMENTED = under_8000(
     augment=(),
 )
 
-# Document 001's net and recipe, with as many channels as three budgets allow.
+# Report 001's net and recipe, with as many channels as three budgets allow.
 BEST = Recipe(
     "ladder-best",
     "models.small.budget_net",
-    title="document 001's net and recipe, below 8,000 parameters",
+    title="report 001's net and recipe, below 8,000 parameters",
     model_options={"widths": [4, 4, 8, 10, 10, 16, 18]},
     epochs=15,
     peak_epoch=3,
@@ -154,7 +154,7 @@ BEST = Recipe(
 LARGE = Recipe(
     "large",
     "models.small.budget_net",
-    title="document 001's net with more channels",
+    title="report 001's net with more channels",
     model_options={"widths": [8, 8, 16, 16, 16, 24, 24]},
     epochs=20,
     peak_epoch=4,
@@ -167,7 +167,7 @@ LARGE = Recipe(
 SMALL = variant(
     UNDROPPED,
     "small",
-    "document 001's net with fewer channels",
+    "report 001's net with fewer channels",
     model="models.small.budget_net",
     model_options={"widths": [4, 4, 6, 8, 8, 10, 9]},
     augment=STRONG,
@@ -192,11 +192,11 @@ TINY = variant(
     baseline="",
 )
 
-# Document 004: the net of 7,640 parameters.
+# Report 004: the net of 7,640 parameters.
 POINTWISE = Recipe(
     "pointwise-document",
     "models.small.PointwiseNet",
-    title="document 004's net and recipe: a constant rate",
+    title="report 004's net and recipe: a constant rate",
     epochs=15,
     batch_size=128,
     learning_rate=0.01,
@@ -208,12 +208,12 @@ POINTWISE = Recipe(
     claim=UNDER_8000,
     document="99.42 % (last epoch of one run)",
 )
-# The document's transforms to the letter, which are torchvision's. They take the nearest pixel
+# The report's transforms to the letter, which are torchvision's. They take the nearest pixel
 # where ours are bilinear, and their fill of 1 is one of 255 steps, so nearly black.
 POINTWISE_AS_WRITTEN = under_8000(
     POINTWISE,
     "pointwise-as-written",
-    "document 004 as it is: its own loader over PIL images",
+    "report 004 as it is: its own loader over PIL images",
     batches="data.pil_loader.pil_batches",
     augment=(
         ("RandomRotation", {"degrees": [-7.0, 7.0], "fill": [1]}),
@@ -222,14 +222,14 @@ POINTWISE_AS_WRITTEN = under_8000(
     ),
     document="99.42 % (last epoch of one run)",
 )
-# The document builds a StepLR and never calls its step(), so its rate stays constant.
+# The report builds a StepLR and never calls its step(), so its rate stays constant.
 POINTWISE_STEP = under_8000(
     POINTWISE,
     "pointwise-step",
-    "with the step() that document 004 left commented out",
+    "with the step() that report 004 left commented out",
     schedule="step",
 )
-# The document expects more than 99.5 % of more epochs.
+# The report expects more than 99.5 % of more epochs.
 POINTWISE_LONGER = variant(
     POINTWISE,
     "pointwise-longer",
@@ -241,7 +241,7 @@ POINTWISE_LONGER = variant(
 POINTWISE_OURS = under_8000(
     UNDROPPED,
     "pointwise",
-    "document 004's net, our recipe, its digits not sheared",
+    "report 004's net, our recipe, its digits not sheared",
     model="models.small.PointwiseNet",
     model_options={"dropout": 0.0},
     augment=MILD,

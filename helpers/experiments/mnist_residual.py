@@ -11,11 +11,11 @@ RESIDUAL_NET = "models.residual.ResidualNet"
 # Without a shear, as the first search of session 06 preferred it.
 MILD = affine(degrees=6, shift=0.05, scale=0.05)
 
-# Document 000's net, below 20,000 parameters, trained as rung 10 of session 04, for longer.
+# Report 000's net, below 20,000 parameters, trained as rung 10 of session 04, for longer.
 RESIDUAL = Recipe(
     "residual",
     RESIDUAL_NET,
-    title="document 000's residual net, by session 04's recipe",
+    title="report 000's residual net, by session 04's recipe",
     epochs=20,
     batch_size=64,
     peak_epoch=4,
@@ -86,7 +86,7 @@ def at_five_rates(recipe: Recipe) -> list[Recipe]:
 RESIDUAL_5 = variant(
     SHORT,
     "residual-5",
-    "document 000's net, five epochs, rate 0.01",
+    "report 000's net, five epochs, rate 0.01",
     model=RESIDUAL_NET,
     learning_rate=0.01,
     baseline="",

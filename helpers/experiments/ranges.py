@@ -21,7 +21,7 @@ def net_of(recipe: Recipe, name: str, title: str) -> Recipe:
 # By the name that the command ``range-test`` takes. (Session 02's net without batch norm does not
 # learn from torch's own first weights, at any of six rates: the search "range-budget-plain".)
 NETS = {
-    "residual": net_of(RESIDUAL_5, "residual", "document 000's net, batch norm, SGD"),
+    "residual": net_of(RESIDUAL_5, "residual", "report 000's net, batch norm, SGD"),
     "first": net_of(FIRST_5, "first", "session 01's net, no normalisation, SGD"),
     "budget-he": net_of(SHORT_HE, "budget-he", "session 02's net, He's weights, no batch norm"),
     "compact": net_of(FEWER, "compact", "session 04's net of 6,084, AdamW"),

@@ -1,6 +1,6 @@
-"""The suspects of document 002's autopsy, and what each of them does to a net.
+"""The suspects of report 002's autopsy, and what each of them does to a net.
 
-Some spoil the test images alone: they are measured on a net that was trained as the document's
+Some spoil the test images alone: they are measured on a net that was trained as the report's
 sentences say. Others need a training of their own.
 """
 
@@ -23,7 +23,7 @@ from helpers.training import evaluate
 MEASURED = 500  # images per batch where a net is measured
 RENEWED = 5_000  # training images that running averages are measured anew on
 
-# The document's rule for the highest rate is "when the Loss is minimum". This is a choice of ours
+# The report's rule for the highest rate is "when the Loss is minimum". This is a choice of ours
 # and lies below that place, which is near 0.5 for the narrow net with Adam.
 HASTY_RATE = 0.1
 

@@ -1,4 +1,4 @@
-"""The verdict of document 002's autopsy: which suspects are of the right size, and what it says."""
+"""The verdict of report 002's autopsy: which suspects are of the right size, and what it says."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
