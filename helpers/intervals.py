@@ -80,6 +80,23 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
     return low, high
 
 
+def coin_chances(heads: Any, tails: Any) -> Any:
+    """How likely a fair coin divides its tosses so unevenly or more so: McNemar's exact chance.
+
+    ``heads`` and ``tails`` are arrays of whole numbers, of one shape, and so is what is returned.
+    P = 2 · Σₖ C(n, k) / 2ⁿ over k from 0 to the smaller number, n being their sum; at most 1.
+    McNemar, "Note on the sampling error of the difference between correlated proportions", 1947.
+    """
+    # Imported here, because scipy.stats takes a second that most commands do not need.
+    import numpy as np
+    from scipy.stats import binom
+
+    # Both tails are equally likely; of an even division they overlap.
+    heads, tails = np.asarray(heads), np.asarray(tails)
+    tail = binom.cdf(np.minimum(heads, tails), heads + tails, 0.5)
+    return np.minimum(1.0, 2 * tail)
+
+
 def mean_difference(values: Values, baseline: Values, confidence: float = 0.95) -> Interval:
     """How much larger the mean of ``values`` is than that of ``baseline``, for independent seeds.
 

@@ -14,6 +14,7 @@ from scipy import stats
 from helpers.environment import CourseError
 from helpers.intervals import (
     Interval,
+    coin_chances,
     difference_of_differences,
     mean_difference,
     mean_sd,
@@ -336,3 +337,17 @@ def test_a_difference_of_differences_without_scatter_is_a_point_and_needs_two_of
         difference_of_differences([1.0, 2], [1.0, 2], [1.0], [1.0, 2])
     with pytest.raises(CourseError, match="finite"):
         difference_of_differences([1.0, 2], [1.0, 2], [1.0, float("nan")], [1.0, 2])
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_a_coins_chance_is_scipys_two_sided_test_and_the_sum_by_hand(heads, tails):
+    chance = coin_chances([heads], [tails])[0]
+    count, fewer = heads + tails, min(heads, tails)
+    by_hand = 2 * sum(math.comb(count, k) for k in range(fewer + 1)) / 2**count
+    assert chance == pytest.approx(min(1, by_hand), rel=1e-12)
+    if count:
+        assert chance == pytest.approx(stats.binomtest(heads, count).pvalue, rel=1e-9)
+
+
+def test_a_coin_that_was_not_tossed_proves_nothing():
+    assert coin_chances([0, 10], [0, 0]) == pytest.approx([1, 2 / 1024])

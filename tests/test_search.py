@@ -211,6 +211,19 @@ def test_candidates_are_ranked_by_mean_validation_loss():
     ]
 
 
+def test_candidates_with_other_targets_are_ranked_by_accuracy():
+    """A smoothed label asks for less certainty, and so the loss is higher for that reason alone."""
+
+    def trial(name, loss, accuracy, smoothing):
+        recipe = {"name": name, "label_smoothing": smoothing}
+        return {"recipe": recipe, "validation_loss": loss, "validation_accuracy": accuracy}
+
+    alike = [trial("a", 0.1, 98, 0.1), trial("b", 0.2, 99, 0.1)]
+    assert [row[0] for row in ranking(alike).rows] == ["a", "b"]
+    other = [trial("a", 0.1, 98, 0.0), trial("b", 0.4, 99, 0.2), trial("c", 0.3, 99, 0.2)]
+    assert [row[0] for row in ranking(other).rows] == ["c", "b", "a"]
+
+
 def test_candidates_that_diverged_come_last():
     def trial(name, loss):
         recipe = {"name": name}

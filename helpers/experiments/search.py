@@ -176,14 +176,18 @@ def check_trial(trial: Any) -> None:
 def ranking(trials: Sequence[Trial]) -> Table:
     """Candidates by mean validation loss, lowest first, with mean accuracy and number of seeds.
 
-    Those that diverged, in any of their seeds, come last, with a dash in the place of a mean.
+    Where some were trained with smoothed labels and others without, or with other ones, they go by
+    mean accuracy, highest first: a net that is asked for less certainty has a higher loss for that
+    reason alone. Those that diverged, in any of their seeds, come last, with a dash in the place of
+    a mean.
     """
     # All seeds of a candidate belong together.
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
         groups.setdefault(json.dumps(trial["recipe"]), []).append(trial)
 
-    # A candidate's mean loss comes first, because the rows are sorted by it.
+    # A candidate's mean loss comes first, because the rows are sorted by it as a rule.
+    targets = {trial["recipe"].get("label_smoothing", 0.0) for trial in trials}
     means = []
     ended = []
     for group in groups.values():
@@ -196,8 +200,11 @@ def ranking(trials: Sequence[Trial]) -> Table:
         accuracy = statistics.fmean(trial["validation_accuracy"] for trial in group)
         means.append((loss, accuracy, len(group), name))
 
+    means.sort()
+    if len(targets) > 1:
+        means.sort(key=lambda mean: mean[1], reverse=True)
     rows = []
-    for loss, accuracy, seeds, candidate in sorted(means):
+    for loss, accuracy, seeds, candidate in means:
         rows.append((candidate, f"{loss:.5f}", f"{accuracy:.2f} %", seeds))
     rows.extend(ended)
     return Table(("candidate", "validation loss", "validation accuracy", "seeds"), rows)

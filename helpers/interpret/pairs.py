@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.stats import binom
 
 from helpers.environment import CourseError, whole_number
+from helpers.intervals import coin_chances
 
 
 class ByLuck(NamedTuple):
@@ -67,7 +67,4 @@ def chances_of(mask: np.ndarray) -> np.ndarray:
     # Entry [i, j]: how many images net i misreads and net j reads.
     alone = mask.astype(np.int64) @ (~mask).T.astype(np.int64)
     first, second = np.triu_indices(len(mask), 1)
-    heads, tails = alone[first, second], alone[second, first]
-    # A fair coin's two tails are equally likely; of an even division they overlap.
-    tail = binom.cdf(np.minimum(heads, tails), heads + tails, 0.5)
-    return np.minimum(1.0, 2 * tail)
+    return coin_chances(alone[first, second], alone[second, first])
