@@ -9,7 +9,7 @@ import pytest
 from helpers import data
 from helpers.environment import ROOT
 from helpers.experiments import load_model, load_result, speed
-from helpers.experiments.catalogue import EXPERIMENTS
+from helpers.experiments.catalogue import EXPERIMENTS, GROUPS, SEARCHES
 from helpers.experiments.cifar10 import IN_HOURS
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.record_checks import check_finite
@@ -72,17 +72,30 @@ def test_readme_names_the_decided_changes_of_the_ladder():
     assert "two are decided, StepLR and augmentation." in text
 
 
+def printed_by(path):
+    """What each output of a notebook says, as plain text."""
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", ()):
+            yield "".join(output.get("text", ()))
+            yield "".join(output.get("data", {}).get("text/plain", ()))
+
+
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("0*.ipynb")), ids=lambda path: path.stem)
 def test_what_a_notebook_has_printed_is_what_the_records_hold_today(path):
     """A figure with its deviation and its number of seeds, in the output of any cell."""
     today = {load_result(name).accuracy for name in RECORDED}
     printed = set()
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-        for output in cell.get("outputs", ()):
-            text = "".join(output.get("text", ()))
-            text += "".join(output.get("data", {}).get("text/plain", ()))
-            printed.update(re.findall(r"\d\d\.\d\d ± \d\.\d\d % \(n = \d+\)", text))
+    for text in printed_by(path):
+        printed.update(re.findall(r"\d\d\.\d\d (?:± \d\.\d\d % \(n = \d+\)|% \(n = 1\))", text))
     assert printed <= today
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("0*.ipynb")), ids=lambda path: path.stem)
+def test_commands_that_a_notebook_has_printed_are_there(path):
+    """A recipe that was taken out leaves no command behind that fails."""
+    text = "\n".join(printed_by(path))
+    for command, known in (("experiment", {*EXPERIMENTS, *GROUPS}), ("search", SEARCHES)):
+        assert {*re.findall(rf"-m helpers {command} ([a-z0-9-]+)", text)} <= {*known}
 
 
 def test_every_experiment_is_recorded_but_those_that_are_listed_here():
