@@ -57,7 +57,7 @@ Layer by layer, with the jump $j$ as it was before the layer:
 | softmax, cross-entropy | $p_c = e^{z_c} / \sum_j e^{z_j}$, $\ell = -\log p_{true}$ |
 | momentum | $v \leftarrow \mu v + g$, $w \leftarrow w - \eta v$ |
 | AdamW | $w \leftarrow w - \eta\,\hat m / (\sqrt{\hat v} + \epsilon)$: means of $g$ and of $g^2$ |
-| weight decay | AdamW also takes $\eta\lambda w$ from $w$; SGD adds $\lambda w$ to $g$, momentum carries it along |
+| weight decay | AdamW also takes $\eta\lambda w$ from $w$; SGD adds $\lambda w$ to $g$ |
 | StepLR | $\eta = \eta_0\,\gamma^{\lfloor epoch / size \rfloor}$ |
 | one-cycle | linear up to the peak, then linear down, as a rule to almost nothing |
 | averaged weights | $\bar w \leftarrow d\,\bar w + (1 - d)\,w$ |
@@ -69,7 +69,7 @@ Layer by layer, with the jump $j$ as it was before the layer:
 
 | what | formula |
 |---|---|
-| work of a training step | three times that forward, less one pass of a first layer, or two if it is not trained |
+| work of a training step | three times that forward; a first layer needs one pass less |
 | least time of a layer | the larger one of operations / their rate and bytes / their rate |
 | a share $p$ of the time made free | at most $1 / (1 - p)$ times as fast (Amdahl) |
 | whitening | filters $u_i / \sqrt{v_i + \epsilon}$: axes $u_i$, their variances $v_i$ |
@@ -86,7 +86,7 @@ The factor $t$ is `stats.t.ppf(0.975, degrees)`; of two recipes $s$ is the poole
 | two recipes | $\bar a_1 - \bar a_2 \pm t\,s\sqrt{1/n_1 + 1/n_2}$, $n_1 + n_2 - 2$ |
 | one more training | $\bar a \pm t\,s\sqrt{1 + 1/n}$, $n - 1$ |
 | a share of $n$ images or trainings | Wilson's interval, `helpers.intervals.wilson` |
-| a share $p$ of $n$ images | standard error $\sqrt{p(1-p)/n}$; of a difference on other images $\sqrt 2$ times it |
+| a share $p$ of $n$ images | standard error $\sqrt{p(1-p)/n}$; on other images $\sqrt 2$ times it |
 | calibration error | $\sum_b \frac{n_b}{n}\,\lvert accuracy_b - probability_b\rvert$ over bins |
 | two nets on the same images | McNemar: count the images that only one of them reads |
 | deviation of 60 mistakes in 10,000 | about $\sqrt{60} \approx 8$ mistakes, or 0.08 points |
