@@ -279,6 +279,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         stopping.ignore_further()
+        # Of several processes the leader speaks, which is stopped with the others.
+        if together.launched() and os.environ["RANK"] != "0":
+            return stopping.STOPPED
         # Only these keep what was trained so far.
         message = "stopped"
         if handle in (experiment, search, autopsy):

@@ -340,6 +340,18 @@ def test_other_commands_are_not_for_several_processes(monkeypatch, capsys):
     )
 
 
+@pytest.mark.parametrize("rank, lines", [("0", 1), ("1", 0)])
+def test_of_several_processes_that_are_stopped_the_leader_says_so(monkeypatch, capsys, rank, lines):
+    def stopped(synchronised):
+        raise KeyboardInterrupt
+
+    launched_by_hand(monkeypatch, 1)
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setattr(together, "join", stopped)
+    assert main(["experiment", "first"]) == 130
+    assert capsys.readouterr().err.count("stopped") == lines
+
+
 def test_synchronised_norms_without_torchrun(capsys):
     assert main(["experiment", "first", "--sync-norms"]) == 2
     assert "give the command to torchrun" in capsys.readouterr().err
