@@ -287,6 +287,13 @@ def test_one_command_records_every_net_of_cifar_10(small, monkeypatch, capsys):
         assert [len(history.epochs) for history in result.histories] == [2]
         assert result.arrays["predictions"].shape == (1, 20)
 
+    # A second seed joins the first.
+    name = "cifar-resnet9-grouped"
+    assert main(["experiment", name, "--seeds", "2"]) == 0
+    assert f"{name}: " in capsys.readouterr().out
+    result = load_result(name, small / "results", find(name))
+    assert list(result.accuracies) == [0, 1] and result.arrays["predictions"].shape == (2, 20)
+
 
 # What a notebook shows.
 

@@ -20,9 +20,8 @@ INTRODUCTION = """# All results
 Every recipe of the course, session by session. An accuracy is the mean and the sample standard
 deviation over n seeds, measured on all test images after the last epoch; all training images were
 used. Recipes were chosen on a validation split of the training images ([trials](search)), where
-test images are not even read. One rate is an exception: session 06's nets of five epochs have the
-one that read most of the test images, of the five in its rows (tenth, third, itself, triple and
-tenfold).
+test images are not even read. One rate is an exception, which session 06 names: that of its nets
+of five epochs was the best of five on the test images.
 
 Each row's command makes its record: it goes on where it was stopped, and with `--fresh` it begins
 anew. The column "recorded" says when, on what, and from which commit; a `+` behind a commit says
