@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from helpers.upkeep import stopping
+from helpers.upkeep import console, stopping
 
 # What follows imports torch, which takes seconds: Ctrl-C would print where it was.
 if __name__ == "__main__":
@@ -260,11 +260,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     An error that the reader can solve is one line and status 2. A command that is stopped, by
     Ctrl-C or SIGTERM, returns 130, and one whose lines nobody reads any more, 141.
     """
-    print_anywhere()
+    console.print_anywhere()
     handle = None
     try:
         # Parsing is part of it: a wrong command line is an error like others.
-        with stopping.as_interrupts(), printed_at_once():
+        with stopping.as_interrupts(), console.printed_at_once():
             options = parser().parse_args(arguments)
             handle = options.handle
             if together.launched() and handle is not experiment:
@@ -272,10 +272,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             handle(options)
     except BrokenPipeError:
         # Such as `head`, which has seen enough.
-        stopping.write_nowhere()
+        console.write_nowhere()
         return stopping.UNREAD
     except (CourseError, OSError) as problem:
-        say(f"error: {problem}")
+        console.say(f"error: {problem}")
         return 2
     except KeyboardInterrupt:
         stopping.ignore_further()
@@ -286,34 +286,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = "stopped"
         if handle in (experiment, search, autopsy):
             message += "; the same command goes on from the last finished epoch"
-        say(message)
+        console.say(message)
         return stopping.STOPPED
     return 0
-
-
-def say(message: str) -> None:
-    """Print a line for the reader beside the command's own output, if anyone reads it."""
-    try:
-        print(message, file=sys.stderr, flush=True)
-    except BrokenPipeError:
-        stopping.write_nowhere()
-
-
-@contextlib.contextmanager
-def printed_at_once() -> Iterator[None]:
-    """Bring out all that was printed at the end of the block, where a closed pipe is handled."""
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-
-
-def print_anywhere() -> None:
-    """Let a console that has no sign for a character show a replacement, not end the command."""
-    for stream in (sys.stdout, sys.stderr):
-        # Streams without this method, such as those of a notebook, take every character.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import Iterator
 
 # The statuses that a shell gives to what was ended by SIGINT and by SIGPIPE.
@@ -54,10 +53,3 @@ def as_interrupts() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def write_nowhere() -> None:
-    """Throw away what is still to be printed: Python would complain of a closed pipe at its end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
