@@ -205,7 +205,7 @@ def test_a_dot_for_each_bin_with_images_at_its_mean_probability() -> None:
     assert sum(parts) == pytest.approx(expected_calibration_error(bins), abs=0.004)
     assert all(part == "–" for _, count, part in lines if count == "0")
     first = filled[0].floor
-    assert first > 0 and ax.get_xlabel().endswith(f"; none below {first:.0f} %")
+    assert first > 0 and ax.get_xlabel().endswith(f"(no picture below {first:.0f} %)")
     assert ax.get_title().endswith("· practice data")
     # Faint lines at the borders of the bins that are drawn, behind the dots
     borders = [one.get_xdata()[0] for one in ax.lines if one.get_zorder() == 0]

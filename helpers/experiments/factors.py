@@ -15,7 +15,7 @@ from helpers.lr_finder.answers import EDGE_SHARE, TRIED
 from helpers.markdown import Table
 
 # The three at which a learner is told to train, and the one that was recommended at first.
-SHARES = TRIED | {"edge/2": 1 / 2}
+SHARES = dict(sorted((TRIED | {"edge/2": 1 / 2}).items(), key=lambda pair: pair[1]))
 
 DIVERGED = "diverged"
 BEST = "best of the three"

@@ -35,10 +35,10 @@ def plot_calibration(bins: Sequence[ConfidenceBin], ax: Axes | None = None, note
     ax.set_ylim(0, 103)
     ax.legend(fontsize=SMALL, loc="lower right")
     error = expected_calibration_error(bins)
-    title = with_note(f"Calibration: expected error {error:.2f} points", note)
-    xlabel = "probability of the answer (%); pictures in the bin; its part of the error"
+    title = with_note(f"Expected calibration error: {error:.2f} points", note)
+    xlabel = "probability of the answer (%) / pictures in the bin / part of the error (points)"
     if first > 0:
-        xlabel += f"; none below {first:.0f} %"
+        xlabel += f"\n(no picture below {first:.0f} %)"
     return label_axes(ax, title, xlabel, "accuracy (%)", grid="y")
 
 
