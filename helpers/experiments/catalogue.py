@@ -98,7 +98,9 @@ def range_searches() -> dict[str, tuple[Recipe, ...]]:
 # recorded is defined by its record.
 SEARCHES: dict[str, tuple[Recipe, ...]] = {
     "budget-5-constant": at_rates(mnist_basics.SHORT_CONSTANT, (0.003, 0.01, 0.02, 0.05, 0.1)),
-    "budget-5-he": at_rates(mnist_basics.SHORT_HE, (0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)),
+    "budget-5-he": at_rates(
+        mnist_basics.SHORT_HE, (0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
+    ),
     # The schedules of session 04: each at its own best rate.
     "ladder-step": at_rates(mnist_ladder.STEPPED, (0.01, 0.03, 0.06, 0.1)),
     "ladder-onecycle": at_rates(mnist_ladder.CYCLED, (0.01, 0.03, 0.1, 0.2, 0.4)),

@@ -93,7 +93,7 @@ SHORT_WIDE = variant(
 SHORT_NO_NORM = variant(
     SHORT,
     "budget-5-no-norm",
-    "without batch normalisation, at its own best rate",
+    "without batch normalisation, at a rate of its own",
     model_options={"batch_norm": False},
     learning_rate=0.01,
 )

@@ -288,12 +288,12 @@ def draw_chance(ax: Axes, chance: float) -> None:
     height = finite_number(chance, "chance")
     ax.axhline(height, color=GREY, linewidth=1.5, linestyle="--")
 
-    # Above the line, at its right end, where a net that learns is far below.
+    # Above the line, near its right end, where a net that learns is far below.
     ax.annotate(
         f"chance: {height:.2f}",
         xy=(1, height),
         xycoords=("axes fraction", "data"),
-        xytext=(-4, 3),
+        xytext=(-22, 3),
         textcoords="offset points",
         ha="right",
         fontsize=SMALL,

@@ -56,6 +56,7 @@ Layer by layer, with the jump $j$ as it was before the layer:
 |---|---|
 | softmax, cross-entropy | $p_c = e^{z_c} / \sum_j e^{z_j}$, $\ell = -\log p_{true}$ |
 | momentum | $v \leftarrow \mu v + g$, $w \leftarrow w - \eta v$ |
+| Nesterov's momentum | $v \leftarrow \mu v + g$, $w \leftarrow w - \eta\,(g + \mu v)$ |
 | AdamW | $w \leftarrow w - \eta\,\hat m / (\sqrt{\hat v} + \epsilon)$: means of $g$ and of $g^2$ |
 | weight decay | AdamW also takes $\eta\lambda w$ from $w$; SGD adds $\lambda w$ to $g$ |
 | StepLR | $\eta = \eta_0\,\gamma^{\lfloor epoch / size \rfloor}$ |
