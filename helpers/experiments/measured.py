@@ -187,9 +187,9 @@ def notes(verdicts: list[RangeVerdict | None], missing: list[str]) -> list[str]:
         elif holding >= len(judged) - 1 and diverged == 0:
             word = "HOLDS"
         sentences.append(
-            f"{word}: {holding} of {len(judged)} recommended rates are as good as the best, or "
-            f"nearly, and {diverged} diverged (asked are all but one of at least {LEAST}, and "
-            "none that diverges)."
+            f"{word}: {holding} of {len(judged)} recommended rates come near enough to the best, "
+            f"and {diverged} diverged; asked are all but one of at least {LEAST} nets, and that "
+            "none diverges."
         )
     if missing:
         first = missing[0]

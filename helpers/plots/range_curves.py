@@ -81,11 +81,14 @@ def draw_curve(ax: Axes, test: LRRangeTest) -> None:
     """The losses of the batches, the smoothed loss and the band of the orders; their legend."""
     # What was measured lies behind, in grey; what is read is the smoothed curve.
     handles: list[Any] = []
-    handles += ax.plot(test.lrs, test.losses, color=GREY, linewidth=0.8, label="loss of each batch")
+    orders = len(test.curves)
+    words = "loss of each batch"
+    if orders > 1:
+        words += f", mean of {orders} orders"
+    handles += ax.plot(test.lrs, test.losses, color=GREY, linewidth=0.8, label=words)
     handles += ax.plot(test.lrs, test.smoothed, color=BLUE, linewidth=2.5, label="smoothed loss")
 
     # Several orders of the same data show how much of a curve is chance.
-    orders = len(test.curves)
     if orders > 1:
         low, high = test.band
         label = f"lowest to highest of {orders} orders"
