@@ -215,7 +215,7 @@ def test_a_dot_for_each_bin_with_images_at_its_mean_probability() -> None:
 
 def test_a_calibration_from_the_lowest_bin_on_leaves_nothing_out() -> None:
     ax = plot_calibration(calibration(make_predictions(), bins=1))
-    assert ax.get_xlabel().endswith("; its part of the error")
+    assert ax.get_xlabel().endswith("part of the error (points)")
 
 
 def test_a_calibration_of_nothing_is_refused() -> None:

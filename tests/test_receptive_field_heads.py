@@ -548,7 +548,8 @@ def test_what_is_no_whole_number_is_an_error_of_one_line(words: str, given: dict
 )
 def test_the_recurrence_is_the_table_of_a_chain(layers: list, side: int) -> None:
     wanted = list(recurrence(side, layers))
-    if wanted[-1][0] < 1:
+    # Where a window does not fit, padding further on can bring back a positive size.
+    if min(row[0] for row in wanted) < 1:
         return
     chain = [nn.Conv2d(2, 2, k, s, p, d, bias=False, device="meta") for k, s, p, d in layers]
     rows = receptive_field_table(nn.Sequential(*chain), (2, side, side))
