@@ -14,7 +14,8 @@ from helpers.experiments.ranges import NETS, PREFIX
 from helpers.lr_finder.answers import EDGE_SHARE, TRIED
 from helpers.markdown import Table
 
-# The three at which a learner is told to train, and the one that was recommended at first.
+# The three at which a learner is told to train, and the one that was recommended at first, from
+# the smallest to the largest.
 SHARES = dict(sorted((TRIED | {"edge/2": 1 / 2}).items(), key=lambda pair: pair[1]))
 
 DIVERGED = "diverged"
