@@ -3,14 +3,24 @@
 import pytest
 import torch
 
-from helpers.exercises import OPEN, NotFilledIn, Verdict, check, given, same_numbers, unfilled
+from helpers.exercises import (
+    NOTHING_CAME_BACK,
+    OPEN,
+    NotFilledIn,
+    Verdict,
+    check,
+    given,
+    returned,
+    same_numbers,
+    unfilled,
+)
 
 
 @check
 def doubled(answer, limit=9):
     """A number's double, tried on two cases."""
     for number in (1, 4):
-        if given(answer(number)) != 2 * number or number > limit:
+        if returned(answer(number)) != 2 * number or number > limit:
             return f"for {number} it gave {answer(number)}"
     return None
 
@@ -28,10 +38,16 @@ def test_a_wrong_answer_is_told_what_is_wrong():
         verdict.expect_right()
 
 
-@pytest.mark.parametrize("answer", [None, ..., lambda number: None, lambda number: ...])
+@pytest.mark.parametrize("answer", [None, ..., lambda number: ..., lambda number: [1, None]])
 def test_what_was_left_open_is_told_so(answer):
     verdict = doubled(answer)
     assert not verdict and verdict.problem == repr(verdict) == OPEN
+
+
+def test_a_function_without_its_return_is_told_so():
+    verdict = doubled(lambda number: None)
+    assert not verdict and verdict.problem == NOTHING_CAME_BACK
+    assert repr(verdict) == f"not yet: {NOTHING_CAME_BACK}"
 
 
 @pytest.mark.parametrize("answer", [3, lambda: 4, lambda number: number / 0, "text"])

@@ -9,6 +9,7 @@ from torch import nn
 from helpers import interpret, training
 from helpers.data import Batches, ImageData, ImageSplit
 from helpers.exercises import OPEN, parameter_budget
+from helpers.exercises.learners_net import net_problem
 from helpers.experiments import load_result
 from helpers.models import evaluating
 from helpers.models.small import budget_net, conv_relu_norm, starter_net, wide_net
@@ -160,9 +161,24 @@ class OpenEvaluate(RightNorm):
         return ...
 
 
-@pytest.mark.parametrize("answer", [None, ..., OpenWatch, OpenEvaluate])
+@pytest.mark.parametrize("answer", [None, ..., OpenWatch])
 def test_open_running_statistics_are_told_so(answer):
     assert parameter_budget.running_norm(answer).problem == OPEN
+
+
+def test_an_open_evaluation_behind_right_statistics_is_told_so():
+    verdict = parameter_budget.running_norm(OpenEvaluate)
+    assert not verdict and "evaluate is still open" in verdict.problem
+
+
+def test_statistics_of_another_shape_are_told_by_their_shape():
+    class KeepsAxes(RightNorm):
+        def watch(self, x):
+            super().watch(x)
+            self.mean = self.mean.view(1, -1, 1, 1)
+
+    verdict = parameter_budget.running_norm(KeepsAxes)
+    assert not verdict and "the mean has shape [1, 3, 1, 1]" in verdict.problem
 
 
 # Exercise 2: an evaluation that does not depend on the size of its batches.
@@ -268,7 +284,12 @@ def test_unsteady_accuracies_are_refused(answer):
     assert "eval()" not in repr(verdict)
 
 
-@pytest.mark.parametrize("answer", [None, ..., lambda model, split, batch_size: None])
+def test_a_share_is_told_from_percent():
+    verdict = parameter_budget.steady_accuracy(a_share)
+    assert not verdict and "that is a share" in verdict.problem
+
+
+@pytest.mark.parametrize("answer", [None, ..., lambda model, split, batch_size: ...])
 def test_an_open_accuracy_is_told_so(answer):
     assert parameter_budget.steady_accuracy(answer).problem == OPEN
 
@@ -414,13 +435,13 @@ def test_several_seeds_have_an_interval(reaching, capsys):
     "build, settings, accuracy, words",
     [
         (tiny_net, {}, 99.0, "below the mean"),
-        (wide_net, {}, 99.9, "are more than"),
-        (starter_net, {}, 99.9, "are more than"),
+        (wide_net, {}, 99.9, "as budget-5 has"),
+        (starter_net, {}, 99.9, "as budget-5 has"),
         (tiny_net, {"epochs": 19}, 99.9, "epochs stays"),
         (tiny_net, {"lr": 0.2}, 99.9, "no setting 'lr'"),
         (tiny_net, {"data": "cifar10"}, 99.9, "data stays"),
         (tiny_net(), {}, 99.9, "raised TypeError"),  # one image's net, not a function
-        (lambda: "a net", {}, 99.9, "gives a str"),
+        (lambda: "a net", {}, 99.9, "a str came back"),
         (lambda: nn.Conv2d(1, 10, 3), {}, 99.9, "ten logits"),
         (lambda: nn.Sequential(nn.Conv2d(3, 10, 28), nn.Flatten()), {}, 99.9, "raised"),
     ],
@@ -459,6 +480,6 @@ def test_practice_data_are_not_judged(capsys):
 def test_measuring_a_shape_leaves_the_net_as_it_was():
     net = budget_net()
     before = copy.deepcopy(net.state_dict())
-    assert parameter_budget.net_problem(net) is None and net.training
+    assert net_problem(net, 9_274) is None and net.training
     for name, values in net.state_dict().items():
         assert torch.equal(values, before[name])

@@ -126,7 +126,7 @@ def test_the_field_of_dilations_is_accepted(field):
         own_pools((1, 4), None),
         mended_table(None, None),
         mended_table(3, ...),
-        padding_that_keeps_the_centre(lambda kernel_size, dilation: None),
+        padding_that_keeps_the_centre(lambda kernel_size, dilation: ...),
         dilated_field(lambda dilations: ...),
     ],
 )

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.functional import one_hot
 
 from helpers.data import ImageSplit
-from helpers.exercises import OPEN, reading_mistakes
+from helpers.exercises import NOTHING_CAME_BACK, OPEN, reading_mistakes
 from helpers.exercises.head import beside
 from helpers.interpret import Predictions
 
@@ -245,7 +245,7 @@ def test_a_right_chance_of_scipys_own_test_is_called_right_and_asked_for_anew():
         (strictly, ": a result that is just as uneven counts as well"),
         (with_chi2, ": that is an approximation, and the ways can be counted exactly"),
         (rounded, ": that is close, but not exact: was it rounded, or approximated?"),
-        (of_what_is_read, ", which is not what a fair coin does"),
+        (of_what_is_read, ": pictures that both nets read are counted, too"),
     ],
 )
 def test_a_slip_that_is_known_is_named(answer, words):
@@ -255,7 +255,7 @@ def test_a_slip_that_is_known_is_named(answer, words):
 def test_a_chance_is_a_number_and_is_returned():
     problem = reading_mistakes.mended_test(a_text).problem
     assert "'0.480'" in problem and "give one number" in problem
-    assert reading_mistakes.mended_test(printed).problem.startswith("it returns nothing")
+    assert reading_mistakes.mended_test(printed).problem == NOTHING_CAME_BACK
 
 
 WRONG_TESTS = (careless, of_what_is_read, of_all_pictures, one_sided, half, with_chi2)
@@ -289,7 +289,7 @@ def test_no_toss_and_more_than_the_chance_are_named():
 def test_a_test_that_was_not_written_is_open():
     assert reading_mistakes.mended_test(lambda first, second: ...).problem == OPEN
     nothing = reading_mistakes.mended_test(lambda first, second: None)
-    assert nothing.problem == "it returns nothing: is a return missing?"
+    assert nothing.problem == NOTHING_CAME_BACK
     assert reading_mistakes.mended_test(None).problem == OPEN
 
 
@@ -352,7 +352,7 @@ def test_what_is_no_number_is_refused_in_words(answer):
 def test_a_count_that_was_not_written_is_open():
     assert reading_mistakes.pictures_needed(lambda accuracy, points: ...).problem == OPEN
     nothing = reading_mistakes.pictures_needed(lambda accuracy, points: None)
-    assert nothing.problem == "it returns nothing: is a return missing?"
+    assert nothing.problem == NOTHING_CAME_BACK
 
 
 # Exercise 4: a head of one's own.

@@ -44,9 +44,14 @@ def by_itself(block, x):
     return block(x)
 
 
-@pytest.mark.parametrize("answer", [as_written, shortcut_first, by_itself])
+@pytest.mark.parametrize("answer", [as_written, shortcut_first])
 def test_right_blocks_are_accepted(answer):
     assert residual_mnist.mended_block(answer).expect_right()
+
+
+def test_the_block_itself_is_not_to_be_called():
+    verdict = residual_mnist.mended_block(by_itself)
+    assert not verdict and "the block itself was called" in verdict.problem
 
 
 def faulty(block, x):

@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from helpers import data
-from helpers.exercises import OPEN, own_net, speed, stopwatch
+from helpers.exercises import OPEN, learners_net, speed, stopwatch
 from helpers.models.speed import SpeedNet
 
 # Exercise 1: the arithmetic of a training.
@@ -871,7 +871,7 @@ def test_an_open_net_is_not_trained(practice):
 
 
 def test_too_low_an_accuracy_is_refused(practice, monkeypatch):
-    monkeypatch.setattr(own_net, "train_own", lambda *arguments, **options: 42.0)
+    monkeypatch.setattr(learners_net, "train_own", lambda *arguments, **options: 42.0)
     real = replace(practice, source="torchvision")
     assert "42.00 %" in speed.own_cheap_net(small_net, real).problem
     assert speed.own_cheap_net(small_net, real, least=40.0).expect_right()

@@ -11,10 +11,12 @@ from typing import Any
 import torch
 
 OPEN = "not filled in yet"
+# What is said of a function without its return.
+NOTHING_CAME_BACK = "your function gave back nothing, which is what one without a return does"
 
 
 class NotFilledIn(Exception):
-    """Raised by a check that finds a part of the answer left open."""
+    """Raised by a check that finds a part of the answer left open; its text may say how."""
 
 
 class Verdict:
@@ -56,8 +58,8 @@ def check(find_problem: Callable[..., str | None]) -> Callable[..., Verdict]:
                 return Verdict(OPEN)
         try:
             problem = find_problem(*answers, **settings)
-        except NotFilledIn:
-            problem = OPEN
+        except NotFilledIn as left_open:
+            problem = str(left_open) or OPEN
         except Exception as error:
             problem = f"your answer raised {type(error).__name__}: {error}"
         return Verdict(problem or "")
@@ -76,11 +78,19 @@ def unfilled(answer: Any) -> bool:
     return False
 
 
-def given(result: Any) -> Any:
-    """What a learner's function returned; raises ``NotFilledIn`` where it returned nothing yet."""
-    if unfilled(result):
+def given(answer: Any) -> Any:
+    """The answer itself; raises ``NotFilledIn`` where it, or a part of it, is still open."""
+    if unfilled(answer):
         raise NotFilledIn
-    return result
+    return answer
+
+
+def returned(result: Any) -> Any:
+    """What a learner's function returned; raises ``NotFilledIn`` for dots, and for nothing."""
+    # The frame of an exercise returns dots. None comes from a function that was written.
+    if result is None:
+        raise NotFilledIn(NOTHING_CAME_BACK)
+    return given(result)
 
 
 def same_numbers(found: Any, expected: Any, tolerance: float = 1e-5) -> bool:

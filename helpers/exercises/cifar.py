@@ -9,12 +9,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers.data import ImageData
-from helpers.exercises import NotFilledIn, check, given
-from helpers.exercises.head import PROBABILITIES, are_probabilities
+from helpers.exercises import check, returned
+from helpers.exercises.learners_net import (
+    answer_problem,
+    built_net,
+    trained_and_judged,
+    used_net,
+)
 from helpers.exercises.loader import mended_loader
-from helpers.exercises.own_net import built_net, net_problem, trained_and_judged
 from helpers.experiments.catalogue import EXPERIMENTS
-from helpers.models import evaluating
 
 # The checks of the session; that of exercise 1 has a file of its own.
 __all__ = ["mended_loader", "mended_net", "own_cifar_net", "symmetric_cycle"]
@@ -43,14 +46,14 @@ def symmetric_cycle(schedule: Callable[[int, int, int, float], Any]) -> str | No
         corners = ((0, 0.1), (peak, 1.0), (2 * peak, 0.1), (steps - 1, 0.001))
         # The corners first: what is wrong there is said most easily.
         for step, share in corners:
-            rate = float(given(schedule(step, steps, peak, highest)))
+            rate = float(returned(schedule(step, steps, peak, highest)))
             if not near(rate, share * highest, highest):
                 return (
                     f"{steps} steps, highest at step {peak}: {rate:.4g} came out at step {step}, "
                     f"and not the share of {highest:g}, the highest rate, that was asked for"
                 )
         for step in range(steps):
-            rate = float(given(schedule(step, steps, peak, highest)))
+            rate = float(returned(schedule(step, steps, peak, highest)))
             if not near(rate, highest * share_at(step, corners), highest):
                 return (
                     f"{steps} steps, highest at step {peak}: the four corners are right, and "
@@ -86,7 +89,7 @@ def mended_net(mend: Callable[[nn.Sequential], Any]) -> str | None:
     for seed, size in ((0, 1.0), (1, 5.0), (2, 300.0)):
         net = softmax_net(seed, size)
         before = str(net)
-        mended = given(mend(net))
+        mended = returned(mend(net))
         if not isinstance(mended, nn.Module):
             return f"a {type(mended).__name__} came back, and not a net"
         if mended is net and str(net) == before:
@@ -164,38 +167,16 @@ def own_cifar_net(
     Prints what came out. On practice data it trains for one epoch, and nothing is judged.
     """
     net = built_net(build_net)
-    problem = colour_net_problem(net)
+    problem = answer_problem(net, COLOUR) or learning_problem(net)
     if problem is not None:
         return problem
     count = all_parameters(net)
     recipe = replace(EXPERIMENTS["cifar-minutes"].shortened(epochs), name="own")
 
     def new_net() -> nn.Module:
-        # Run once: a layer may find its shape by itself, and has no weights before it has.
-        again = built_net(build_net)
-        colour_net_problem(again)
-        return again
+        return used_net(build_net, COLOUR)
 
-    return trained_and_judged(new_net, recipe, data, least, f"{count:,} parameters", "small")
-
-
-def colour_net_problem(model: Any) -> str | None:
-    """What is wrong with a net for colour images before it is trained."""
-    # The frame of the exercise is an empty row of layers.
-    if isinstance(model, nn.Sequential) and len(model) == 0:
-        raise NotFilledIn
-    if not isinstance(model, nn.Module):
-        return net_problem(model)
-
-    # A layer that finds its shape by itself has weights only after its first images.
-    with evaluating(model), torch.no_grad():
-        answer = model(torch.zeros(2, *COLOUR))
-    if not isinstance(answer, torch.Tensor):
-        return f"a {type(answer).__name__} came back for two images, and not a tensor of logits"
-    if answer.dim() == 2 and are_probabilities(answer):
-        return PROBABILITIES
-    problem = learning_problem(model)
-    return problem or net_problem(model, MOST_PARAMETERS, COLOUR)
+    return trained_and_judged(new_net, recipe, data, least, f"{count:,} parameters")
 
 
 def learning_problem(model: nn.Module) -> str | None:
@@ -206,8 +187,10 @@ def learning_problem(model: nn.Module) -> str | None:
             f"the net has {count:,} parameters, frozen ones included, and at most "
             f"{MOST_PARAMETERS:,} were asked for"
         )
+    if count == 0:
+        return "the net has no parameters, and so nothing to learn with"
     frozen = [not weights.requires_grad for weights in model.parameters()]
-    if frozen and all(frozen):
+    if all(frozen):
         return f"the net has {count:,} parameters, and none of them can learn"
     return None
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, StepLR
 
-from helpers.exercises import check, given, same_numbers
+from helpers.exercises import check, given, returned, same_numbers
 from helpers.models import count_parameters
 
 # A loop trains a model on batches, for some epochs, and returns the loss of every step.
@@ -196,7 +196,7 @@ def conv_parameters(answer: Callable[[int, int, int], int]) -> str | None:
     for in_channels in (1, 3, 8):
         for out_channels in (1, 4, 16):
             for kernel_size in (1, 3, 5):
-                found = given(answer(in_channels, out_channels, kernel_size))
+                found = returned(answer(in_channels, out_channels, kernel_size))
                 layer = nn.Conv2d(in_channels, out_channels, kernel_size)
                 if not same_numbers(found, count_parameters(layer)):
                     return (
@@ -214,7 +214,7 @@ def output_size(answer: Callable[[int, int, int, int], int]) -> str | None:
         for kernel_size in (1, 2, 3, 5):
             for stride in (1, 2, 3):
                 for padding in (0, 1, 2):
-                    found = given(answer(n, kernel_size, stride, padding))
+                    found = returned(answer(n, kernel_size, stride, padding))
                     layer = nn.Conv2d(1, 1, kernel_size, stride, padding)
                     rows = layer(torch.zeros(1, 1, n, n)).shape[2]
                     if not same_numbers(found, rows):
@@ -254,7 +254,7 @@ def accuracy_over_batches(answer: Callable[[nn.Module, Pairs], float]) -> str | 
     """Whether a function measures accuracy in percent, on batches of equal and unequal size."""
     for sizes, right in (((4, 4), (4, 2)), ((8, 2), (8, 0)), ((5, 3, 1), (0, 2, 1)), ((6,), (5,))):
         model = Undecided().train()
-        found = given(answer(model, scored_batches(sizes, right)))
+        found = returned(answer(model, scored_batches(sizes, right)))
         expected = 100 * sum(right) / sum(sizes)
         if same_numbers(found, expected, tolerance=1e-4):
             continue

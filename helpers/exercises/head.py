@@ -7,17 +7,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from helpers.exercises import check, given, same_numbers
+from helpers.exercises import check, returned, same_numbers
+from helpers.exercises.learners_net import PROBABILITIES, are_probabilities
 from helpers.interpret import Predictions
 from helpers.models import evaluating
 
 CLOSE = 0.5  # points: so far below the recorded net a head counts as not yet trained
 NEAR = 0.2  # points on the training digits: so far below the net's own last layer it tells nothing
 ALIKE = 5_000  # one other answer in so many pictures may come from rounding alone
-PROBABILITIES = (
-    "each row sums to 1: these are probabilities; give logits, cross_entropy makes the "
-    "probabilities itself"
-)
 
 
 @check
@@ -103,12 +100,6 @@ def no_head(head: Callable[[torch.Tensor], Any], features: torch.Tensor, classes
     return ""
 
 
-def are_probabilities(rows: torch.Tensor) -> bool:
-    """Whether no number is negative and each row sums to 1, as after softmax or one_hot."""
-    sums = rows.double().sum(1)
-    return bool((rows >= 0).all()) and bool(((sums - 1).abs() < 1e-3).all())
-
-
 def not_ones_own(own: Predictions, recorded: Predictions, known: float) -> str:
     """Why a good head is none that was trained as it should be; empty where nothing tells.
 
@@ -160,9 +151,9 @@ def logits_of(head: Callable[[torch.Tensor], Any], features: torch.Tensor) -> to
     with torch.no_grad():
         if isinstance(head, nn.Module):
             with evaluating(head):
-                answer = given(head(features))
+                answer = returned(head(features))
         else:
-            answer = given(head(features))
+            answer = returned(head(features))
     if isinstance(answer, tuple | list | Mapping):
         raise NoLogits(f"it gives a {type(answer).__name__}: give the logits alone, one tensor")
     return torch.as_tensor(answer)

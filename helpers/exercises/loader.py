@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from helpers.exercises import check, given
+from helpers.exercises import check, given, returned
 
 HOLE = 8  # rows and columns of the square that is cut out
 PLACES = 32 - HOLE + 1  # rows, and columns, that a square can begin in
@@ -106,7 +106,7 @@ def one_pass(loader: Iterable) -> list[Any]:
     # Dots, or nothing at all, in the place of an iterator would be an error of Python's.
     begin = getattr(type(loader), "__iter__", None)
     if begin is not None:
-        given(begin(loader))
+        returned(begin(loader))
     return given(list(given(loader)))
 
 

@@ -1,6 +1,5 @@
 """The last exercise of session 01: a net of the learner's own, trained and judged on the spot."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,11 +7,10 @@ from torch import nn
 
 from helpers.data import Batches, ImageData
 from helpers.environment import pick_device, seed_everything
-from helpers.exercises import NotFilledIn, check, given
+from helpers.exercises import check
 from helpers.exercises.first_network import Loop
-from helpers.exercises.parameter_budget import train_own
-from helpers.experiments.recipe import Recipe
-from helpers.models import count_parameters, evaluating
+from helpers.exercises.learners_net import built_net, net_problem
+from helpers.models import count_parameters
 from helpers.training import evaluate
 from helpers.training.schedule import one_cycle
 
@@ -31,7 +29,7 @@ def own_net(
     """
     generator = seed_everything(0)
     model = built_net(build)
-    problem = net_problem(model)
+    problem = net_problem(model, MOST_PARAMETERS)
     if problem is not None:
         return problem
     count = count_parameters(model)
@@ -51,40 +49,6 @@ def own_net(
     return None
 
 
-def built_net(build: Any) -> nn.Module:
-    """The net that a learner's function makes; raises ``NotFilledIn`` where it makes none yet."""
-    model = build
-    if not isinstance(build, nn.Module):
-        model = given(build())
-    # A net without a layer is an answer that somebody left empty.
-    if isinstance(model, nn.Sequential) and len(model) == 0:
-        raise NotFilledIn
-    return model
-
-
-def net_problem(
-    model: Any, most: int = MOST_PARAMETERS, image: tuple[int, int, int] = (1, 28, 28)
-) -> str | None:
-    """What is wrong with a net before it is trained; it may have ``most`` parameters.
-
-    ``image`` is the shape of what it reads: channels, rows and columns.
-    """
-    if not isinstance(model, nn.Module):
-        return f"a {type(model).__name__} came back, and not a net"
-
-    # Two images have to give ten logits each; in evaluation mode nothing of the net changes.
-    with evaluating(model), torch.no_grad():
-        shape = list(model(torch.zeros(2, *image)).shape)
-    if shape != [2, 10]:
-        return f"two images came out as {shape}, and each needs one row of ten logits"
-    count = count_parameters(model)
-    if count > most:
-        return f"the net has {count:,} parameters, and at most {most:,} were asked for"
-    if count == 0:
-        return "the net has no parameters, and so nothing to learn with"
-    return None
-
-
 def trained_accuracy(
     model: nn.Module, loop: Loop, data: ImageData, epochs: int, generator: torch.Generator
 ) -> float:
@@ -99,27 +63,3 @@ def trained_accuracy(
 
     loop(model, batches, optimizer, scheduler, epochs)
     return evaluate(model, Batches(data.test, 1000, device=device))[1]
-
-
-def trained_and_judged(
-    build_net: Callable[[], nn.Module],
-    recipe: Recipe,
-    data: ImageData,
-    least: float,
-    count: str,
-    fits: str,
-) -> str | None:
-    """Train a net of the learner's own, print its accuracy, and say what is missing to ``least``.
-
-    ``count`` is what was asked for in numbers, and ``fits`` the word for it: small, or cheap.
-    """
-    # Practice data show that all works, and say nothing about photographs.
-    if data.source == "practice":
-        train_own(build_net, recipe.shortened(1), data, seed=0)
-        return f"with {count} the net is {fits} enough, but claims are not judged on practice data"
-    accuracy = train_own(build_net, recipe, data, seed=0)
-    epochs = recipe.epochs
-    print(f"{count}: {accuracy:.2f} % of the test images after {epochs} epochs")
-    if accuracy < least:
-        return f"{accuracy:.2f} % after {epochs} epochs, and at least {least} % were asked for"
-    return None

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from helpers.exercises import check, given, same_numbers
+from helpers.exercises import check, returned, same_numbers
 from helpers.lr_finder import lr_range_test
 
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -97,7 +97,7 @@ def curve(
     optimizer = Watched(net.parameters(), lr=start)
     # Lists, arrays and tensors are all right.
     batches = some_batches(steps + 5)  # more than are wanted
-    found = given(finder(net, batches, loss_fn, optimizer, end, steps))
+    found = returned(finder(net, batches, loss_fn, optimizer, end, steps))
     if not isinstance(found, tuple | list) or len(found) != 2:
         raise ValueError("two lists are to come back, of rates and of losses")
     lrs, losses = ([float(value) for value in row] for row in found)
@@ -219,7 +219,7 @@ def traces_problem(finder: Callable[..., Any]) -> str | None:
         train_on(net, optimizer, steps_before)
         # The twin goes on without a test, and is what the net should be.
         twin, other = twin_of(net, optimizer)
-        given(finder(net, some_batches(30), cross_entropy, optimizer, 1.0, 30))
+        returned(finder(net, some_batches(30), cross_entropy, optimizer, 1.0, 30))
 
         # At once, and after two more steps, in which momentum would be seen.
         if not all(module.training for module in net.modules()):
@@ -245,7 +245,7 @@ def training_problem(finder: Callable[..., Any]) -> str | None:
     twin, other = twin_of(net, optimizer)
     batches = some_batches(30)
     expected = lr_range_test(twin, batches, steep_loss, other, 0.002, 0.1, 30, smoothing=0.95)
-    _, losses = given(finder(net, batches, steep_loss, optimizer, 0.1, 30))
+    _, losses = returned(finder(net, batches, steep_loss, optimizer, 0.1, 30))
     found = [float(loss) for loss in losses]
     if not same_numbers(found, expected.smoothed, 1e-3):
         return (

@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 
-from helpers.exercises import Verdict, check, given, unfilled
+from helpers.exercises import Verdict, check, returned, unfilled
 from helpers.exercises.head import coin, head_against_net
 
 UNREADABLE = "?"
-NO_RETURN = "it returns nothing: is a return missing?"
 CLOSE = 0.002  # chances that differ by no more are the same one
 
 # The checks of the session; that of exercise 4 has a file of its own.
@@ -179,7 +178,7 @@ def mended_test(chance: Callable[[torch.Tensor, torch.Tensor], Any]) -> str | No
         if not 0 <= found <= 1 + 1e-9:
             return f"{case}, it gives {found:.4g}, and a chance lies between 0 and 1"
         if abs(found - coin(first, second)) > CLOSE:
-            return f"{case}, it gives {found:.4g}{slip(found, first, second, nobody)}"
+            return f"{case}, it gives {found:.4g}{slip(found, both, first, second, nobody)}"
 
     # The test of scipy does the adding up that the learner is asked for.
     if "binomtest" in names_in(getattr(chance, "__code__", None)):
@@ -191,26 +190,25 @@ def mended_test(chance: Callable[[torch.Tensor, torch.Tensor], Any]) -> str | No
 
 def no_chance(answer: Any) -> str:
     """Why what a test gives is not the chance alone; empty where it may be. Open ones raise."""
-    if answer is None:
-        return NO_RETURN
     # The whole result of binomtest has the chance in it.
-    if hasattr(given(answer), "pvalue"):
+    if hasattr(returned(answer), "pvalue"):
         return "it gives the whole result of a test: give the chance, its .pvalue"
     if isinstance(answer, tuple | list):
         return f"it gives {len(answer)} things: give the chance alone"
     return ""
 
 
-def slip(found: float, first: int, second: int, nobody: int) -> str:
+def slip(found: float, both: int, first: int, second: int, nobody: int) -> str:
     """What a wrong chance was made of, where that can be told; none of it shows the right one.
 
+    both, nobody: pictures that both nets read, and that both misread
     first, second: pictures that one of the nets reads and the other does not
-    nobody: pictures that both misread
     """
     right = coin(first, second)
     slips = [
         (right / 2, "that is one side only"),
         (coin(second + nobody, first + nobody), "that is what the function above gives"),
+        (coin(first + both, second + both), "pictures that both nets read are counted, too"),
     ]
     more, fewer = max(first, second), min(first, second)
     # The next more uneven division, where the nets' own one was left out.
@@ -254,10 +252,8 @@ def two_masks(both: int, first: int, second: int, nobody: int) -> tuple[torch.Te
 def pictures_needed(needed: Callable[[float, float], Any]) -> str | None:
     """A function of an accuracy in percent and a distance in points, that gives a number."""
     for accuracy, points in ((99.4, 0.1), (99.4, 0.05), (50.0, 1.0), (90.0, 0.5), (99.9, 0.02)):
-        answer = needed(accuracy, points)
-        if answer is None:
-            return NO_RETURN
-        found = one_number(given(answer))
+        answer = returned(needed(accuracy, points))
+        found = one_number(answer)
         if found is None:
             return f"at {accuracy} % and {points} points it gives {answer!r}: give one number"
         share = accuracy / 100

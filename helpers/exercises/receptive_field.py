@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from helpers.environment import whole_number
-from helpers.exercises import NotFilledIn, check, given, unfilled
+from helpers.exercises import NotFilledIn, check, returned, unfilled
 from helpers.models.small import field_net
 from helpers.receptive_field.table import receptive_field_table
 
@@ -111,10 +111,10 @@ def padding_that_keeps_the_centre(function: Callable[[int, int], Any]) -> str | 
     for kernel_size in (3, 1, 7, 5, 9):
         for dilation in (1, 2, 3):
             case = f"for kernel_size {kernel_size} and dilation {dilation}"
-            returned = given(function(kernel_size, dilation))
-            padding = as_whole(returned)
+            answer = returned(function(kernel_size, dilation))
+            padding = as_whole(answer)
             if padding is None or padding < 0:
-                return f"{case} it gave {returned!r}, which is no whole number from 0 on"
+                return f"{case} it gave {answer!r}, which is no whole number from 0 on"
 
             # A window may be wider than the picture: then the picture has to be larger.
             size = 2 * dilation * kernel_size
@@ -133,10 +133,10 @@ def dilated_field(function: Callable[[list[int]], Any]) -> str | None:
         return "give the function itself, without calling it"
     for dilations in ([1], [2], [1, 1], [1, 2], [1, 2, 4], [3, 1, 2, 1], [1, 2, 4, 8]):
         # The learner's function gets a list of its own.
-        returned = given(function(list(dilations)))
-        field = as_whole(returned)
+        answer = returned(function(list(dilations)))
+        field = as_whole(answer)
         if field is None:
-            return f"for dilations {dilations} it gave {returned!r}, which is no whole number"
+            return f"for dilations {dilations} it gave {answer!r}, which is no whole number"
 
         # Padding keeps the picture's size, and does not change the field.
         layers = [nn.Conv2d(1, 1, 3, padding=size, dilation=size) for size in dilations]

@@ -11,9 +11,13 @@ from torch.overrides import TorchFunctionMode
 
 from helpers.data import ImageData
 from helpers.environment import real_number
-from helpers.exercises import NotFilledIn, check, given, same_numbers
-from helpers.exercises.own_net import built_net, net_problem
-from helpers.exercises.parameter_budget import train_own
+from helpers.exercises import NotFilledIn, check, returned, same_numbers
+from helpers.exercises.learners_net import (
+    built_net,
+    net_problem,
+    trained_and_judged,
+    used_net,
+)
 from helpers.exercises.range_finder import mended_finder
 from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.models import count_parameters, device_of, independent_copy
@@ -83,8 +87,13 @@ def block_problem(
     x = torch.randn(4, channels, size, size, generator=generator, requires_grad=True)
     # A tensor that is no leaf, as inside a net: in-place sums are possible, and seen.
     inside, expected_x = 1 * x, x.detach().clone().requires_grad_()
-    found = given(forward(block, inside))
+    calls: list[nn.Module] = []
+    watch = block.register_forward_pre_hook(lambda layer, inputs: calls.append(layer))
+    found = returned(forward(block, inside))
+    watch.remove()
     expected = twin(expected_x)
+    if calls:
+        return "the block itself was called, and its parts were to be used one by one"
 
     # Shapes first, because they say most; then what the input has become; then the numbers.
     if not isinstance(found, torch.Tensor):
@@ -131,7 +140,7 @@ def projection_cost(answer: Callable[[list[int]], Any]) -> str | None:
     # Also stages of equal width, which halve the map all the same, and a net of one stage.
     for widths in ([8, 16, 32], [4, 6, 10, 12], [8, 8, 16], [16, 8], [5]):
         # A list of its own, which the answer may change.
-        found = given(answer(list(widths)))
+        found = returned(answer(list(widths)))
         with_them = count_parameters(ResidualNet(widths, shortcut="conv"))
         without = count_parameters(ResidualNet(widths, shortcut="none"))
         if not same_numbers(found, with_them - without):
@@ -172,26 +181,14 @@ def own_residual(
     if highest is None or highest <= 0 or isinstance(rate, bool):
         return f"the highest rate is a number above 0, not {rate!r}"
     # The recipe of the session's range tests, over fewer epochs and at the learner's rate.
-    count = count_parameters(net)
     base = EXPERIMENTS["residual-5"].shortened(epochs)
     recipe = replace(base, name="own", learning_rate=highest)
 
-    # Practice data show that all works, and say nothing about digits.
-    if data.source == "practice":
-        train_own(lambda: built_net(build_net), recipe.shortened(1), data, seed=0)
-        return (
-            f"with {count:,} parameters the net is small enough, but claims are not judged on "
-            "practice data"
-        )
-    accuracy = train_own(lambda: built_net(build_net), recipe, data, seed=0)
-    print(
-        f"{count:,} parameters, highest rate {highest:g}: {accuracy:.2f} % of the test digits "
-        f"after {epochs} epochs"
-    )
-    if accuracy < least:
-        return f"{accuracy:.2f} % after {epochs} epochs, and at least {least} % were asked for"
-    print("One seed is a rumour all the same.")
-    return None
+    def new_net() -> nn.Module:
+        return used_net(build_net)
+
+    count = f"{count_parameters(net):,} parameters and a highest rate of {highest:g}"
+    return trained_and_judged(new_net, recipe, data, least, count, images="test digits")
 
 
 def has_shortcut(net: nn.Module) -> bool:

@@ -11,8 +11,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from helpers.data import ImageData
 from helpers.environment import real_number
-from helpers.exercises import NotFilledIn, check, given
-from helpers.exercises.own_net import built_net, net_problem, trained_and_judged
+from helpers.exercises import check, returned
+from helpers.exercises.learners_net import (
+    built_net,
+    net_problem,
+    trained_and_judged,
+    used_net,
+)
 from helpers.experiments.speed import MINUTES
 from helpers.models import evaluating
 from helpers.models.speed import SpeedNet
@@ -44,7 +49,7 @@ def training_multiply_adds(count: Callable[[Sequence[int], int], Any]) -> str | 
             answer = count(widths, side)
         except Exception as error:
             return f"{case} your answer raised {type(error).__name__}: {error}"
-        found = real_number(given(answer))
+        found = real_number(returned(answer))
         if found is None:
             return f"{case} give a number"
         if found != sum(counted(widths, side)):
@@ -89,6 +94,10 @@ def slip(found: float, widths: Sequence[int], side: int) -> str:
         ): "the maps are that large only if a group pools at its end",
         by_hand(widths, side, padded=True): "the first layer has no padding",
         by_hand(widths, side, up=True): "an odd side is halved in another way",
+        by_hand(widths, side, parts=True): "half of an odd side is no whole number of pixels",
+        by_hand(
+            widths, side, early=True
+        ): "the first convolution of a group still has the maps that are not pooled",
     }
     if found in sentences:
         return sentences[found]
@@ -96,13 +105,21 @@ def slip(found: float, widths: Sequence[int], side: int) -> str:
 
 
 def by_hand(
-    widths: Sequence[int], side: int, late: bool = False, padded: bool = False, up: bool = False
-) -> int:
+    widths: Sequence[int],
+    side: float,
+    late: bool = False,
+    early: bool = False,
+    padded: bool = False,
+    up: bool = False,
+    parts: bool = False,
+) -> float:
     """Multiply-adds in training of a net that is not quite SpeedNet.
 
     late: pooled behind the second convolution of a group
+    early: pooled before the first convolution of a group
     padded: the first layer's maps are as large as the image
     up: half of an odd side is rounded up
+    parts: half of an odd side is not rounded
     """
     if not padded:
         side -= 1
@@ -110,10 +127,14 @@ def by_hand(
     channels = 24
     for width in widths:
         halved = (side + up) // 2
-        second = halved
+        if parts:
+            halved = side / 2
+        ahead, behind = side, halved
         if late:
-            second = side
-        total += 3 * 9 * width * (channels * side**2 + width * second**2)
+            behind = side
+        if early:
+            ahead = halved
+        total += 3 * 9 * width * (channels * ahead**2 + width * behind**2)
         side, channels = halved, width
     return total + 3 * 10 * channels
 
@@ -143,7 +164,7 @@ def sharded_gradients(gradients: Callable[..., Any]) -> str | None:
 
         # Whoever sends all images through at once has the right gradient, and no shards.
         passes.clear()
-        found = given(gradients(model, images, targets, parts))
+        found = returned(gradients(model, images, targets, parts))
 
         case = f"{number} images in {parts} parts:"
         if any(not torch.equal(one, two) for one, two in zip(before, model.parameters())):
@@ -260,9 +281,6 @@ def own_cheap_net(
     Prints what came out. On practice data it trains for one epoch, and nothing is judged.
     """
     net = built_net(build)
-    # The frame of the exercise is an empty row of layers.
-    if isinstance(net, nn.Sequential) and len(net) == 0:
-        raise NotFilledIn
     problem = net_problem(net, MANY, IMAGE)
     if problem is not None:
         return problem
@@ -276,10 +294,7 @@ def own_cheap_net(
         )
 
     def new_net() -> nn.Module:
-        # Run once: a layer may find its shape by itself, and has no weights before it has.
-        again = built_net(build)
-        net_problem(again, MANY, IMAGE)
-        return Softened(again)
+        return Softened(used_net(build, IMAGE))
 
     # Biases move less fast than SpeedNet's, because a net may have some without a normalisation.
     recipe = replace(MINUTES.shortened(epochs), name="own", options=MINUTES.options | SLOWER)

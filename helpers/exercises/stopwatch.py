@@ -5,7 +5,7 @@ from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
 from helpers.environment import real_number
-from helpers.exercises import check, given
+from helpers.exercises import check, returned
 
 
 class Reading(NamedTuple):
@@ -90,7 +90,7 @@ def mended_benchmark(benchmark: Callable[[PretendGPU, list[int]], Any]) -> str |
     """
     for batches, options in TIMED:
         gpu = PretendGPU(**options)
-        found = real_number(given(benchmark(gpu, list(batches))))
+        found = real_number(returned(benchmark(gpu, list(batches))))
         case = f"an epoch of {len(batches)} batches, {sum(batches):,} images:"
         if found is None:
             return f"{case} give a number of images a second"

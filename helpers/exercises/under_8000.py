@@ -8,9 +8,13 @@ import torch
 from torch import nn
 
 from helpers.data import ImageData
-from helpers.exercises import NotFilledIn, check, given, same_numbers
-from helpers.exercises.own_net import built_net, net_problem
-from helpers.exercises.parameter_budget import train_own
+from helpers.exercises import NOTHING_CAME_BACK, NotFilledIn, check, given, same_numbers
+from helpers.exercises.learners_net import (
+    built_net,
+    net_problem,
+    trained_and_judged,
+    used_net,
+)
 from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.intervals import mean_difference
 from helpers.models import count_parameters
@@ -23,8 +27,6 @@ EPOCHS = 2
 
 # What a comparison of two recipes can end in.
 OUTCOMES = ("better", "worse", "undecided")
-# What is said of a function without its return.
-NOTHING_CAME_BACK = "your function gave back nothing, which is what one without a return does"
 # Seeds of the new and of the old recipe, and how many times as much the new one scatters.
 SIZES = ((3, 3, 1.0), (10, 10, 1.0), (4, 12, 3.0), (12, 4, 0.3), (3, 12, 6.0), (5, 5, 1.0))
 
@@ -251,30 +253,19 @@ def own_under_8000(
     """
     if len(data.validation) == 0:
         return 'there are no validation digits: give data.load("mnist", validation=5000)'
-    if not isinstance(build_net, nn.Module) and build_net() is None:
-        return NOTHING_CAME_BACK
     net = built_net(build_net)
     problem = net_problem(net, MOST_PARAMETERS) or fixed_numbers(net)
     if problem is not None:
         return problem
-    count = count_parameters(net)
     recipe = replace(EXPERIMENTS["ladder-average"].shortened(epochs), name="own")
     # What the training calls its test images are the validation digits here.
     digits = replace(data, test=data.validation)
 
-    # Practice data show that all works, and say nothing about digits.
-    if data.source == "practice":
-        train_own(lambda: built_net(build_net), recipe.shortened(1), digits, seed=0)
-        return (
-            f"with {count:,} parameters the net is small enough, but claims are not judged on "
-            "practice data"
-        )
-    accuracy = train_own(lambda: built_net(build_net), recipe, digits, seed=0)
-    print(f"{count:,} parameters: {accuracy:.2f} % of the validation digits, epochs: {epochs}")
-    if accuracy < least:
-        return f"{accuracy:.2f} % after {epochs} epochs, and at least {least} % were asked for"
-    print("One seed is a rumour all the same.")
-    return None
+    def new_net() -> nn.Module:
+        return used_net(build_net)
+
+    count = f"{count_parameters(net):,} parameters"
+    return trained_and_judged(new_net, recipe, digits, least, count, images="validation digits")
 
 
 def fixed_numbers(net: nn.Module) -> str | None:
