@@ -352,6 +352,13 @@ def test_markdown_with_far_pictures_and_links():
     assert 'href="02_parameter_budget.html#it"' in made and "<em>gone</em>" in made
 
 
+def test_a_link_out_of_the_notebooks_is_words_in_a_page():
+    made = pages.markdown(
+        "The [reports](../README.md) and [session 02](02_parameter_budget.ipynb)."
+    )
+    assert "The reports and <a" in made and "README" not in made
+
+
 def luminance(colour):
     """Relative luminance of a colour such as #0757ad, by the formula of WCAG 2."""
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]

@@ -15,8 +15,9 @@ ASKED = re.compile(r"^(guess\w*) = None\b", re.MULTILINE)
 
 # What the student edition says of itself, behind its title.
 STUDENT = (
-    "*This is the student edition: solutions are left out, and so is what a guess would be told. "
-    "Give your guess, run the cell, and compare.*"
+    "*This is the student edition: solutions are left out, and so are the outputs from a guess to "
+    "its answer. Give your guess, run the cell, and compare, before you read on: later tables may "
+    "tell.*"
 )
 
 

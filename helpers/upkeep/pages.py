@@ -20,6 +20,8 @@ CLASSROOM = NOTEBOOKS / "classroom"  # the style of pages and decks, and the tea
 
 # A link to another session leads to the other session's page.
 SESSION_LINK = re.compile(r'href="(\d\d_\w+)\.ipynb')
+# A link to a file of the course that no page has near it, such as README, is its words alone.
+OUTER_LINK = re.compile(r'<a href="\.\./[^"]*"[^>]*>(.*?)</a>', re.DOTALL)
 # A link to a page beside the notebooks.
 PAGE_LINK = re.compile(r"\]\(([\w-]+\.html)\)")
 # An <img> of a text, with an address in some network.
@@ -100,6 +102,7 @@ def markdown(text: str) -> str:
     renderer = Renderer(escape=False, anchor_link_text="")
     page = MarkdownWithMath(renderer=renderer).render(text)
     page = FAR_IMAGE.sub(described_only, page)
+    page = OUTER_LINK.sub(r"\1", page)
     return SESSION_LINK.sub(r'href="\1.html', page)
 
 
