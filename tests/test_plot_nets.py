@@ -90,6 +90,32 @@ def test_steps_that_keep_the_shape_are_named_below_their_block() -> None:
     assert between(ax)[-2:] == ["average 4×4", "conv 1×1"]
 
 
+FOLLOWING = {
+    "leaky ReLU": nn.LeakyReLU(inplace=True),
+    "PReLU": nn.PReLU(),
+    "ELU": nn.ELU(),
+    "SELU": nn.SELU(),
+    "CELU": nn.CELU(0.3),
+    "SiLU": nn.SiLU(),
+    "Mish": nn.Mish(),
+    "softplus": nn.Softplus(),
+    "hardswish": nn.Hardswish(),
+    "hardsigmoid": nn.Hardsigmoid(),
+    "hardtanh": nn.Hardtanh(),
+    "group norm": nn.GroupNorm(2, 4),
+    "layer norm": nn.LayerNorm(26),
+    "instance norm": nn.InstanceNorm2d(4),
+    "local norm": nn.LocalResponseNorm(3),
+    "dropout": nn.AlphaDropout(0.1),
+}
+
+
+@pytest.mark.parametrize(("name", "layer"), FOLLOWING.items(), ids=FOLLOWING)
+def test_activations_and_norms_have_names_of_their_own(name: str, layer: nn.Module) -> None:
+    ax = draw_network(nn.Sequential(nn.Conv2d(1, 4, 3), layer), DIGIT)
+    assert " ".join(ax.texts[-1].get_text().split()) == f"4 × 26 × 26 {name}"
+
+
 def test_a_dropout_of_nothing_is_no_step() -> None:
     ax = draw_network(small.compact_net(dropout=0.0), DIGIT)
     assert not any("dropout" in text.get_text() for text in ax.texts)

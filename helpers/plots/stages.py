@@ -34,14 +34,29 @@ class Stage:
 # Steps that leave a map's shape as it is, as labels name them, by torch's name of the function.
 FOLLOWERS = {
     "relu": "ReLU",
-    "leaky_relu": "ReLU",
+    "leaky_relu": "leaky ReLU",
+    "prelu": "PReLU",
+    "elu": "ELU",
+    "selu": "SELU",
+    "celu": "CELU",
     "gelu": "GELU",
     "silu": "SiLU",
+    "mish": "Mish",
+    "softplus": "softplus",
+    "hardswish": "hardswish",
+    "hardsigmoid": "hardsigmoid",
+    "hardtanh": "hardtanh",  # ReLU6 is one
     "sigmoid": "sigmoid",
     "tanh": "tanh",
     "batch_norm": "norm",
+    "group_norm": "group norm",
+    "layer_norm": "layer norm",
+    "instance_norm": "instance norm",
+    "local_response_norm": "local norm",
     "dropout": "dropout",
     "dropout2d": "dropout",
+    "feature_alpha_dropout": "dropout",
+    "alpha_dropout": "dropout",
 }
 
 # Steps that pool, as labels name them, and the colour of what they make.
