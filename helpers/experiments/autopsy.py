@@ -283,10 +283,10 @@ def is_recorded(name: str) -> bool:
 
 
 def load_autopsy(name: str, folder: Path | None = None) -> Autopsy:
-    """A recorded autopsy, ``document`` or ``narrow``.
+    """A recorded autopsy, ``document`` or ``narrow``, from ``notebooks/results`` unless told.
 
-    Raises ``CourseError`` for another name, and where it is damaged or not recorded, with the
-    command that makes it.
+    Raises ``CourseError`` for another name, and with the command that records it where it is not
+    recorded, damaged, or of another recipe than the course has today.
     """
     if name not in RECIPES:
         raise unknown("autopsy", name, RECIPES)
@@ -300,6 +300,14 @@ def load_autopsy(name: str, folder: Path | None = None) -> Autopsy:
         complete = autopsy.table().rows and autopsy.record["trainings"] and autopsy.seeds
         if not complete:
             raise ValueError("a part is empty")
+        recipe = Recipe.completed(autopsy.record["recipe"])
     except (ValueError, KeyError, TypeError, CourseError):
         raise CourseError(f"the record {path.name} is damaged: {command(name)}") from None
+
+    # In the fast profile a shorter one is recorded in another folder.
+    if folder is None and recipe != RECIPES[name].hyperparameters():
+        raise CourseError(
+            f"the record {path.name} is of another recipe than helpers/experiments has: "
+            f"{command(name)}"
+        )
     return autopsy
