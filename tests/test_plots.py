@@ -165,6 +165,10 @@ def test_plot_schedule_counts_steps_and_compares_several() -> None:
     assert len({line.get_edgecolor() for line in ax.patches}) == 2
     with pytest.raises(CourseError, match="learning rate"):
         plot_schedule([])
+    # The first step is step 1.
+    assert plot_schedule([0.1, 0.4, 0.3]).get_title() == "Learning rate: highest 0.4 at step 2"
+    with pytest.raises(CourseError, match="the learning rate of step 2 is nan"):
+        plot_schedule([0.1, math.nan])
 
 
 def test_plot_by_depth_has_a_curve_for_every_net_on_a_logarithmic_scale() -> None:
