@@ -36,7 +36,7 @@ from helpers.experiments.suspects import (
 )
 from helpers.intervals import mean_sd
 from helpers.leftovers import remove_leftovers
-from helpers.markdown import Table
+from helpers.markdown import NOTHING, Table
 from helpers.writing import check_folder, replacing
 
 # What the report states: the best of 20 epochs each.
@@ -112,7 +112,7 @@ def findings_table(findings: Sequence[Finding], note: str = "") -> Table:
     gap = DOCUMENT_TRAIN - DOCUMENT_TEST
     stated = (f"{DOCUMENT_TRAIN:.2f}", f"{DOCUMENT_TEST:.2f}", f"{gap:.1f}")
     report = "the report (best of 20 epochs)"
-    rows: list[Sequence[str]] = [(report, *stated, in_percent(DOCUMENT_KEPT), "–", "–")]
+    rows: list[Sequence[str]] = [(report, *stated, in_percent(DOCUMENT_KEPT), NOTHING, NOTHING)]
     # A row is a mean over seeds, and the deviation says how far one seed is to be trusted.
     shares = kept_by_suspect(findings)
     for suspect, group in by_suspect(findings).items():
@@ -129,7 +129,7 @@ def findings_table(findings: Sequence[Finding], note: str = "") -> Table:
 def in_percent(share: float | None) -> str:
     """A share as a cell has it; a dash where there is none."""
     if share is None:
-        return "–"
+        return NOTHING
     # Adding 0 takes the sign from a zero.
     return f"{round(share) + 0}"
 

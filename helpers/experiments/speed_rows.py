@@ -16,9 +16,7 @@ from helpers.experiments.records import Result, is_recorded
 from helpers.experiments.search import kept_trials, ranking
 from helpers.experiments.tables import difference, interval_text
 from helpers.intervals import Interval
-from helpers.markdown import Table
-
-NOTHING = "–"
+from helpers.markdown import NOTHING, Table
 
 
 def recorded(names: Sequence[str]) -> list[str]:
