@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import matplotlib
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -190,6 +191,11 @@ def test_the_net_and_the_random_numbers_stay_as_they_were() -> None:
     assert not any(module._forward_hooks for module in net.modules())
 
 
+def test_a_shape_may_be_an_array_or_a_tensor() -> None:
+    for shape in (np.array(DIGIT), torch.tensor(DIGIT), torch.zeros(DIGIT).shape):
+        assert sizes(draw_network(small.first_net(), shape))[0] == "1 × 28 × 28"
+
+
 def test_given_axes_are_used() -> None:
     given = Figure().subplots()
     assert draw_network(small.first_net(), [1, 28, 28], ax=given) is given
@@ -204,10 +210,10 @@ class Broken(nn.Module):
     ("draw", "message"),
     [
         (lambda: draw_network(small.first_net, DIGIT), "Module, not function"),
-        (lambda: draw_network(small.first_net(), (28, 28)), r"give \(channels, rows, columns\)"),
-        (lambda: draw_network(small.first_net(), 28), "input_shape=28"),
-        (lambda: draw_network(small.first_net(), (1, 28, 0)), "give"),
-        (lambda: draw_network(small.first_net(), "abc"), "give"),
+        (lambda: draw_network(small.first_net(), (28, 28)), r"is \(channels, height, width\)"),
+        (lambda: draw_network(small.first_net(), 28), "input_shape is .* not 28"),
+        (lambda: draw_network(small.first_net(), (1, 28, 0)), "input_shape is"),
+        (lambda: draw_network(small.first_net(), "abc"), "input_shape is"),
         (lambda: draw_network(small.first_net(), (3, 28, 28)), "an image of 3×28×28"),
         (lambda: draw_network(small.first_net(), (1, 8, 8)), "an image of 1×8×8"),
         (lambda: draw_network(Broken(), DIGIT), "Broken does not run"),

@@ -10,8 +10,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from torch import nn
 
+from helpers.data.checks import image_shape
 from helpers.environment import CourseError
-from helpers.plots.stages import Shape, Stage, checked_shape, stages_of
+from helpers.plots.stages import Shape, Stage, stages_of
 from helpers.plots.style import (
     BLUE,
     FONT,
@@ -85,7 +86,7 @@ def draw_network(model: nn.Module, input_shape: Sequence[int], ax: Axes | None =
     convolution, a pooling or a linear layer.
     """
     require(model, nn.Module, "draw_network")
-    stages, parameters = stages_of(model, checked_shape(input_shape))
+    stages, parameters = stages_of(model, image_shape(input_shape))
 
     # Rows of about equal length, of as many blocks as their labels leave room for
     longest = max(len(stage.size) for stage in stages)

@@ -1,6 +1,6 @@
 """The stages of a net: what maps it makes of an image, seen while a copy of it runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from helpers.environment import CourseError, short_reason, whole_number
+from helpers.environment import CourseError, short_reason
 from helpers.models import count_parameters, device_of, independent_copy
 from helpers.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE
 
@@ -70,20 +70,6 @@ POOLINGS = {
 }
 
 
-def checked_shape(input_shape: Sequence[int]) -> Shape:
-    """The shape of an image as whole numbers; ``CourseError`` for anything else."""
-    wrong = CourseError(
-        f"input_shape={input_shape!r}: give (channels, rows, columns), such as (1, 28, 28)"
-    )
-    if not isinstance(input_shape, Sequence) or len(input_shape) != 3:
-        raise wrong
-    numbers = [whole_number(size, least=1) for size in input_shape]
-    channels, rows, columns = numbers
-    if channels is None or rows is None or columns is None:
-        raise wrong
-    return channels, rows, columns
-
-
 def stages_of(model: nn.Module, shape: Shape) -> tuple[list[Stage], int]:
     """The stages of a net on an image of that shape, the image first, and its parameters."""
     name = type(model).__name__
@@ -115,7 +101,7 @@ class Watcher(TorchFunctionMode):
         super().__init__()
         # The end of the chain: what is made of it belongs to the chain, other steps run beside it.
         self.end = image
-        self.stages = [Stage("", image_shape(image), GREY)]
+        self.stages = [Stage("", maps_shape(image), GREY)]
 
     def __torch_function__(
         self, function: Callable, types: Any, args: Any = (), kwargs: Any = None
@@ -142,10 +128,10 @@ class Watcher(TorchFunctionMode):
         if name in FOLLOWERS:
             followed_by.append(FOLLOWERS[name])
         elif name in ("conv2d", "linear") or name in POOLINGS:
-            self.stages.append(stage_of(name, args, kwargs, image_shape(result)))
+            self.stages.append(stage_of(name, args, kwargs, maps_shape(result)))
         elif result.numel() != self.end.numel():
             # Whatever else changes the shape is called as torch calls it.
-            self.stages.append(Stage(name, image_shape(result), PURPLE))
+            self.stages.append(Stage(name, maps_shape(result), PURPLE))
         elif name in ("add", "iadd", "radd") and is_sum_of_maps(args):
             followed_by.append("sum")
 
@@ -198,7 +184,7 @@ def size_in_words(size: Any) -> str:
     return "×".join(map(str, size))
 
 
-def image_shape(maps: torch.Tensor) -> Shape:
+def maps_shape(maps: torch.Tensor) -> Shape:
     """The shape of one image's maps; a vector is a map of one pixel."""
     if maps.dim() == 4:
         return maps.shape[1], maps.shape[2], maps.shape[3]
