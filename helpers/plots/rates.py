@@ -71,9 +71,10 @@ def plot_schedule(
         ax.legend(fontsize=SMALL)
     else:
         # Steps are counted from 1; an epoch's place is where its axis has the step's beginning.
-        place = rates.argmax() + 1
+        highest = int(rates.argmax())
+        place: float = highest + 1
         if unit == "epoch":
-            place = round(rates.argmax() / steps, 1)
+            place = round(highest / steps, 1)
         title = f"Learning rate: highest {rates.max():.3g} at {unit} {place:g}"
     return label_axes(ax, title, unit, "learning rate")
 
