@@ -291,3 +291,22 @@ def check_confidence(name: str, confidence: float) -> None:
         raise CourseError(
             f"{name}: a confidence lies between 0 and 1, such as 0.95, not {short(confidence)}"
         )
+
+
+def mean_interval(values: Values, confidence: float = 0.95) -> Interval:
+    """The mean with Student's interval, mean ± t · s / √n, and n − 1 degrees of freedom.
+
+    Of a mapping by seed the numbers count ("The probable error of a mean", 1908). Raises
+    ``CourseError`` for fewer than two values, or one that is not finite.
+    """
+    check_confidence("mean_interval", confidence)
+    numbers = finite_numbers("mean_interval", values)
+    if len(numbers) < 2:
+        raise CourseError(
+            f"mean_interval: seeds: {len(numbers)}, and two are needed: "
+            "record them with --seeds 2 or more"
+        )
+    mean = statistics.fmean(numbers)
+    deviation, degrees = pooled_sd([numbers])
+    half = student_half(deviation, degrees, [len(numbers)], confidence)
+    return Interval(mean, mean - half, mean + half)

@@ -9,7 +9,8 @@ from helpers.environment import CourseError
 # A number, such as 9,274 or 99.41 % or −0.14, and a range of two, such as 99.23–99.53 %
 NUMBER = r"[-+−]?\d[\d.,]*"
 QUANTITY = re.compile(rf"{NUMBER}( ?[–±] ?{NUMBER})?( ?[%s×])?")
-MISSING = ("", "–")
+NOTHING = "–"  # a cell without anything
+MISSING = ("", NOTHING)
 RULES = {"left": "---", "right": "---:"}
 
 

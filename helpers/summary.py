@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from helpers.environment import CourseError, short_reason, whole_number
+from helpers.data.checks import whole_numbers
+from helpers.environment import CourseError, short_reason
 from helpers.models import count_parameters, independent_copy
 
 # The lines that torchsummary's table begins with
@@ -55,23 +56,14 @@ def summarize(model: nn.Module, input_shape: Sequence[int]) -> Summary:
 
 def checked_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
     """The shape of one image as whole numbers, NumPy's included."""
-    # Something that is no sequence leaves ``given`` empty, and raises the same error below.
-    given: list[Any] = []
-    sizes = []
-    with contextlib.suppress(TypeError):
-        given = list(input_shape)
-        for size in given:
-            number = whole_number(size, least=1)
-            if number is not None:
-                sizes.append(number)
-
-    if len(sizes) == 0 or len(sizes) < len(given):
+    sizes = whole_numbers(input_shape, least=1)
+    if not sizes:
         shown = " ".join(str(input_shape).split())
         raise CourseError(
             f"the net does not accept input of shape {shown}: give the sizes of one image without "
             "the batch, such as (1, 28, 28)"
         )
-    return tuple(sizes)
+    return sizes
 
 
 def printed_table(net: nn.Module, shape: tuple[int, ...]) -> str:

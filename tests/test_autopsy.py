@@ -430,6 +430,19 @@ def test_what_is_missing_or_damaged_is_named_with_its_command(tmp_path, recorded
     assert load_autopsy("narrow", tmp_path).findings == recorded.findings
 
 
+def test_a_record_of_another_recipe_is_not_shown_as_todays(tmp_path, monkeypatch):
+    monkeypatch.setitem(autopsy.RECIPES, "narrow", autopsy.NARROW)
+    kept = load_autopsy("narrow").record
+    monkeypatch.setattr(autopsy, "evidence_root", lambda: tmp_path)
+    older = {key: value for key, value in kept["recipe"].items() if key != "views"}
+    write(tmp_path, json.dumps(kept | {"recipe": older}))
+    assert load_autopsy("narrow").seeds == kept["seeds"]
+    write(tmp_path, json.dumps(kept | {"recipe": older | {"learning_rate": 0.2}}))
+    with pytest.raises(CourseError, match="another recipe .*: python -m helpers autopsy narrow"):
+        load_autopsy("narrow")
+    assert load_autopsy("narrow", tmp_path).seeds == kept["seeds"]
+
+
 def test_nothing_is_left_where_the_numbers_are_not_finite(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
     bad = [Finding("a", 90.0, float("nan"), 0.0, 1.0)]

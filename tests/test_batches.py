@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy
 import pytest
@@ -16,7 +17,7 @@ from torchvision import transforms
 from helpers.augment import Compose
 from helpers.augment.pixels import RandomCrop
 from helpers.data import Batches, ImageSplit
-from helpers.data.known import DataError
+from helpers.data.known import CIFAR10, DataError
 from helpers.environment import ROOT, CourseError
 
 
@@ -26,6 +27,12 @@ def split_of(count: int, channels: int = 3) -> ImageSplit:
     )
     mean, std = (0.4914, 0.4822, 0.4465)[:channels], (0.25, 0.24, 0.26)[:channels]
     return ImageSplit(images, torch.arange(count), tuple(map(str, range(count))), mean, std)
+
+
+def test_images_of_a_known_data_set_are_normalised_as_its_batches_are():
+    split = replace(split_of(6), mean=CIFAR10.mean, std=CIFAR10.std)
+    [(images, _)] = Batches(split, 6)
+    assert torch.equal(CIFAR10.normalised(split.images), images)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

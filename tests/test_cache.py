@@ -44,6 +44,32 @@ def test_a_second_load_reads_the_cache_and_a_changed_source_is_decoded_anew(tmp_
     assert len(data.load("cifar10", tmp_path, validation=0).train) == len(first.train) - 1
 
 
+def test_a_new_cache_takes_the_place_of_outdated_ones_of_its_split_alone(tmp_path):
+    folder = write_folders(tmp_path, "cifar10", random_pools("cifar10"))
+    data.load("cifar10", tmp_path, validation=0)
+    [outdated] = tmp_path.glob("cifar10-train-*.pt")
+    names = (
+        "cifar10-test-0123456789ab.pt",
+        "cifar10-train-my-notes-here.pt",
+        "mnist-train-0123456789ab.pt",
+    )
+    strangers = [temporary(tmp_path, os.getpid(), outdated.name)]
+    strangers += [tmp_path / name for name in names]
+    for path in strangers:
+        path.write_bytes(b"kept")
+    (folder / "train" / "cat" / "3.png").unlink()
+    held = data.load("cifar10", tmp_path, validation=0, test=False)
+    assert not outdated.exists() and all(path.exists() for path in strangers)
+    assert same(data.load("cifar10", tmp_path, validation=0, test=False).train, held.train)
+
+
+def test_a_cache_that_could_not_be_written_leaves_the_outdated_one(tmp_path, full_disk):
+    outdated = tmp_path / "mnist-train-0123456789ab.pt"
+    outdated.write_bytes(b"old")
+    cache.save(random_pools("mnist")["train"], tmp_path / "mnist-train-ba9876543210.pt")
+    assert [path.name for path in tmp_path.glob("*.pt")] == [outdated.name]
+
+
 def test_without_the_test_split_its_images_are_not_even_read(tmp_path, monkeypatch):
     folder = write_idx(tmp_path, random_pools("mnist"), monkeypatch)
     (folder / "t10k-images-idx3-ubyte").write_bytes(b"damaged")

@@ -1,5 +1,6 @@
 """Editions and pages: what is left out, what is put in again, and that no network is needed."""
 
+import copy
 import html.parser
 import re
 import sys
@@ -28,6 +29,27 @@ def code(source, cell_id, *tags, shown="", folded=False):
         metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
     outputs = [new_output("stream", text=shown)] if shown else []
     return new_code_cell(source, id=cell_id, metadata=metadata, outputs=outputs, execution_count=1)
+
+
+def solutions(notebook):
+    """Each solution of a notebook, with the id of the cell that it follows."""
+    found = []
+    before = ""
+    for cell in notebook.cells:
+        if editions.is_solution(cell):
+            found.append((before, cell))
+        before = cell.id
+    return found
+
+
+def with_solutions(edition, found):
+    """A student edition with the solutions put in at their places, as ``solutions`` gave them."""
+    # In their order, for a solution may follow another one.
+    whole = copy.deepcopy(edition)
+    for before, cell in found:
+        ids = [other.id for other in whole.cells]
+        whole.cells.insert(ids.index(before) + 1, copy.deepcopy(cell))
+    return whole
 
 
 @pytest.fixture
@@ -81,7 +103,7 @@ def test_a_cell_without_its_output_counts_as_not_run(lesson):
 def test_a_student_edition_with_its_solutions_is_the_session(name):
     source = read(name)
     edition = editions.student(source)
-    whole = editions.with_solutions(edition, editions.solutions(source))
+    whole = with_solutions(edition, solutions(source))
     del whole.cells[1]  # what the edition says of itself
     both = [[(cell.id, cell.source) for cell in one.cells] for one in (whole, source)]
     assert both[0] == both[1]
@@ -103,10 +125,10 @@ def test_no_answer_stands_below_a_guess(name):
 def test_the_solutions_pass_every_check_in_the_student_edition():
     name = "03_receptive_field"
     source = read(name)
-    put_in = editions.solutions(source)
+    put_in = solutions(source)
     asked = [cell for _, cell in put_in if "expect_right()" in cell.source]
     assert len(asked) == len(put_in) >= 4
-    whole = editions.with_solutions(editions.student(source), put_in)
+    whole = with_solutions(editions.student(source), put_in)
     # Where a check fails, its cell raises, and so does this.
     kernel.execute(whole, name, NOTEBOOKS, kernel_variables(train=False))
     verdicts = [
@@ -122,7 +144,7 @@ def asked_in(notebook):
 @pytest.mark.slow
 def test_a_wrong_solution_is_noticed(lesson):
     lesson.cells[-2].source = "raise AssertionError('not yet')"
-    whole = editions.with_solutions(editions.student(lesson), editions.solutions(lesson))
+    whole = with_solutions(editions.student(lesson), solutions(lesson))
     whole.cells = [cell for cell in whole.cells if cell.id in ("frame", "told", "solved")]
     with pytest.raises(Exception, match="not yet"):
         kernel.execute(whole, "lesson", NOTEBOOKS, kernel_variables(train=False))
@@ -322,7 +344,7 @@ def test_what_a_page_would_load_is_seen():
 def test_a_page_of_a_session_loads_nothing(name):
     page = pages.as_page(read(name), name)
     assert far_addresses(page) == []
-    assert page.count("<summary>Solution</summary>") == len(editions.solutions(read(name)))
+    assert page.count("<summary>Solution</summary>") == len(solutions(read(name)))
     assert "$$" not in re.sub(r"<(pre|code|style)\b.*?</\1>", "", page, flags=re.DOTALL)
 
 

@@ -17,6 +17,7 @@ from helpers.intervals import (
     coin_chances,
     difference_of_differences,
     mean_difference,
+    mean_interval,
     mean_sd,
     paired_difference,
     wilson,
@@ -351,3 +352,23 @@ def test_a_coins_chance_is_scipys_two_sided_test_and_the_sum_by_hand(heads, tail
 
 def test_a_coin_that_was_not_tossed_proves_nothing():
     assert coin_chances([0, 10], [0, 0]) == pytest.approx([1, 2 / 1024])
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.8])
+def test_the_interval_of_a_mean_is_scipys_and_that_of_differences_from_zero(confidence):
+    found = mean_interval(MINE, confidence)
+    test = stats.ttest_1samp(MINE, 0.0).confidence_interval(confidence)
+    assert found == pytest.approx((np.mean(MINE), test.low, test.high))
+    by_seed = dict(enumerate(MINE))
+    zeros = dict.fromkeys(by_seed, 0.0)
+    assert found == pytest.approx(paired_difference(by_seed, zeros, confidence))
+    assert mean_interval(by_seed, confidence) == found
+
+
+def test_a_mean_has_an_interval_from_two_values_on():
+    assert mean_interval([99.5, 99.5, 99.5]) == (99.5, 99.5, 99.5)
+    for few in ([], [99.4]):
+        with pytest.raises(CourseError, match=r"\Amean_interval: seeds: [01], and two .*\Z"):
+            mean_interval(few)
+    with pytest.raises(CourseError, match=r"\Amean_interval: nan is among the values.*\Z"):
+        mean_interval([99.4, math.nan])

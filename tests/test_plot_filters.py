@@ -15,6 +15,7 @@ from torch import nn
 
 from helpers.environment import CourseError
 from helpers.plots.filters import show_convolution, show_filters, show_maps
+from helpers.plots.style import readable_on
 
 matplotlib.use("Agg")
 
@@ -84,6 +85,15 @@ def test_maps_share_one_scale_that_is_written_below_them() -> None:
     assert figure.get_suptitle() == "maps of a digit"
     assert figure.get_supxlabel() == "black is −1, white is 3"
     assert_legible(axes[0])
+
+
+def test_numbers_are_black_or_white_whichever_has_the_higher_contrast() -> None:
+    # Around the grey on which both have 4.6.
+    assert (readable_on("#757575"), readable_on("#777777")) == ("white", "black")
+    image = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 0.4, 0.6]])
+    patch = show_convolution(image, np.ones((3, 3)), 0, 0)[1]
+    colors = {text.get_text(): text.get_color() for text in patch.texts}
+    assert colors == {"0": "white", "1": "black", "0.40": "white", "0.60": "black"}
 
 
 def test_maps_take_titles_of_their_own() -> None:

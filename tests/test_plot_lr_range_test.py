@@ -190,6 +190,8 @@ def test_both_panels_have_one_axis_of_rates_and_the_recommended_rate_goes_throug
     assert below.get_title() == (
         "Accuracy after five epochs at these highest rates · practice data"
     )
+    longer = plot_rates(test, ACCURACIES, trained="24 epochs")[1]
+    assert longer.get_title() == "Accuracy after 24 epochs at these highest rates"
     for ax in (above, below):
         assert lines_of(ax)["recommended 0.25"] == test.answer().highest
     shares = {text.get_text(): text.xy[0] for text in below.texts}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import matplotlib
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -90,6 +91,32 @@ def test_steps_that_keep_the_shape_are_named_below_their_block() -> None:
     assert between(ax)[-2:] == ["average 4×4", "conv 1×1"]
 
 
+FOLLOWING = {
+    "leaky ReLU": nn.LeakyReLU(inplace=True),
+    "PReLU": nn.PReLU(),
+    "ELU": nn.ELU(),
+    "SELU": nn.SELU(),
+    "CELU": nn.CELU(0.3),
+    "SiLU": nn.SiLU(),
+    "Mish": nn.Mish(),
+    "softplus": nn.Softplus(),
+    "hardswish": nn.Hardswish(),
+    "hardsigmoid": nn.Hardsigmoid(),
+    "hardtanh": nn.Hardtanh(),
+    "group norm": nn.GroupNorm(2, 4),
+    "layer norm": nn.LayerNorm(26),
+    "instance norm": nn.InstanceNorm2d(4),
+    "local norm": nn.LocalResponseNorm(3),
+    "dropout": nn.AlphaDropout(0.1),
+}
+
+
+@pytest.mark.parametrize(("name", "layer"), FOLLOWING.items(), ids=FOLLOWING)
+def test_activations_and_norms_have_names_of_their_own(name: str, layer: nn.Module) -> None:
+    ax = draw_network(nn.Sequential(nn.Conv2d(1, 4, 3), layer), DIGIT)
+    assert " ".join(ax.texts[-1].get_text().split()) == f"4 × 26 × 26 {name}"
+
+
 def test_a_dropout_of_nothing_is_no_step() -> None:
     ax = draw_network(small.compact_net(dropout=0.0), DIGIT)
     assert not any("dropout" in text.get_text() for text in ax.texts)
@@ -164,6 +191,11 @@ def test_the_net_and_the_random_numbers_stay_as_they_were() -> None:
     assert not any(module._forward_hooks for module in net.modules())
 
 
+def test_a_shape_may_be_an_array_or_a_tensor() -> None:
+    for shape in (np.array(DIGIT), torch.tensor(DIGIT), torch.zeros(DIGIT).shape):
+        assert sizes(draw_network(small.first_net(), shape))[0] == "1 × 28 × 28"
+
+
 def test_given_axes_are_used() -> None:
     given = Figure().subplots()
     assert draw_network(small.first_net(), [1, 28, 28], ax=given) is given
@@ -178,10 +210,10 @@ class Broken(nn.Module):
     ("draw", "message"),
     [
         (lambda: draw_network(small.first_net, DIGIT), "Module, not function"),
-        (lambda: draw_network(small.first_net(), (28, 28)), r"give \(channels, rows, columns\)"),
-        (lambda: draw_network(small.first_net(), 28), "input_shape=28"),
-        (lambda: draw_network(small.first_net(), (1, 28, 0)), "give"),
-        (lambda: draw_network(small.first_net(), "abc"), "give"),
+        (lambda: draw_network(small.first_net(), (28, 28)), r"is \(channels, height, width\)"),
+        (lambda: draw_network(small.first_net(), 28), "input_shape is .* not 28"),
+        (lambda: draw_network(small.first_net(), (1, 28, 0)), "input_shape is"),
+        (lambda: draw_network(small.first_net(), "abc"), "input_shape is"),
         (lambda: draw_network(small.first_net(), (3, 28, 28)), "an image of 3×28×28"),
         (lambda: draw_network(small.first_net(), (1, 8, 8)), "an image of 1×8×8"),
         (lambda: draw_network(Broken(), DIGIT), "Broken does not run"),

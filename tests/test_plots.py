@@ -18,6 +18,7 @@ from torch import nn
 from helpers.environment import CourseError
 from helpers.interpret import Predictions, confusion_matrix
 from helpers.intervals import wilson
+from helpers.models import count_parameters
 from helpers.models.small import starter_net
 from helpers.plots.charts import plot_by_depth, plot_history
 from helpers.plots.classes import plot_confusion, plot_per_class
@@ -164,6 +165,10 @@ def test_plot_schedule_counts_steps_and_compares_several() -> None:
     assert len({line.get_edgecolor() for line in ax.patches}) == 2
     with pytest.raises(CourseError, match="learning rate"):
         plot_schedule([])
+    # The first step is step 1.
+    assert plot_schedule([0.1, 0.4, 0.3]).get_title() == "Learning rate: highest 0.4 at step 2"
+    with pytest.raises(CourseError, match="the learning rate of step 2 is nan"):
+        plot_schedule([0.1, math.nan])
 
 
 def test_plot_by_depth_has_a_curve_for_every_net_on_a_logarithmic_scale() -> None:
@@ -271,6 +276,16 @@ def test_plot_parameters_counts_shared_and_bare_parameters_once() -> None:
     labels = [tick.get_text() for tick in ax.get_yticklabels()]
     bars = dict(zip(labels, [bar.get_width() for bar in ax.patches], strict=True))
     assert bars == {"Shared": 3, "first Linear": 6, "second Linear": 2}
+
+
+def test_plot_parameters_counts_what_is_trained_alone() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(2, 3))
+    net[0].requires_grad_(False)
+    ax = plot_parameters(net)
+    assert ax.get_title() == f"{count_parameters(net)} parameters" == "9 parameters"
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["1 Linear"]
+    with pytest.raises(CourseError, match="no parameters that are trained"):
+        plot_parameters(net.requires_grad_(False))
 
 
 def test_plot_accuracy_shows_means_with_their_deviation_and_single_results_apart() -> None:

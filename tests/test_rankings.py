@@ -12,7 +12,7 @@ from helpers.experiments import load_result, ranked, rungs
 from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.experiments.changes import WIDTH, changed, changes
 from helpers.experiments.recipe import variant
-from helpers.experiments.search import kept_trials
+from helpers.experiments.search import kept_trials, ranking
 from helpers.intervals import pooled_sd, student_half
 
 BASE = EXPERIMENTS["ladder-pool"]
@@ -122,6 +122,22 @@ def test_what_diverged_is_not_compared():
     text = ranked.spoken(trials({0.1: [0.03, 0.04], 0.2: [None, 0.03]}))
     assert text.startswith("candidates: 1, ")
     assert "no candidate" in ranked.spoken(trials({0.1: [None]}))
+
+
+def test_where_labels_are_smoothed_differently_the_order_is_that_of_accuracy():
+    made = trials({0.1: [0.03, 0.031], 0.2: [0.05, 0.051]})
+    made += trials({0.3: [0.9, 0.91]}, label_smoothing=0.1)
+    for trial in made:
+        trial["validation_accuracy"] = 90 + 10 * trial["recipe"]["learning_rate"]
+    assert list(ranked.best_first(made)) == ["rate 0.3", "rate 0.2", "rate 0.1"]
+    table = ranking(made)
+    assert [row[0].rpartition("/")[2] for row in table.rows] == list(ranked.best_first(made))
+    assert list(ranked.losses_by_candidate(made)) == ["rate 0.1", "rate 0.2", "rate 0.3"]
+
+    # Nothing is said of how much worse a loss is.
+    text = ranked.spoken(made, replace(BASE, learning_rate=0.1))
+    assert "not by loss" in text and text.endswith("used here: rate 0.1, number 3 of 3")
+    assert "worse" not in text and "deviation" not in text
 
 
 def test_the_recorded_searches_of_the_session_can_be_told():

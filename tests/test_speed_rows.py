@@ -132,3 +132,17 @@ def test_a_search_says_whether_the_recipe_itself_is_best(folder, capsys, losses,
         ("speed", "5.000"),
         ("speed-relu", "10.000"),
     ]
+
+
+def test_a_search_over_smoothed_labels_names_the_highest_accuracy(folder, capsys):
+    trials = []
+    for name, accuracy in (("speed", 93.0), ("speed-narrow", 94.0)):
+        recipe = EXPERIMENTS["speed"].hyperparameters() | {"name": name}
+        recipe["label_smoothing"] = accuracy - 93
+        row = {"recipe": recipe, "seed": 0, "validation_loss": accuracy}
+        trials.append(row | {"validation_accuracy": accuracy})
+    path = environment.NOTEBOOKS / "results" / "search" / "speed-rates.json"
+    path.write_text(json.dumps({"name": "speed-rates", "trials": trials}), encoding="utf-8")
+    speed_rows.searched("speed-rates", "speed")
+    said = capsys.readouterr().out
+    assert "speed-narrow has the highest mean accuracy, and not speed as it is" in said

@@ -2,9 +2,11 @@
 
 A cached file is named after the data set, the split, and a fingerprint of the files it was made
 from; it holds the images, the labels and a digest of both. It lies in the data folder, or in the
-repository's ``data/`` where that folder cannot be written.
+repository's ``data/`` where that folder cannot be written. A new one takes the place of those that
+were made there from other files.
 """
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -16,6 +18,8 @@ from helpers.data.sources import Pool, Source, in_fixed_order
 from helpers.environment import ROOT
 from helpers.leftovers import remove_leftovers
 from helpers.writing import replacing
+
+FINGERPRINT = 12 * "[0-9a-f]"  # as file names are searched for it
 
 
 def read(name: str, source: Source, root: Path, split: str) -> Pool:
@@ -99,3 +103,19 @@ def save(pool: Pool, path: Path) -> None:
             f"{path.name} could not be cached (no space, or no right to write); "
             "the next load decodes again."
         )
+        return
+    remove_outdated(path)
+
+
+def remove_outdated(path: Path) -> None:
+    """Remove the other caches of this data set and split that lie beside ``path``.
+
+    They were made from files that have changed since. What another process is writing has a
+    temporary name, and stays.
+    """
+    kind = path.stem.rpartition("-")[0]
+    for other in path.parent.glob(f"{kind}-{FINGERPRINT}.pt"):
+        if other != path:
+            # Windows keeps a file that another process reads.
+            with contextlib.suppress(OSError):
+                other.unlink()

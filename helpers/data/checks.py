@@ -1,4 +1,4 @@
-"""What images, labels and indices a split accepts; anything else is one line that names it."""
+"""What images, shapes, labels and indices are accepted; anything else is one line that names it."""
 
 import inspect
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ import numpy
 import torch
 
 from helpers.data.known import DataError
-from helpers.environment import real_number, short_reason
+from helpers.environment import real_number, short_reason, whole_number
 
 
 def check_split(
@@ -85,6 +85,37 @@ def check_labels(labels: torch.Tensor, classes: tuple[str, ...], count: int) -> 
             f"label {int(numbers[index])} at index {index} is out of range: labels of "
             f"{len(classes)} classes go from 0 to {len(classes) - 1}"
         )
+
+
+def whole_numbers(values: Any, least: int) -> tuple[int, ...] | None:
+    """The ints of a sequence, an array or a tensor; None where not all are whole numbers."""
+    # What cannot be walked through is no sequence, such as a single number.
+    try:
+        values = tuple(values)
+    except TypeError:
+        return None
+    numbers = []
+    for value in values:
+        number = whole_number(value, least)
+        if number is None:
+            return None
+        numbers.append(number)
+    return tuple(numbers)
+
+
+def image_shape(input_shape: Iterable[int]) -> tuple[int, int, int]:
+    """The shape (channels, height, width) of an image as ints; DataError for any other.
+
+    A sequence, an array or a tensor of whole numbers, each at least 1.
+    """
+    sizes = whole_numbers(input_shape, least=1)
+    if sizes is None or len(sizes) != 3:
+        shown = " ".join(str(input_shape).split())[:100]
+        raise DataError(
+            f"input_shape is (channels, height, width), such as (1, 28, 28), not {shown}"
+        )
+    channels, height, width = sizes
+    return channels, height, width
 
 
 def is_whole(dtype: torch.dtype) -> bool:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from helpers.data.centring import BOX
 from helpers.data.known import DataError
 
 # The light.
@@ -37,8 +38,7 @@ SPECK = 0.35  # of it: a piece that is higher than this and apart is a digit of 
 WIDEST = 1.8  # a digit is at most so many times as wide as it is high
 
 # The pen.
-BOX = 20  # pixels of a digit of MNIST
-THINNEST = 2.0  # of them: one stroke in twenty of MNIST is thinner
+THINNEST = 2.0  # of the pixels of a digit of MNIST: one stroke in twenty of MNIST is thinner
 
 NO_INK = "has no ink: write with a dark pen on light paper, so that the digit fills the picture"
 ON_DARK = "is black, or has light ink on a dark ground: write dark on light, or give invert=True"

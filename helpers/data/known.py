@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import torch
+
 from helpers.environment import DATA_PLACES, CourseError
 
 
@@ -31,6 +33,15 @@ class Known(NamedTuple):
     reader: str  # the class in torchvision.datasets that downloads them
     starts: dict[str, str]  # how the names of a split's files begin
     md5: dict[str, str]  # all of them, with their md5 sums
+
+    def normalised(self, images: torch.Tensor) -> torch.Tensor:
+        """Images uint8 [N, C, H, W] as a net of this data set gets them, float32, same shape.
+
+        A mean of 0 and a deviation of 1 in every channel, over the training images.
+        """
+        mean = torch.tensor(self.mean).view(-1, 1, 1)
+        std = torch.tensor(self.std).view(-1, 1, 1)
+        return (images / 255 - mean) / std
 
 
 MNIST = Known(

@@ -74,8 +74,7 @@ class Photographs:
     @property
     def inputs(self) -> torch.Tensor:
         """What a net of MNIST is given, float32 [N, 1, 28, 28], normalised; it needs no labels."""
-        mean, std = MNIST.mean[0], MNIST.std[0]
-        return (self.images / 255 - mean) / std
+        return MNIST.normalised(self.images)
 
     @property
     def split(self) -> ImageSplit:

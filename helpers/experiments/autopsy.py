@@ -36,7 +36,7 @@ from helpers.experiments.suspects import (
 )
 from helpers.intervals import mean_sd
 from helpers.leftovers import remove_leftovers
-from helpers.markdown import Table
+from helpers.markdown import NOTHING, Table
 from helpers.writing import check_folder, replacing
 
 # What the report states: the best of 20 epochs each.
@@ -112,7 +112,7 @@ def findings_table(findings: Sequence[Finding], note: str = "") -> Table:
     gap = DOCUMENT_TRAIN - DOCUMENT_TEST
     stated = (f"{DOCUMENT_TRAIN:.2f}", f"{DOCUMENT_TEST:.2f}", f"{gap:.1f}")
     report = "the report (best of 20 epochs)"
-    rows: list[Sequence[str]] = [(report, *stated, in_percent(DOCUMENT_KEPT), "–", "–")]
+    rows: list[Sequence[str]] = [(report, *stated, in_percent(DOCUMENT_KEPT), NOTHING, NOTHING)]
     # A row is a mean over seeds, and the deviation says how far one seed is to be trusted.
     shares = kept_by_suspect(findings)
     for suspect, group in by_suspect(findings).items():
@@ -129,7 +129,7 @@ def findings_table(findings: Sequence[Finding], note: str = "") -> Table:
 def in_percent(share: float | None) -> str:
     """A share as a cell has it; a dash where there is none."""
     if share is None:
-        return "–"
+        return NOTHING
     # Adding 0 takes the sign from a zero.
     return f"{round(share) + 0}"
 
@@ -283,10 +283,10 @@ def is_recorded(name: str) -> bool:
 
 
 def load_autopsy(name: str, folder: Path | None = None) -> Autopsy:
-    """A recorded autopsy, ``document`` or ``narrow``.
+    """A recorded autopsy, ``document`` or ``narrow``, from ``notebooks/results`` unless told.
 
-    Raises ``CourseError`` for another name, and where it is damaged or not recorded, with the
-    command that makes it.
+    Raises ``CourseError`` for another name, and with the command that records it where it is not
+    recorded, damaged, or of another recipe than the course has today.
     """
     if name not in RECIPES:
         raise unknown("autopsy", name, RECIPES)
@@ -300,6 +300,14 @@ def load_autopsy(name: str, folder: Path | None = None) -> Autopsy:
         complete = autopsy.table().rows and autopsy.record["trainings"] and autopsy.seeds
         if not complete:
             raise ValueError("a part is empty")
+        recipe = Recipe.completed(autopsy.record["recipe"])
     except (ValueError, KeyError, TypeError, CourseError):
         raise CourseError(f"the record {path.name} is damaged: {command(name)}") from None
+
+    # In the fast profile a shorter one is recorded in another folder.
+    if folder is None and recipe != RECIPES[name].hyperparameters():
+        raise CourseError(
+            f"the record {path.name} is of another recipe than helpers/experiments has: "
+            f"{command(name)}"
+        )
     return autopsy

@@ -19,6 +19,7 @@ from helpers.experiments import (
     speed,
     speed_searches,
 )
+from helpers.experiments.cifar10_searches import at_rates
 from helpers.experiments.recipe import Recipe
 
 # What one command records together, on a GPU.
@@ -65,15 +66,6 @@ def to_record(name: str, seeds: int) -> str:
     if name in TIMED:
         command += " --jobs 1"
     return command
-
-
-def at_rates(recipe: Recipe, rates: Sequence[float]) -> tuple[Recipe, ...]:
-    """The recipe at each of these learning rates, with names that tell them apart."""
-    candidates = []
-    for rate in rates:
-        name = f"{recipe.name}/rate {rate}"
-        candidates.append(replace(recipe, name=name, learning_rate=rate))
-    return tuple(candidates)
 
 
 def at_decays(recipes: Sequence[Recipe], decays: Sequence[float]) -> tuple[Recipe, ...]:

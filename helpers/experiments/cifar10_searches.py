@@ -40,12 +40,12 @@ def at_options(recipe: Recipe, name: str, values: Sequence[float]) -> list[Recip
     return candidates
 
 
-def at_rates(recipe: Recipe, rates: Sequence[float]) -> list[Recipe]:
-    """The recipe at each of these highest rates."""
+def at_rates(recipe: Recipe, rates: Sequence[float]) -> tuple[Recipe, ...]:
+    """The recipe at each of these learning rates, with names that tell them apart."""
     candidates = []
     for rate in rates:
         candidates.append(candidate(recipe, f"rate {rate}", learning_rate=rate))
-    return candidates
+    return tuple(candidates)
 
 
 # As assigned: where the rate begins and ends, how long the average is, Muon as its optimizer, and

@@ -5,14 +5,14 @@ import statistics
 from collections.abc import Iterable
 
 from helpers.data.known import KNOWN
-from helpers.experiments.measured import NONE, mean_of, rate_accuracies
+from helpers.experiments.measured import mean_of, rate_accuracies
 from helpers.experiments.range_tests import (
     load_range_test,
     recommended_rate,
 )
 from helpers.experiments.ranges import NETS, PREFIX
 from helpers.lr_finder.answers import EDGE_SHARE, TRIED
-from helpers.markdown import Table
+from helpers.markdown import NOTHING, Table
 
 # The three at which a learner is told to train, and the one that was recommended at first, from
 # the smallest to the largest.
@@ -126,7 +126,7 @@ def mean_cell(distances: list[float | None]) -> str:
     """The mean of those nets that have a number, and how many diverged."""
     # One that was not tried is missing on both sides.
     finite = [each for each in distances if each is not None and not math.isnan(each)]
-    text = NONE
+    text = NOTHING
     if finite:
         text = f"{statistics.fmean(finite):+.2f} (n = {len(finite)})"
     diverged = distances.count(None)

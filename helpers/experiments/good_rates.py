@@ -1,8 +1,8 @@
 """How wide the range of good rates is, net by net, and from which rate on a training is lost."""
 
-from helpers.experiments.measured import NONE, mean_of, rate_accuracies
+from helpers.experiments.measured import mean_of, rate_accuracies
 from helpers.experiments.ranges import NETS
-from helpers.markdown import Table
+from helpers.markdown import NOTHING, Table
 
 # A smaller difference than this could be the luck of three seeds, in points.
 ALIKE = {"mnist": 0.2, "cifar10": 0.7}
@@ -45,7 +45,7 @@ def good_rates_table() -> Table:
             continue
         # Below the good rates a training is slow, and not lost.
         lost = [rate for rate in lost_rates(name) if rate > max(good)]
-        first = f"{min(lost):g}" if lost else NONE
+        first = f"{min(lost):g}" if lost else NOTHING
         span = f"{min(good):g} to {max(good):g}"
         rows.append((recipe.title, span, f"{max(good) / min(good):.1f}", first))
     head = ("net", "good rates", "highest / lowest", "a seed is lost from")

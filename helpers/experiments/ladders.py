@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from helpers.experiments import load_result
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.records import is_recorded
-from helpers.experiments.tables import NONE, difference
+from helpers.experiments.tables import difference
 from helpers.intervals import Interval
-from helpers.markdown import Table
+from helpers.markdown import NOTHING, Table
 from helpers.plots.differences import plot_differences
 
 FAMILY = "cifar-resnet9-"
@@ -67,7 +67,7 @@ def ladder_table(recipes: Iterable[Recipe], why: Mapping[str, str] | None = None
     for recipe in recipes:
         row = [short(recipe.name), recipe.title]
         if why is not None:
-            row.append(why.get(short(recipe.name), NONE))
+            row.append(why.get(short(recipe.name), NOTHING))
         reads = "not recorded yet"
         if is_recorded(recipe.name):
             reads = load_result(recipe.name).accuracy

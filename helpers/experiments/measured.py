@@ -12,11 +12,10 @@ from helpers.experiments.range_tests import (
 from helpers.experiments.ranges import NETS, PREFIX, RATES
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.search import Trial, kept_trials
-from helpers.markdown import Table
+from helpers.markdown import NOTHING, Table
 
 __all__ = ["load_range_test", "range_verdicts", "rate_accuracies", "record_range_test"]
 
-NONE = "–"  # a cell without anything
 
 # So many points below the best rate still hold. The narrow nets for CIFAR-10 deviate by 0.3 to 0.6.
 WITHIN = {"mnist": 0.1, "cifar10": 0.7}
@@ -132,7 +131,7 @@ def answer_cells(name: str) -> list[str]:
     """The edge with its spread, and the recommended rate."""
     test = load_range_test(name)
     if recommended_rate(name) is None:
-        return ["no answer", NONE]
+        return ["no answer", NOTHING]
     edges = [answer.edge for answer in test.answers]
     answer = test.answer()
     return [f"{answer.edge:.2g} ({min(edges):.2g}–{max(edges):.2g})", f"{answer.highest:.2g}"]
@@ -142,18 +141,18 @@ def best_cells(name: str) -> list[str]:
     """The best of the rates that were tried, and how many times the edge it is."""
     best = best_of(name)
     if best is None:
-        return [NONE, NONE]
+        return [NOTHING, NOTHING]
     if recommended_rate(name) is None:
-        return [rate_cell(name, best[0]), NONE]
+        return [rate_cell(name, best[0]), NOTHING]
     return [rate_cell(name, best[0]), f"{best[0] / load_range_test(name).answer().edge:.2g}"]
 
 
 def verdict_cells(verdict: RangeVerdict | None) -> list[str]:
     """The difference, and whether the recommended rate holds; on which side it lies if not."""
     if verdict is None:
-        return [NONE, "not trained yet"]
+        return [NOTHING, "not trained yet"]
     if verdict.difference is None:
-        return [NONE, "FAILS: diverged"]
+        return [NOTHING, "FAILS: diverged"]
     difference = f"{verdict.difference:+.2f}"
     if verdict.holds:
         return [difference, "HOLDS"]

@@ -2,14 +2,11 @@
 
 from typing import Any
 
-from helpers.experiments.mnist_basics import SHORT, affine
-from helpers.experiments.mnist_ladder import MODERATE, STRONG
+from helpers.experiments.mnist_basics import SHORT
+from helpers.experiments.mnist_ladder import MILD, MODERATE, STRONG
 from helpers.experiments.recipe import Claim, Recipe, variant
 
 RESIDUAL_NET = "models.residual.ResidualNet"
-
-# Without a shear, as the first search of session 06 preferred it.
-MILD = affine(degrees=6, shift=0.05, scale=0.05)
 
 # Report 000's net, below 20,000 parameters, trained as rung 10 of session 04, for longer.
 RESIDUAL = Recipe(

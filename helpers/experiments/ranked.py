@@ -18,9 +18,10 @@ def spoken(trials: Trials, recipe: Recipe | None = None) -> str:
 
     Seeds of one candidate scatter by a deviation s, pooled over all candidates. A candidate is
     called worse than the first only where their difference is more than t · s · √(1/n + 1/m). A
-    candidate with a seed that diverged is not compared.
+    candidate with a seed that diverged is not compared, and nothing is said of losses that measure
+    different things (``losses_compare``).
     """
-    losses = losses_by_candidate(trials)
+    losses = best_first(trials)
     if not losses:
         return "no candidate was trained to its end with every seed"
     lines = [f"candidates: {len(losses)}, seeds of each: {seed_counts(losses)}"]
@@ -28,7 +29,9 @@ def spoken(trials: Trials, recipe: Recipe | None = None) -> str:
 
     # Where no candidate has two seeds, nobody knows how far they scatter.
     scatter = pooled_sd(losses.values())
-    if scatter[1] == 0:
+    if not losses_compare(trials):
+        lines.append("labels are smoothed differently: the order goes by accuracy, not by loss")
+    elif scatter[1] == 0:
         lines.append("one seed each: the order may be luck, and no interval can be given")
     else:
         worse = far_behind(losses, scatter)
@@ -39,19 +42,45 @@ def spoken(trials: Trials, recipe: Recipe | None = None) -> str:
     return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="   ") for line in lines)
 
 
+def losses_compare(trials: Trials) -> bool:
+    """Whether a lower loss is better: not where some labels are smoothed and others are not.
+
+    A net that is asked for less certainty has a higher loss for that reason alone.
+    """
+    smoothings = {trial["recipe"].get("label_smoothing", 0.0) for trial in trials}
+    return len(smoothings) <= 1
+
+
+def best_first(trials: Trials) -> Losses:
+    """Validation losses of every candidate, the best first, as ``search.ranking`` has them.
+
+    The best has the lowest mean loss, and where losses do not compare the highest mean accuracy.
+    """
+    losses = losses_by_candidate(trials)
+    if losses_compare(trials):
+        return losses
+    accuracies = by_candidate(trials, "validation_accuracy")
+    names = sorted(losses, key=lambda name: fmean(accuracies[name]), reverse=True)
+    return {name: losses[name] for name in names}
+
+
 def losses_by_candidate(trials: Trials) -> Losses:
-    """Validation losses of every candidate, the lowest mean first.
+    """Validation losses of every candidate, the lowest mean first."""
+    losses = by_candidate(trials, "validation_loss")
+    names = sorted(losses, key=lambda name: fmean(losses[name]))
+    return {name: losses[name] for name in names}
+
+
+def by_candidate(trials: Trials, field: str) -> dict[str, list[float]]:
+    """One number of each seed, ``validation_loss`` or ``validation_accuracy``, by candidate.
 
     Names are those of the ranking without the search's. A candidate of which a seed diverged is
     left out.
     """
     groups: dict[str, list[Any]] = {}
     for trial in trials:
-        name = short_name(trial)
-        groups.setdefault(name, []).append(trial["validation_loss"])
-    finished = [name for name, losses in groups.items() if None not in losses]
-    finished.sort(key=lambda name: fmean(groups[name]))
-    return {name: groups[name] for name in finished}
+        groups.setdefault(short_name(trial), []).append(trial[field])
+    return {name: values for name, values in groups.items() if None not in values}
 
 
 def short_name(trial: Mapping[str, Any]) -> str:
@@ -107,7 +136,7 @@ def place_of(recipe: Recipe, trials: Trials, losses: Losses, scatter: tuple[floa
         return "what is used here is not among these candidates"
     place = list(losses).index(name) + 1
     text = f"used here: {name}, number {place} of {len(losses)}"
-    if place == 1:
+    if place == 1 or not losses_compare(trials):
         return text
 
     # The reason why it is used all the same.

@@ -10,14 +10,13 @@ from typing import Any
 from helpers.experiments import load_result
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS, to_record
 from helpers.experiments.pairing import same_trainings
+from helpers.experiments.ranked import losses_compare
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.records import Result, is_recorded
 from helpers.experiments.search import kept_trials, ranking
 from helpers.experiments.tables import difference, interval_text
 from helpers.intervals import Interval
-from helpers.markdown import Table
-
-NOTHING = "–"
+from helpers.markdown import NOTHING, Table
 
 
 def recorded(names: Sequence[str]) -> list[str]:
@@ -198,6 +197,8 @@ def searched(
     best = table.rows[0][0]
     # The first row is the lowest mean, however close the next one is.
     verdict = f"{name}: {best} has the lowest mean loss"
+    if not losses_compare(trials):
+        verdict = f"{name}: {best} has the highest mean accuracy"
     if own == best:
         verdict += ", and it is the recipe as it is"
     elif own:

@@ -10,10 +10,9 @@ from helpers.experiments.pairing import same_trainings
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.records import Result, Verdict, is_recorded
 from helpers.intervals import Interval, mean_difference, paired_difference
-from helpers.markdown import Table
+from helpers.markdown import NOTHING, Table
 from helpers.models import count_parameters
 
-NONE = "–"  # a cell without anything
 UNBROKEN = "\u00a0"  # a space at which no line ends
 
 # The rows of README's table, in its order. (The nets of the reports stand at its beginning.)
@@ -70,12 +69,12 @@ def comparison(names: Sequence[str], against: str | None = None) -> Table:
             row.append(f"{interval_text(difference(result, baseline))} against row {place}")
             paired.add(same_trainings(result, baseline))
         else:
-            row.append(NONE)
+            row.append(NOTHING)
 
         if with_claims:
             row.append(claim_cell(recipe, result))
         if with_documents:
-            row.append(recipe.document or NONE)
+            row.append(recipe.document or NOTHING)
         rows.append(row)
     head = head_of(with_claims, with_documents)
     return Table(head, rows, note=" ".join([*method(paired), *origin(changed)]))
@@ -156,7 +155,7 @@ def origin(rows: Sequence[str]) -> list[str]:
 def claim_cell(recipe: Recipe, result: Result) -> str:
     """How many of a record's seeds meet the recipe's claim; a dash where it has none."""
     if recipe.claim is None:
-        return NONE
+        return NOTHING
     return share(result.judge(recipe.claim))
 
 
@@ -208,7 +207,7 @@ def results_table(recipes: Sequence[Recipe]) -> Table:
 def _claimed(recipe: Recipe) -> str:
     """What a recipe claims, in one cell of the table."""
     if recipe.claim is None:
-        return NONE
+        return NOTHING
     return f"≥ {recipe.claim.accuracy} % (last {recipe.claim.last_epochs})"
 
 
@@ -225,7 +224,7 @@ def _recorded_row(recipe: Recipe) -> Sequence[str]:
         str(recipe.epochs),
         result.accuracy,
         claim,
-        recipe.document or NONE,
+        recipe.document or NOTHING,
         result.provenance.removeprefix("recorded "),
         f"`{result.command}`",
     )
@@ -246,7 +245,7 @@ def _missing_row(recipe: Recipe) -> Sequence[str]:
         str(recipe.epochs),
         where,
         _claimed(recipe),
-        recipe.document or NONE,
-        NONE,
+        recipe.document or NOTHING,
+        NOTHING,
         f"`{to_record(name, seeds)}`",
     )

@@ -10,8 +10,8 @@ from helpers.experiments.autopsy import (
     kept_by_suspect,
 )
 from helpers.experiments.suspects import ANEW, AS_TOLD, Finding, by_suspect, mean_finding
-from helpers.intervals import pooled_sd, student_half
-from helpers.markdown import Table
+from helpers.intervals import mean_interval
+from helpers.markdown import NOTHING, Table
 
 # A choice: nets of another width, or another number of epochs, lose other shares by the same fault.
 NEAR = 15.0
@@ -60,10 +60,10 @@ def near_report(shares: Sequence[float]) -> str:
 
 def half_width(shares: Sequence[float]) -> float:
     """Half of Student's 95 % interval for the mean of several seeds; 0 for one seed or none."""
-    deviation, degrees = pooled_sd([shares])
-    if not degrees:
+    if len(shares) < 2:
         return 0.0
-    return student_half(deviation, degrees, [len(shares)])
+    mean, _, high = mean_interval(shares)
+    return high - mean
 
 
 def not_learned(findings: Sequence[Finding]) -> list[str]:
@@ -134,7 +134,7 @@ def verdict_table(findings: Sequence[Finding], says: Mapping[str, str], evidence
         if some < all_seeds:
             size += f" ({some} of {all_seeds} seeds learned)"
         train = f"{mean_finding(learned[suspect]).train:.0f}"
-        said = says.get(label_of(suspect), "–")
+        said = says.get(label_of(suspect), NOTHING)
         kept = kept_cell(shares[suspect], shares_of_seeds(learned[suspect], learned))
         rows.append((suspect, train, kept, size, said))
     report = in_percent(DOCUMENT_KEPT)

@@ -5,7 +5,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, to_hex, to_rgb
+from matplotlib.colors import Colormap, to_hex
 
 from helpers.environment import CourseError
 from helpers.interpret import Predictions, confusion_matrix, per_class_accuracy
@@ -15,6 +15,7 @@ from helpers.plots.style import (
     label_axes,
     label_classes,
     one_axes,
+    readable_on,
     require,
     with_note,
 )
@@ -112,26 +113,3 @@ def write_counts(ax: Axes, matrix: np.ndarray, colors: Colormap, highest: int) -
                 fontsize=SMALL,
                 color=readable_on(background),
             )
-
-
-def readable_on(background: str) -> str:
-    """Black or white, whichever stands out more from a colour.
-
-    The one with the higher contrast by WCAG 2.2, (L + 0.05) / (l + 0.05) with L and l the
-    relative luminances of the lighter and the darker colour: 4.5 at least.
-    """
-    # How bright the colour is to the eye: most of that is green.
-    luminance = 0.0
-    for share, channel in zip((0.2126, 0.7152, 0.0722), to_rgb(background)):
-        if channel <= 0.04045:
-            linear = channel / 12.92
-        else:
-            linear = ((channel + 0.055) / 1.055) ** 2.4
-        luminance += share * linear
-
-    # Contrast is a ratio, with a little light that every screen scatters.
-    on_white = 1.05 / (luminance + 0.05)
-    on_black = (luminance + 0.05) / 0.05
-    if on_white > on_black:
-        return "white"
-    return "black"

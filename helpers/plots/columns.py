@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from helpers.intervals import Interval, paired_difference
+from helpers.intervals import mean_interval
 from helpers.plots.style import BLUE, ORANGE, RED, SMALL
 
 # Percentage points that the axis of ``plot_seeds`` spans at least: differences far below the
@@ -36,13 +36,6 @@ def draw_seeds(ax: Axes, place: float, accuracies: list[float]) -> None:
         elinewidth=2,
         label="mean, 95 % interval",
     )
-
-
-def mean_interval(accuracies: list[float]) -> Interval:
-    """The mean of at least two accuracies with Student's 95 % interval, mean ± t · s / √n."""
-    # It is the interval of the paired differences from zero.
-    by_seed = dict(enumerate(accuracies))
-    return paired_difference(by_seed, dict.fromkeys(by_seed, 0.0))
 
 
 def draw_stated(ax: Axes, place: float, accuracy: float, label: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
+from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from helpers.environment import CourseError
@@ -15,6 +15,7 @@ from helpers.plots.style import (
     SMALL,
     new_axes,
     number_array,
+    readable_on,
     require_count,
 )
 
@@ -103,7 +104,7 @@ def draw_numbers(ax: Axes, values: np.ndarray, title: str, **scale: Any) -> None
     # Each number in black or white, as its cell is light or dark.
     for (row, column), value in np.ndenumerate(values):
         text = cell_text(value, decimals)
-        color = readable_on(image, value)
+        color = readable_on(to_hex(image.to_rgba(np.array([value]))[0]))
         ax.text(column, row, text, ha="center", va="center", color=color, fontsize=SMALL)
 
 
@@ -114,16 +115,6 @@ def cell_text(value: float, decimals: int) -> str:
     # Adding 0 takes the sign from a zero.
     text = f"{round(value, decimals) + 0:.{decimals}f}"
     return text.replace("-", "−")
-
-
-def readable_on(image: AxesImage, value: float) -> str:
-    """Black or white, whichever is farther from the colour that ``value`` has in ``image``."""
-    red, green, blue, _ = image.to_rgba(np.array([[value]]))[0, 0]
-    # How light the eye finds it: green counts most (ITU-R BT.709, of linear light).
-    light = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
-    if light > 0.18:
-        return "black"
-    return "white"
 
 
 def show_maps(

@@ -7,7 +7,6 @@ import torch
 
 from helpers.data import ImageSplit
 from helpers.data.checks import as_places
-from helpers.environment import CourseError
 from helpers.interpret import Predictions, misclassified
 from helpers.plots.style import (
     FONT,
@@ -109,11 +108,6 @@ def chosen_images(indices: Indices, count: int) -> torch.Tensor:
     for every image) the images that are True, as for ``ImageSplit.subset``. Negative numbers count
     from the end. Raises ``CourseError`` for anything else.
     """
-    if isinstance(indices, slice):
-        try:
-            return torch.tensor(range(count)[indices], dtype=torch.int64)
-        except (TypeError, ValueError):
-            raise CourseError(f"{indices} of {count} images: give whole numbers") from None
     # A number by itself is a list of one; NumPy's and torch's have no axis.
     if isinstance(indices, int):
         indices = [indices]

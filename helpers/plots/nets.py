@@ -10,8 +10,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from torch import nn
 
+from helpers.data.checks import image_shape
 from helpers.environment import CourseError
-from helpers.plots.stages import Shape, Stage, checked_shape, stages_of
+from helpers.plots.stages import Shape, Stage, stages_of
 from helpers.plots.style import (
     BLUE,
     FONT,
@@ -25,18 +26,22 @@ from helpers.plots.style import (
 def plot_parameters(model: nn.Module, ax: Axes | None = None) -> Axes:
     """Where the parameters sit: a bar for each layer that has some, the first on top.
 
-    A tensor that several layers share counts once, for the first. Raises ``CourseError`` for a
-    model without parameters.
+    Trainable ones alone count, as in ``count_parameters``, and a tensor that several layers share
+    counts once, for the first. Raises ``CourseError`` for a model without such parameters.
     """
     require(model, nn.Module, "plot_parameters")
     # A parameter's name begins with that of its layer.
     counts: Counter[str] = Counter()
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         layer = name.rpartition(".")[0]
         counts[layer] += parameter.numel()
     total = counts.total()
     if not total:
-        raise CourseError(f"{type(model).__name__} has no parameters: give a net that has some")
+        raise CourseError(
+            f"{type(model).__name__} has no parameters that are trained: give a net that has some"
+        )
 
     # What stands left of a bar, and right of it.
     labels = []
@@ -81,7 +86,7 @@ def draw_network(model: nn.Module, input_shape: Sequence[int], ax: Axes | None =
     convolution, a pooling or a linear layer.
     """
     require(model, nn.Module, "draw_network")
-    stages, parameters = stages_of(model, checked_shape(input_shape))
+    stages, parameters = stages_of(model, image_shape(input_shape))
 
     # Rows of about equal length, of as many blocks as their labels leave room for
     longest = max(len(stage.size) for stage in stages)

@@ -70,7 +70,11 @@ def plot_schedule(
     if label:
         ax.legend(fontsize=SMALL)
     else:
-        place = round(rates.argmax() / steps, 1)
+        # Steps are counted from 1; an epoch's place is where its axis has the step's beginning.
+        highest = int(rates.argmax())
+        place: float = highest + 1
+        if unit == "epoch":
+            place = round(highest / steps, 1)
         title = f"Learning rate: highest {rates.max():.3g} at {unit} {place:g}"
     return label_axes(ax, title, unit, "learning rate")
 
@@ -82,8 +86,10 @@ def finite_rates(lrs: Sequence[float]) -> np.ndarray:
     if rates.ndim != 1 or not len(rates):
         raise CourseError("there is no learning rate to plot: give one for each step")
     if not np.isfinite(rates).all():
-        step = int(np.flatnonzero(~np.isfinite(rates))[0])
-        raise CourseError(f"the learning rate of step {step} is {rates[step]}: give finite ones")
+        place = int(np.flatnonzero(~np.isfinite(rates))[0])
+        raise CourseError(
+            f"the learning rate of step {place + 1} is {rates[place]}: give finite ones"
+        )
     return rates
 
 
@@ -146,6 +152,7 @@ def plot_rates(
     ax: Any = None,
     note: str = "",
     target: float | None = None,
+    trained: str = "five epochs",
 ) -> np.ndarray:
     """A range test above, and below what trainings at several rates reached: on one axis of rates.
 
@@ -154,6 +161,7 @@ def plot_rates(
     ax: two Axes to draw into; a new figure unless given
     note: of the data that the accuracies were measured on
     target: an accuracy drawn as a line
+    trained: how long each training was, for the title
 
     The recommended rate goes through both panels; it, a third of it and three times it are light
     lines below. Rates that are far worse than the best are named at the bottom, because they would
@@ -161,7 +169,7 @@ def plot_rates(
     for rates and accuracies that cannot be drawn.
     """
     require(test, LRRangeTest, "plot_rates")
-    trained = checked_rates(accuracies)
+    results = checked_rates(accuracies)
     if target is not None and not np.isfinite(number_array(target, "targets")):
         raise CourseError(f"the target is a finite accuracy, not {target!r}")
     if ax is None:
@@ -174,16 +182,16 @@ def plot_rates(
     above.get_legend().set_bbox_to_anchor((0.5, -0.07))
 
     # One axis of rates, before words are placed along it.
-    rates = [each.rate for each in trained]
+    rates = [each.rate for each in results]
     low, high = min(*rates, test.rates[0]), max(*rates, test.rates[-1])
     for panel in (above, below):
         panel.set_xscale("log")
         panel.set_xlim(low / 1.3, high * 1.3)
 
-    title = with_note("Accuracy after five epochs at these highest rates", note)
+    title = with_note(f"Accuracy after {trained} at these highest rates", note)
     label_axes(below, title, "learning rate", "accuracy (%)")
     lay_out(below)
-    draw_rates(below, trained, target)
+    draw_rates(below, results, target)
     answer = answer_of(test)
     if answer is not None:
         draw_shares(below, answer)

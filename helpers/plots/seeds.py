@@ -8,12 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from helpers.environment import CourseError
-from helpers.intervals import mean_sd
+from helpers.intervals import mean_interval, mean_sd
 from helpers.plots.columns import (
     draw_seeds,
     draw_stated,
     label_columns,
-    mean_interval,
     one_legend,
     widen,
 )
@@ -124,12 +123,17 @@ def number_and_accuracies(name: str, point: Sequence) -> tuple[float, list[float
         raise CourseError(wrong)
     require_finite(place, f"the number of {name}")
 
+    return float(place), finite_accuracies(name, values)
+
+
+def finite_accuracies(name: str, values: np.ndarray) -> list[float]:
+    """Accuracies of [seeds] as a list; ``CourseError`` without one, and where one is not finite."""
     accuracies = values.tolist()
     if not accuracies or not np.isfinite(values).all():
         raise CourseError(
             f"{name} has the accuracies {accuracies}: give a finite one for each seed"
         )
-    return float(place), accuracies
+    return accuracies
 
 
 def require_finite(values: np.ndarray, name: str) -> None:
@@ -272,11 +276,11 @@ def checked_rows(
         require_finite(number_array(target, "targets"), "the target")
 
     accuracies = {}
-    for name, values in rows.items():
-        if number_array(values, f"the accuracies of {name}").ndim != 1:
+    for name, given in rows.items():
+        values = number_array(given, f"the accuracies of {name}")
+        if values.ndim != 1:
             raise CourseError(f"{name}: give one accuracy for each seed, in a list or by seed")
-        # The check is that of a net with a number, which rows do not have.
-        accuracies[name] = number_and_accuracies(name, (0, values))[1]
+        accuracies[name] = finite_accuracies(name, values)
     stated = {}
     for name, value in others.items():
         number = number_array(value, f"the result of {name}")

@@ -1,6 +1,6 @@
 """The stages of a net: what maps it makes of an image, seen while a copy of it runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from helpers.environment import CourseError, short_reason, whole_number
+from helpers.environment import CourseError, short_reason
 from helpers.models import count_parameters, device_of, independent_copy
 from helpers.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE
 
@@ -34,14 +34,29 @@ class Stage:
 # Steps that leave a map's shape as it is, as labels name them, by torch's name of the function.
 FOLLOWERS = {
     "relu": "ReLU",
-    "leaky_relu": "ReLU",
+    "leaky_relu": "leaky ReLU",
+    "prelu": "PReLU",
+    "elu": "ELU",
+    "selu": "SELU",
+    "celu": "CELU",
     "gelu": "GELU",
     "silu": "SiLU",
+    "mish": "Mish",
+    "softplus": "softplus",
+    "hardswish": "hardswish",
+    "hardsigmoid": "hardsigmoid",
+    "hardtanh": "hardtanh",  # ReLU6 is one
     "sigmoid": "sigmoid",
     "tanh": "tanh",
     "batch_norm": "norm",
+    "group_norm": "group norm",
+    "layer_norm": "layer norm",
+    "instance_norm": "instance norm",
+    "local_response_norm": "local norm",
     "dropout": "dropout",
     "dropout2d": "dropout",
+    "feature_alpha_dropout": "dropout",
+    "alpha_dropout": "dropout",
 }
 
 # Steps that pool, as labels name them, and the colour of what they make.
@@ -53,20 +68,6 @@ POOLINGS = {
     "adaptive_avg_pool2d": ("average", GREEN),
     "mean": ("average", GREEN),
 }
-
-
-def checked_shape(input_shape: Sequence[int]) -> Shape:
-    """The shape of an image as whole numbers; ``CourseError`` for anything else."""
-    wrong = CourseError(
-        f"input_shape={input_shape!r}: give (channels, rows, columns), such as (1, 28, 28)"
-    )
-    if not isinstance(input_shape, Sequence) or len(input_shape) != 3:
-        raise wrong
-    numbers = [whole_number(size, least=1) for size in input_shape]
-    channels, rows, columns = numbers
-    if channels is None or rows is None or columns is None:
-        raise wrong
-    return channels, rows, columns
 
 
 def stages_of(model: nn.Module, shape: Shape) -> tuple[list[Stage], int]:
@@ -100,7 +101,7 @@ class Watcher(TorchFunctionMode):
         super().__init__()
         # The end of the chain: what is made of it belongs to the chain, other steps run beside it.
         self.end = image
-        self.stages = [Stage("", image_shape(image), GREY)]
+        self.stages = [Stage("", maps_shape(image), GREY)]
 
     def __torch_function__(
         self, function: Callable, types: Any, args: Any = (), kwargs: Any = None
@@ -127,10 +128,10 @@ class Watcher(TorchFunctionMode):
         if name in FOLLOWERS:
             followed_by.append(FOLLOWERS[name])
         elif name in ("conv2d", "linear") or name in POOLINGS:
-            self.stages.append(stage_of(name, args, kwargs, image_shape(result)))
+            self.stages.append(stage_of(name, args, kwargs, maps_shape(result)))
         elif result.numel() != self.end.numel():
             # Whatever else changes the shape is called as torch calls it.
-            self.stages.append(Stage(name, image_shape(result), PURPLE))
+            self.stages.append(Stage(name, maps_shape(result), PURPLE))
         elif name in ("add", "iadd", "radd") and is_sum_of_maps(args):
             followed_by.append("sum")
 
@@ -183,7 +184,7 @@ def size_in_words(size: Any) -> str:
     return "×".join(map(str, size))
 
 
-def image_shape(maps: torch.Tensor) -> Shape:
+def maps_shape(maps: torch.Tensor) -> Shape:
     """The shape of one image's maps; a vector is a map of one pixel."""
     if maps.dim() == 4:
         return maps.shape[1], maps.shape[2], maps.shape[3]

@@ -10,6 +10,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -117,6 +118,29 @@ def label_axes(
         ax.grid(axis=grid, alpha=0.3)
         ax.set_axisbelow(True)
     return ax
+
+
+def readable_on(background: str) -> str:
+    """Black or white, whichever stands out more from a colour.
+
+    The one with the higher contrast by WCAG 2.2, (L + 0.05) / (l + 0.05) with L and l the
+    relative luminances of the lighter and the darker colour: 4.5 at least.
+    """
+    # How bright the colour is to the eye: most of that is green.
+    luminance = 0.0
+    for share, channel in zip((0.2126, 0.7152, 0.0722), to_rgb(background)):
+        if channel <= 0.04045:
+            linear = channel / 12.92
+        else:
+            linear = ((channel + 0.055) / 1.055) ** 2.4
+        luminance += share * linear
+
+    # Contrast is a ratio, with a little light that every screen scatters.
+    on_white = 1.05 / (luminance + 0.05)
+    on_black = (luminance + 0.05) / 0.05
+    if on_white > on_black:
+        return "white"
+    return "black"
 
 
 def whole_ticks(axis: Axis) -> None:

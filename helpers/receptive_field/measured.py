@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from helpers.data.checks import image_shape, whole_numbers
 from helpers.environment import CourseError, unknown, whole_number
 from helpers.models import device_of
 from helpers.receptive_field.copies import copy_of
 from helpers.receptive_field.softmax import SoftmaxInputs
 from helpers.receptive_field.spans import Pair
-from helpers.receptive_field.tracing import image_shape, one_line, run_net, trace, whole_numbers
+from helpers.receptive_field.tracing import one_line, run_net, trace
 
 Box = tuple[int, int, int, int]  # first row, first column, last row, last column
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from helpers.markdown import Table
+from helpers.markdown import NOTHING, Table
 from helpers.receptive_field.calls import Step, Window
 from helpers.receptive_field.spans import Pair
 from helpers.receptive_field.tracing import trace
@@ -128,7 +128,7 @@ class ReceptiveFieldTable(tuple[Row, ...]):
 def size_as_text(value: Any) -> str:
     """A field of a row as a table shows it: pairs as 2×3, a dash for None, 6 digits at most."""
     if value is None:
-        return "–"
+        return NOTHING
     if isinstance(value, tuple):
         return "×".join(map(size_as_text, value))
     if isinstance(value, float):

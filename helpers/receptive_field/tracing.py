@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from helpers.environment import CourseError, whole_number
+from helpers.data.checks import image_shape
+from helpers.environment import CourseError
 from helpers.receptive_field.calls import Call, Recorder, Step
 from helpers.receptive_field.copies import copy_without_values, first_line, tensors_in
 from helpers.receptive_field.operations import HANDLERS
@@ -113,33 +114,6 @@ class Tracer(TorchFunctionMode):
             if view.layout == IMAGE and tuple(tensor.shape[-2:]) != view.sizes:
                 raise call.refuse(f"{call.name} to {tuple(tensor.shape)}")
             self.followed[id(tensor)] = tensor, view
-
-
-def image_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
-    """The shape (channels, height, width) as a tuple of ints; ``CourseError`` for any other."""
-    sizes = whole_numbers(input_shape, least=1)
-    if sizes is None or len(sizes) != 3:
-        raise CourseError(
-            "input_shape is (channels, height, width), such as (1, 28, 28), "
-            f"not {one_line(input_shape)}"
-        )
-    return sizes
-
-
-def whole_numbers(values: Any, least: int) -> tuple[int, ...] | None:
-    """The ints of a sequence, an array or a tensor; None where not all are whole numbers."""
-    # What cannot be walked through is no sequence, such as a single number.
-    try:
-        values = tuple(values)
-    except TypeError:
-        return None
-    numbers = []
-    for value in values:
-        number = whole_number(value, least)
-        if number is None:
-            return None
-        numbers.append(number)
-    return tuple(numbers)
 
 
 def one_line(value: Any) -> str:

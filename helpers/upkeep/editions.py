@@ -69,33 +69,6 @@ def remark(text: str, tag: str, slide_type: str, cell_id: str = "") -> Any:
     return new_markdown_cell(text, metadata=metadata, id=cell_id or tag)
 
 
-# Solutions, taken out and put in again.
-
-
-def solutions(notebook: Any) -> list[tuple[str, Any]]:
-    """Each solution of a notebook, with the id of the cell that it follows."""
-    found = []
-    before = ""
-    for cell in notebook.cells:
-        if is_solution(cell):
-            found.append((before, cell))
-        before = cell.id
-    return found
-
-
-def with_solutions(edition: Any, found: list[tuple[str, Any]]) -> Any:
-    """A student edition with the solutions put in at their places, as ``solutions`` gave them.
-
-    Raises ValueError where a cell that a solution follows is not in the edition.
-    """
-    # In their order, for a solution may follow another one.
-    whole = copy.deepcopy(edition)
-    for before, cell in found:
-        ids = [other.id for other in whole.cells]
-        whole.cells.insert(ids.index(before) + 1, copy.deepcopy(cell))
-    return whole
-
-
 # The teacher's edition.
 
 

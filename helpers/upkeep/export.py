@@ -116,11 +116,8 @@ def largest_difference(
 
 def sample_images(name: str) -> torch.Tensor:
     """Images like those of the data set, drawn and normalised, float32 [COUNT, C, H, W]."""
-    known = KNOWN[name]
     images, _ = practice.draw(name, COUNT, seed=0)
-    mean = torch.tensor(known.mean).view(-1, 1, 1)
-    std = torch.tensor(known.std).view(-1, 1, 1)
-    return (images / 255 - mean) / std
+    return KNOWN[name].normalised(images)
 
 
 # Torch's own format.

@@ -89,11 +89,6 @@ def table(place: re.Match[str]) -> str:
     return text
 
 
-def write_results(root: Path = ROOT) -> list[Path]:
-    """Mend what is ``outdated``; the files that changed."""
-    return write(outdated(root))
-
-
 def write(changed: dict[Path, str]) -> list[Path]:
     """Put the right texts in place, and return the files."""
     for path, text in changed.items():
