@@ -157,10 +157,7 @@ def test_every_rung_but_the_first_has_a_verdict():
         assert load_result(name).record["name"] == name
 
 
-def test_the_recorded_ladder_in_words_gives_no_rung_away():
-    text = rungs.sentence()
-    first_words = [part.split()[0] for part in text.replace(", and ", ", ").split(", ")]
-    counts = [int({"none": "0", "one": "1"}.get(word, word)) for word in first_words]
-    assert sum(counts) == len(rungs.RUNGS) - 1
-    for label in rungs.RUNGS:
-        assert label.split(maxsplit=1)[1] not in text
+def test_what_session_04_begins_with_is_so():
+    """Some rungs are better, some undecided: more would give a guess away."""
+    found = rungs.verdicts()
+    assert found["better"] and found["undecided"]

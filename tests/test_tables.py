@@ -8,12 +8,12 @@ from scipy.stats import ttest_ind, ttest_rel
 
 from helpers import environment
 from helpers.environment import CourseError
-from helpers.experiments import records, rungs, tables
+from helpers.experiments import records, tables
 from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.experiments.recipe import Claim
 from helpers.intervals import Interval
 from helpers.upkeep import ledger
-from helpers.upkeep.readme import outdated, write_results
+from helpers.upkeep.readme import outdated, write
 
 
 @pytest.fixture
@@ -162,26 +162,11 @@ def course(folder, monkeypatch):
 def test_the_share_of_trainings_that_meet_a_claim_is_written_too(course):
     notebook = course / "notebooks" / "01.ipynb"
     notebook.write_text("It holds in <!-- claim first -->…<!-- /claim -->.", encoding="utf-8")
-    write_results(course)
+    write(outdated(course))
     assert notebook.read_text() == "It holds in <!-- claim first -->2 of 2<!-- /claim -->."
     notebook.write_text("<!-- claim first-fast -->…<!-- /claim -->", encoding="utf-8")
     with pytest.raises(CourseError, match="first-fast claims nothing"):
-        write_results(course)
-
-
-def test_what_the_ladder_decides_is_written_too(course, monkeypatch):
-    notebook = course / "notebooks" / "01.ipynb"
-    notebook.write_text("So: <!-- rungs -->…<!-- /rungs -->.", encoding="utf-8")
-    monkeypatch.setattr(rungs, "sentence", lambda: "better: all")
-    write_results(course)
-    assert notebook.read_text() == "So: <!-- rungs -->better: all<!-- /rungs -->."
-
-
-def test_the_ladders_sentence_counts_and_names_no_rung(monkeypatch):
-    found = {"better": ["4 StepLR", "6 augment"], "worse": [], "undecided": ["2 dropout"]}
-    monkeypatch.setattr(rungs, "verdicts", lambda: found)
-    wanted = "2 are better than the rung below, none is worse, and one is undecided"
-    assert rungs.sentence() == wanted
+        write(outdated(course))
 
 
 def test_the_table_has_a_row_an_experiment(course):
@@ -247,7 +232,7 @@ def test_the_figures_are_written_between_their_markers_and_nowhere_else(course):
     readme, notebook = course / "README.md", course / "notebooks" / "01.ipynb"
     page = course / "notebooks" / "results" / "README.md"
     sheet = course / "notebooks" / "CHEAT_SHEET.md"
-    assert write_results(course) == [readme, notebook, page, sheet]
+    assert write(outdated(course)) == [readme, notebook, page, sheet]
     table = tables.headline_table().markdown()
     assert "98.10 ± 0.14 % (n = 2)" in table.replace("\u00a0", " ") and "| `first` |" in table
     # The file has Windows' line ends, and so has the table in it.
@@ -276,9 +261,9 @@ def test_every_recipe_belongs_to_a_session():
 
 
 def test_writing_the_figures_twice_changes_nothing(course):
-    write_results(course)
+    write(outdated(course))
     before = {path: path.read_bytes() for path in course.rglob("*") if path.is_file()}
-    assert outdated(course) == {} and write_results(course) == []
+    assert outdated(course) == {} and write(outdated(course)) == []
     assert {path: path.read_bytes() for path in course.rglob("*") if path.is_file()} == before
 
 
@@ -300,7 +285,7 @@ def test_a_readme_without_its_markers_is_an_error_and_nothing_is_written(course,
         readme.write_text(text)
     before = notebook.read_bytes()
     with pytest.raises(CourseError, match="README.md needs <!-- results -->"):
-        write_results(course)
+        write(outdated(course))
     assert notebook.read_bytes() == before and readme.exists() == (text is not None)
 
 
@@ -308,7 +293,7 @@ def test_a_figure_without_a_record_stops_the_writing(course):
     notebook = course / "notebooks" / "01.ipynb"
     notebook.write_text("<!-- result budget -->…<!-- /result -->", encoding="utf-8")
     with pytest.raises(CourseError, match="python -m helpers experiment budget"):
-        write_results(course)
+        write(outdated(course))
     assert "old" in (course / "README.md").read_text(encoding="utf-8")
 
 

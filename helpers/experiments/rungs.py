@@ -35,13 +35,3 @@ def verdicts() -> dict[str, list[str]]:
                 word = "better" if change.estimate > 0 else "worse"
         found[word].append(label)
     return found
-
-
-def sentence() -> str:
-    """How many rungs are better, worse and undecided, in words: a text that gives none away."""
-    parts = []
-    for word, labels in verdicts().items():
-        count = {0: "none is", 1: "one is"}.get(len(labels), f"{len(labels)} are")
-        parts.append(f"{count} {word}")
-    better, worse, undecided = parts
-    return f"{better} than the rung below, {worse}, and {undecided}"

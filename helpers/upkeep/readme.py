@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from helpers.environment import ROOT, CourseError
-from helpers.experiments import load_result, rungs
+from helpers.experiments import load_result
 from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.experiments.tables import headline_table
 from helpers.upkeep.cheat_sheet import cheat_sheet
@@ -16,7 +16,6 @@ PAGES = {"notebooks/results/README.md": ledger, "notebooks/CHEAT_SHEET.md": chea
 TABLE = re.compile("(<!-- results -->).*?(<!-- /results -->)", re.DOTALL)
 FIGURE = re.compile(r"(<!-- result ([\w-]+) -->).*?(<!-- /result -->)")
 SHARE = re.compile(r"(<!-- claim ([\w-]+) -->).*?(<!-- /claim -->)")
-DECIDED = re.compile(r"(<!-- rungs -->).*?(<!-- /rungs -->)")
 
 
 def outdated(root: Path = ROOT) -> dict[Path, str]:
@@ -39,8 +38,7 @@ def outdated(root: Path = ROOT) -> dict[Path, str]:
     # One figure after the other in every file, and the table in README.
     new = {}
     for path, text in old.items():
-        text = SHARE.sub(share_of_claim, FIGURE.sub(figure, text))
-        new[path] = DECIDED.sub(decided, text)
+        new[path] = SHARE.sub(share_of_claim, FIGURE.sub(figure, text))
     new[readme] = TABLE.sub(table, new[readme])
 
     for name, text_of in PAGES.items():
@@ -72,12 +70,6 @@ def share_of_claim(place: re.Match[str]) -> str:
         raise CourseError(f"{begin}: the recipe {name} claims nothing, so no training can meet it")
     verdict = load_result(name).judge(claim)
     return f"{begin}{verdict.passed} of {verdict.n}{end}"
-
-
-def decided(place: re.Match[str]) -> str:
-    """Which rungs of session 04's ladder are decided, between its two markers."""
-    begin, end = place.groups()
-    return begin + rungs.sentence() + end
 
 
 def table(place: re.Match[str]) -> str:
