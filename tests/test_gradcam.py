@@ -129,3 +129,22 @@ def test_an_image_loses_its_colours_and_keeps_its_light():
     assert coloured(image, torch.zeros(1, 1, 1)).flatten().tolist() == [60, 60, 60]
     grey = torch.full((1, 1, 2, 2), 7, dtype=torch.uint8)
     assert coloured(grey, torch.zeros(1, 1, 1)).shape == (1, 3, 2, 2)
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_a_relu_that_writes_into_its_input_changes_no_map(images, layer):
+    def net(inplace):
+        torch.manual_seed(4)
+        return nn.Sequential(
+            nn.Conv2d(3, 4, 3),
+            nn.BatchNorm2d(4),
+            nn.ReLU(inplace),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(4, 3),
+        )
+
+    plain, writing = net(False), net(True)
+    wanted = grad_cam(plain, plain[layer], images, [0, 1, 2, 0, 1, 2])
+    found = grad_cam(writing, writing[layer], images, [0, 1, 2, 0, 1, 2])
+    assert torch.equal(found, wanted) and wanted.max() > 0

@@ -94,3 +94,21 @@ def test_a_net_without_a_convolution_has_no_maps():
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     with pytest.raises(CourseError, match="no convolution"):
         map_gradients(net, *batch())
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.Identity])
+def test_a_relu_that_writes_into_its_input_changes_no_gradient(norm):
+    def net(inplace):
+        torch.manual_seed(5)
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3),
+            norm(4),
+            nn.ReLU(inplace),
+            nn.Conv2d(4, 3, 3),
+            nn.ReLU(inplace),
+            nn.Flatten(),
+            nn.Linear(48, 10),
+        )
+
+    found = map_gradients(net(True), *batch())
+    assert found == map_gradients(net(False), *batch()) and len(found) == 2

@@ -35,8 +35,16 @@ def grad_cam(
     device = device_of(model)
     asked = torch.as_tensor(classes, device=device).long()
     seen: list[Any] = []
-    # The hook hands the maps out as the layer gives them.
-    handle = layer.register_forward_hook(lambda module, inputs, output: seen.append(output))
+
+    def keep(module: nn.Module, inputs: Any, output: Any) -> Any:
+        """Hand the maps out as the layer gives them; the net goes on with a copy of them."""
+        seen.append(output)
+        # A ReLU behind the layer may write into what it gets.
+        if isinstance(output, torch.Tensor):
+            return output.clone()
+        return output
+
+    handle = layer.register_forward_hook(keep)
     try:
         with evaluating(model), torch.enable_grad():
             # Images that want a gradient, so that a net of frozen weights has one too.

@@ -47,10 +47,12 @@ def map_gradients(
 
 
 def keeper(name: str, names: list[str], maps: list[torch.Tensor]) -> Any:
-    """A hook that keeps what a layer gives out, under the layer's name."""
+    """A hook that keeps what a layer gives out, under its name, and lets a copy of it go on."""
 
-    def keep(layer: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+    def keep(layer: nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
         names.append(name)
         maps.append(output)
+        # The net goes on with a copy: a ReLU behind the layer may write into what it gets.
+        return output.clone()
 
     return keep
