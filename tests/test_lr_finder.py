@@ -588,3 +588,22 @@ def test_numbers_that_a_module_keeps_are_put_back() -> None:
     net = Counting()
     lr_range_test(net, batches_of(), F.cross_entropy, sgd(net.parameters()), steps=10)
     assert (net.seen, net.share, net.begun) == (0, 0.5, False)
+
+
+def test_a_negative_loss_is_told_with_the_loss_to_take() -> None:
+    net = small_net()
+    with torch.no_grad():
+        net[-1].bias += 10  # the likelihood of a logit is none
+    with pytest.raises(CourseError, match="the loss is -.* at step 1, .*take cross_entropy"):
+        lr_range_test(net, batches_of(), F.nll_loss, sgd(net.parameters()), steps=10)
+
+    # Of log-probabilities it is the cross-entropy.
+    def right(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return F.nll_loss(logits.log_softmax(1), targets)
+
+    curves = []
+    for loss_fn in (right, F.cross_entropy):
+        net = small_net()
+        found = lr_range_test(net, batches_of(), loss_fn, sgd(net.parameters()), steps=10)
+        curves.append(found.losses)
+    np.testing.assert_allclose(*curves, rtol=1e-5)
