@@ -1,6 +1,6 @@
 """What all nets have in common: how to count their parameters, and how to measure without a trace.
 
-The nets are in ``small`` (MNIST), ``residual`` and ``resnet9``; none of them is imported here.
+The nets are in the other files of this room, ``small`` first; none of them is imported here.
 """
 
 import copy
