@@ -17,7 +17,7 @@ from typing import Any
 from tqdm import tqdm
 
 from helpers.data import ImageData
-from helpers.environment import CourseError, pick_device, whole_number
+from helpers.environment import CourseError, checked_seed, pick_device, whole_number
 from helpers.experiments.epochs_bar import EpochsBar
 from helpers.experiments.folders import checkpoint_in, run_folder
 from helpers.experiments.recipe import Recipe
@@ -25,7 +25,6 @@ from helpers.experiments.runs import OnEpoch, Trained, load_for, train_on
 from helpers.leftovers import remove_leftovers
 from helpers.writing import replacing
 
-LARGEST_SEED = 2**32 - 1  # NumPy takes no larger one
 CUT_OFF = "its process ended too early; the same command goes on from its last finished epoch"
 
 # How the errors of helpers.training begin where a loss is no finite number.
@@ -146,10 +145,7 @@ def checked_seeds(seeds: Iterable[int]) -> list[int]:
         raise CourseError(f"seeds are a list such as range(5), not {seeds!r}")
     checked = {}  # by number, which is found faster than in a list
     for seed in seeds:
-        number = whole_number(seed, least=0)
-        if number is None or number > LARGEST_SEED:
-            raise CourseError(f"a seed is a whole number from 0 to {LARGEST_SEED}, not {seed!r}")
-        checked[number] = True
+        checked[checked_seed(seed)] = True
     if not checked:
         raise CourseError("there is no seed to train with: give at least 1 to --seeds")
     return list(checked)
