@@ -427,6 +427,18 @@ def test_sizes_that_cannot_be_are_told_in_one_line(sizes, words):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("epochs", [0, -2, None, 2.5])
+def test_growing_batches_know_how_many_epochs_there_are(epochs):
+    with pytest.raises(CourseError, match=f"epochs={epochs!r}: give a whole number of at least 1"):
+        GrowingBatches(SPLIT, 40, [20, 32], epochs)
+
+
+def test_growing_batches_without_sizes_are_told():
+    recipe = replace(speed.GROWING, options={})
+    with pytest.raises(CourseError, match="sizes=None: give a list of sizes"):
+        growing_batches(SPLIT, recipe, CPU, torch.Generator())
+
+
 # The recipes.
 
 

@@ -276,6 +276,12 @@ def test_an_optimizer_with_rate_zero_gets_the_whole_cycle():
         ({"peak_epoch": 0}, r"the peak \(epoch 0\)"),
         ({"peak_epoch": 3}, r"the peak \(epoch 3\).*3 epochs"),
         ({"peak_epoch": -1}, "the peak"),
+        (
+            {"peak_epoch": 1, "steps_per_epoch": 1, "epochs": 5},
+            r"the peak \(epoch 1\) is step 1 of the 5 in 5 epochs: .* after the first step",
+        ),
+        ({"epochs": -3}, "epochs is a number above 0, not -3"),
+        ({"epochs": 0}, "epochs is a number above 0, not 0"),
         ({"steps_per_epoch": 0}, r"steps_per_epoch is .* len\(train_batches\), not 0$"),
         ({"steps_per_epoch": 2.5}, "steps_per_epoch is a whole number of at least 1, .* not 2.5$"),
         ({"min_lr": 0.4}, "min_lr.*0.4"),
@@ -294,6 +300,11 @@ def test_a_schedule_that_cannot_be_is_refused_and_the_optimizer_left_alone(optio
         given = {"max_lr": 0.4, "epochs": 3, "steps_per_epoch": 10, "peak_epoch": 1} | options
         one_cycle(optimizer, **given)
     assert optimizer.param_groups[0]["lr"] == 1e-3
+
+
+def test_a_schedule_of_a_net_is_told():
+    with pytest.raises(CourseError, match="is no optimizer: give one that was made"):
+        one_cycle(nn.Linear(2, 2), 0.1, 3, 10, 1)
 
 
 # fit and its history
