@@ -3,7 +3,6 @@
 import contextlib
 import multiprocessing
 import os
-import re
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,22 +22,10 @@ from helpers.experiments.folders import checkpoint_in, run_folder
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.runs import OnEpoch, Trained, load_for, train_on
 from helpers.leftovers import remove_leftovers
+from helpers.training.metrics import DivergedError
 from helpers.writing import replacing
 
 CUT_OFF = "its process ended too early; the same command goes on from its last finished epoch"
-
-# How the errors of helpers.training begin where a loss is no finite number.
-DIVERGED = re.compile(
-    r"(?P<where>.+): the (training |test )?loss is (nan|-?inf) at a learning rate"
-)
-
-
-class DivergedError(CourseError):
-    """A training that a loss which is no finite number has ended; ``where`` says at which step."""
-
-    def __init__(self, text: str, where: str) -> None:
-        super().__init__(text)
-        self.where = where
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +51,9 @@ class Job:
         remove_leftovers(self.folder, checkpoint.name)
         mark = checkpoint.with_suffix(".diverged")
         if self.searching and mark.exists():
-            raise diverged(mark.read_text(encoding="utf-8"))
+            # Its first colon ends the place, such as "epoch 1/5, step 7".
+            where, _, reason = mark.read_text(encoding="utf-8").partition(": ")
+            raise DivergedError(where, reason)
         try:
             return train_on(
                 self.recipe,
@@ -77,24 +66,12 @@ class Job:
                 on_epoch=on_epoch,
                 team=team,
             )
-        except CourseError as problem:
-            text = str(problem)
-            if not DIVERGED.match(text):
-                raise
-        # A worker has found it, and the process that reads the outcomes must not train again.
-        if self.searching:
-            with replacing(mark) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-        raise diverged(text)
-
-
-def diverged(text: str) -> DivergedError:
-    """The error of a training that diverged, from what the training said."""
-    found = DIVERGED.match(text)
-    where = "a loss is no finite number"
-    if found:
-        where = found["where"]
-    return DivergedError(text, where)
+        except DivergedError as problem:
+            # A worker has found it, and the process that reads the outcomes must not train again.
+            if self.searching:
+                with replacing(mark) as temporary:
+                    temporary.write_text(str(problem), encoding="utf-8")
+            raise
 
 
 def plan(
