@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 from helpers import environment
 from helpers.data import Batches
 from helpers.environment import CourseError
+from helpers.models import independent_copy
 from helpers.training import evaluate, fit, precision, train_one_epoch
 from helpers.training.averages import moving_average
 from helpers.training.schedule import one_cycle
@@ -796,10 +797,23 @@ def test_a_net_that_keeps_results_of_a_pass_can_be_averaged(make):
         assert torch.equal(mine, theirs) and mine is not theirs
 
 
+def test_results_of_a_pass_are_copied_without_it_however_deep_they_lie():
+    model = Keeping()
+    model(torch.zeros(1, 1, 8, 8))
+    model.all_features = {"twice": [2 * model.features]}
+    copied = independent_copy(model)
+    [mine], [theirs] = model.all_features["twice"], copied.all_features["twice"]
+    assert torch.equal(mine, theirs) and mine.data_ptr() != theirs.data_ptr()
+    assert mine.requires_grad and not theirs.requires_grad
+    assert not {each.data_ptr() for each in model.parameters()} & {
+        each.data_ptr() for each in copied.parameters()
+    }
+
+
 def test_a_net_that_cannot_be_copied_is_told():
     model = Keeping()
     model(torch.zeros(1, 1, 8, 8))
-    model.all_features = [2 * model.features]
+    model.rows = (row for row in model.features)
     with pytest.raises(CourseError, match="Keeping cannot be copied .*x.detach()"):
         moving_average(model, 0.9)
 
