@@ -19,6 +19,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
+LARGEST_SEED = 2**32 - 1  # NumPy takes no larger one
 
 # What the report names. A switch is an environment variable.
 PACKAGES = (
@@ -122,18 +123,25 @@ def half_precision(device: torch.device) -> torch.dtype | None:
 
 
 def seed_everything(seed: int) -> torch.Generator:
-    """Seed Python, NumPy and torch.
+    """Seed Python, NumPy and torch. Raises ``CourseError`` for what is no seed.
 
     Returns a generator of the CPU, seeded alike but apart from torch's own, for batches.
     """
-    import numpy
-
+    number = checked_seed(seed)
     # Whatever draws without a generator of its own draws from one of these three.
-    random.seed(seed)
-    numpy.random.seed(seed)
-    torch.manual_seed(seed)
+    random.seed(number)
+    np.random.seed(number)
+    torch.manual_seed(number)
     # Batches do not depend on how many numbers a net has drawn for its weights before.
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(number)
+
+
+def checked_seed(seed: object) -> int:
+    """A seed as a plain int. Raises ``CourseError`` for what is no whole number in the range."""
+    number = whole_number(seed, least=0)
+    if number is None or number > LARGEST_SEED:
+        raise CourseError(f"a seed is a whole number from 0 to {LARGEST_SEED}, not {seed!r}")
+    return number
 
 
 # Numbers, and the texts of errors.
@@ -286,8 +294,7 @@ def data_problem() -> list[str]:
     except FileNotFoundError:  # it is made when data are fetched
         return []
     except OSError as problem:
-        reason = problem.strerror or str(problem)
-        return [f"the data folder {data_root()} cannot be read ({reason})"]
+        return [f"the data folder {data_root()} cannot be read ({problem.strerror or problem})"]
     return []
 
 

@@ -83,16 +83,32 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
 def coin_chances(heads: Any, tails: Any) -> Any:
     """How likely a fair coin divides its tosses so unevenly or more so: McNemar's exact chance.
 
-    ``heads`` and ``tails`` are arrays of whole numbers, of one shape, and so is what is returned.
-    P = 2 · Σₖ C(n, k) / 2ⁿ over k from 0 to the smaller number, n being their sum; at most 1.
-    McNemar, "Note on the sampling error of the difference between correlated proportions", 1947.
+    ``heads`` and ``tails`` are arrays of whole numbers from 0 on, of one shape, and so is what is
+    returned. P = 2 · Σₖ C(n, k) / 2ⁿ over k from 0 to the smaller number, n being their sum; at
+    most 1. McNemar, "Note on the sampling error of the difference between correlated proportions",
+    1947. Raises ``CourseError`` for other numbers, and for two shapes.
     """
     # Imported here, because scipy.stats takes a second that most commands do not need.
     import numpy as np
     from scipy.stats import binom
 
-    # Both tails are equally likely; of an even division they overlap.
     heads, tails = np.asarray(heads), np.asarray(tails)
+    if heads.shape != tails.shape:
+        raise CourseError(
+            f"coin_chances: heads {list(heads.shape)} and tails {list(tails.shape)}: give arrays "
+            "of one shape"
+        )
+    for counts in (heads, tails):
+        # An empty list is no array of whole numbers yet, and holds no wrong one.
+        whole = counts.dtype.kind in "iu" or counts.size == 0
+        if not whole or (counts < 0).any():
+            raise CourseError(
+                f"coin_chances: {short(counts)} counts nothing: give whole numbers from 0 on"
+            )
+
+    # Both tails are equally likely; of an even division they overlap. Their sum is wider than they
+    # may be: in 8 bits it ends at 255.
+    heads, tails = heads.astype(np.int64), tails.astype(np.int64)
     tail = binom.cdf(np.minimum(heads, tails), heads + tails, 0.5)
     return np.minimum(1.0, 2 * tail)
 

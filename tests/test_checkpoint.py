@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import random
 import resource
 
@@ -31,6 +32,7 @@ from helpers.environment import CourseError
 from helpers.training import fit
 from helpers.training.averages import moving_average
 from helpers.training.checkpoint import State, difference_of_weights
+from helpers.training.checkpoint_file import sealed
 from helpers.training.schedule import one_cycle
 
 
@@ -119,7 +121,7 @@ def test_a_finished_run_is_read_back_without_training(tmp_path):
     path = tmp_path / "run.checkpoint"
     model, rows = simple_run(3, path)
     again = small_net()
-    idle = Untouched(split_of(20), 20), Untouched(split_of(20), 20)
+    idle = Untouched(split_of(40), 10), Untouched(split_of(20), 20)
     history = fit(again, *idle, 3, sgd(again), checkpoint=path, show=False)
     assert without_times(history) == rows and same_state(again, model)
 
@@ -659,3 +661,45 @@ def test_a_diverged_epoch_is_never_kept_and_a_lower_rate_is_not_ignored(tmp_path
             simple_run(2, path, model=model, optimizer=sgd(model, 1e38), **one_batch)
         assert not path.exists()
     assert simple_run(2, path, optimizer=sgd(fresh := small_net(), 0.1), model=fresh, **one_batch)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"batches": batches_of(40, 20, seed=2)}, "batches of an epoch 4 there, 2 now"),
+        ({"mixed": True}, "mixed precision False there, True now"),
+    ],
+)
+def test_a_run_of_other_batches_or_another_precision_is_told(tmp_path, given, words):
+    path = tmp_path / "run.checkpoint"
+    simple_run(1, path)
+    before = path.read_bytes()
+    with pytest.raises(CourseError, match=words):
+        simple_run(2, path, **given)
+    assert path.read_bytes() == before
+
+
+def test_a_checkpoint_that_does_not_know_its_batches_goes_on(tmp_path):
+    """Those of earlier versions do not say how many there were, nor in which precision."""
+    path = tmp_path / "run.checkpoint"
+    _, wanted = simple_run(2)
+    simple_run(1, path)
+    state = torch.load(path)
+    for name in ("batches of an epoch", "mixed precision"):
+        del state["begun_with"][name]
+    file = io.BytesIO()
+    torch.save(state, file)
+    path.write_bytes(sealed(file.getvalue()))
+    _, rows = simple_run(2, path)
+    assert rows == wanted
+
+
+def test_batches_that_do_not_know_their_number_go_on(tmp_path):
+    class Endless:
+        def __iter__(self):
+            return iter(batches_of(40, 10, seed=2))
+
+    path = tmp_path / "run.checkpoint"
+    simple_run(1, path, batches=Endless())
+    _, rows = simple_run(2, path, batches=Endless())
+    assert len(rows) == 2

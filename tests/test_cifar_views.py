@@ -141,3 +141,22 @@ def test_the_rates_of_page_and_of_the_assigned_recipe(name, first, last):
     # Two straight lines: the steps up are equal, and so are those down.
     up, down = taken[: 5 * 98].diff(), taken[5 * 98 - 1 :].diff()
     assert up.std() < 1e-9 and down.std() < 1e-9 and up[0] > 0 > down[0]
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"options": {"last_share": 0.0}}, "the option first_share is a share .* not None"),
+        ({"options": {"first_share": 0.0, "last_share": 1.5}}, "last_share .* to 1, not 1.5"),
+        ({"options": {"first_share": "low", "last_share": 0.0}}, "first_share .* not 'low'"),
+        (
+            {"peak_epoch": 24},
+            r"triangle: the peak \(epoch 24\) is step 240 of the 240 in 24 epochs",
+        ),
+        ({"peak_epoch": 0.1}, "triangle: the peak .* after the first step"),
+    ],
+)
+def test_a_triangle_that_cannot_be_is_told(changes, words):
+    recipe = replace(EXPERIMENTS["cifar-resnet9-page"], **changes)
+    with pytest.raises(CourseError, match=words):
+        triangle(two_groups(), recipe, 10)

@@ -33,6 +33,21 @@ def test_a_seed_fixes_every_generator_and_another_changes_them():
     assert all(one != other for one, other in zip(draws(3), draws(4)))
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "3", True, None])
+def test_what_is_no_seed_is_told_before_any_generator_is_seeded(seed):
+    before = random.getstate(), torch.get_rng_state()
+    with pytest.raises(CourseError, match="a seed is a whole number from 0 to 4294967295, not"):
+        environment.seed_everything(seed)
+    assert random.getstate() == before[0] and torch.equal(torch.get_rng_state(), before[1])
+
+
+def test_numpys_whole_numbers_are_seeds_too():
+    environment.seed_everything(numpy.int64(2**32 - 1))
+    drawn = random.random(), numpy.random.rand(), float(torch.rand(()))
+    environment.seed_everything(2**32 - 1)
+    assert drawn == (random.random(), numpy.random.rand(), float(torch.rand(())))
+
+
 def test_the_generator_is_apart_from_that_of_torch():
     generator = environment.seed_everything(3)
     state = torch.get_rng_state()

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.optim.swa_utils import update_bn
 
 from helpers.models.ghost_norm import GhostBatchNorm2d
 
@@ -87,3 +88,23 @@ def test_mixed_precision_keeps_sixteen_bits():
         found = ghost(x.bfloat16())
     assert found.dtype == torch.bfloat16
     torch.testing.assert_close(found.float(), ghost(x), atol=0.1, rtol=0.1)
+
+
+def test_without_a_momentum_the_statistics_are_the_mean_of_all_batches():
+    """As torch's ``update_bn`` sets them; those of the parts are means over these as well."""
+    batches = [values(count, seed, dtype=torch.float64) for seed, count in enumerate((8, 12, 16))]
+    ghost, plain = (layer.double() for layer in layers(4))
+    undivided = copy.deepcopy(ghost)
+    undivided.parts = 1
+    for layer in (ghost, plain, undivided):
+        update_bn(batches, layer)
+        assert layer.num_batches_tracked == 3
+    torch.testing.assert_close(undivided.running_mean, plain.running_mean)
+    torch.testing.assert_close(undivided.running_var, plain.running_var)
+
+    # Parts of one batch are equally large, so their mean of means is that of the batch.
+    torch.testing.assert_close(ghost.running_mean, plain.running_mean)
+    variances = []
+    for x in batches:
+        variances += [x[part::4].var((0, 2, 3)) for part in range(4)]
+    torch.testing.assert_close(ghost.running_var, torch.stack(variances).mean(0))

@@ -129,3 +129,44 @@ def test_an_image_loses_its_colours_and_keeps_its_light():
     assert coloured(image, torch.zeros(1, 1, 1)).flatten().tolist() == [60, 60, 60]
     grey = torch.full((1, 1, 2, 2), 7, dtype=torch.uint8)
     assert coloured(grey, torch.zeros(1, 1, 1)).shape == (1, 3, 2, 2)
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_a_relu_that_writes_into_its_input_changes_no_map(images, layer):
+    def net(inplace):
+        torch.manual_seed(4)
+        return nn.Sequential(
+            nn.Conv2d(3, 4, 3),
+            nn.BatchNorm2d(4),
+            nn.ReLU(inplace),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(4, 3),
+        )
+
+    plain, writing = net(False), net(True)
+    wanted = grad_cam(plain, plain[layer], images, [0, 1, 2, 0, 1, 2])
+    found = grad_cam(writing, writing[layer], images, [0, 1, 2, 0, 1, 2])
+    assert torch.equal(found, wanted) and wanted.max() > 0
+
+
+def test_what_is_no_net_and_what_it_cannot_answer_is_refused(images):
+    net = Averaged()
+    with pytest.raises(CourseError, match="grad_cam: give a net, .* not something of type func"):
+        grad_cam(lambda x: x, net.features, images, [0] * 6)
+    with pytest.raises(CourseError, match="give a layer, such as net.layer3, not .* type str"):
+        grad_cam(net, "features", images, [0] * 6)
+    with pytest.raises(CourseError, match="the net cannot calculate with images float32"):
+        grad_cam(net, net.features, images[:, :1], [0] * 6)
+    for wrong in (4, -1):
+        with pytest.raises(CourseError, match=f"no class {wrong} .* 4 logits: .* from 0 to 3"):
+            grad_cam(net, net.features, images, [0, 1, wrong, 3, 0, 1])
+
+    class Two(Averaged):
+        def forward(self, images):
+            return super().forward(images), images
+
+    two = Two()
+    with pytest.raises(CourseError, match="returns a tuple: .* the logits alone"):
+        grad_cam(two, two.features, images, [0] * 6)
+    assert not net.features._forward_hooks and not two.features._forward_hooks

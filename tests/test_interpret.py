@@ -608,3 +608,20 @@ def test_occlusion_says_what_does_not_fit():
         occlusion_map(model, split, 0, 3, 0)
     with pytest.raises(CourseError, match="give a split"):
         occlusion_map(model, "images", 0)
+
+
+@pytest.mark.parametrize("fill", ["black", -0.1, 255, float("nan"), [0.5]])
+def test_occlusion_takes_greys_from_black_to_white(fill):
+    with pytest.raises(CourseError, match="give a grey from 0"):
+        occlusion_map(make_model(), make_split(), 0, 3, fill=fill)
+
+
+def test_occlusion_says_what_is_wrong_with_a_net():
+    split = make_split()
+    with pytest.raises(CourseError, match="occlusion_map: give a net, .* type function"):
+        occlusion_map(lambda images: images, split, 0, 3)
+    with pytest.raises(CourseError, match="the net cannot calculate with images float32"):
+        occlusion_map(make_model(3), split, 0, 3)
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(36, 1))
+    with pytest.raises(CourseError, match=r"predictions \(37, 1\) do not fit a split of \(37, "):
+        occlusion_map(flat, split, 0, 3)

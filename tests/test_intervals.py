@@ -372,3 +372,15 @@ def test_a_mean_has_an_interval_from_two_values_on():
             mean_interval(few)
     with pytest.raises(CourseError, match=r"\Amean_interval: nan is among the values.*\Z"):
         mean_interval([99.4, math.nan])
+
+
+def test_tosses_are_whole_numbers_from_0_on() -> None:
+    assert coin_chances([], []).tolist() == []
+    small = np.array([200], np.uint8), np.array([100], np.uint8)
+    assert coin_chances(*small) == pytest.approx([stats.binomtest(200, 300).pvalue])
+    for wrong in ([-1], [2.0], [math.nan], ["3"], [True], [None]):
+        for heads, tails in ((wrong, [2]), ([2], wrong)):
+            with pytest.raises(CourseError, match="counts nothing: give whole numbers from 0 on"):
+                coin_chances(heads, tails)
+    with pytest.raises(CourseError, match=r"heads \[2\] and tails \[1\]: give arrays of one shape"):
+        coin_chances([1, 2], [3])

@@ -23,6 +23,7 @@ from helpers.environment import CourseError, pick_device
 from helpers.lr_finder import LRRangeTest, lr_range_test
 from helpers.lr_finder.answers import EDGE_SHARE, RangeAnswer, median_rate
 from helpers.lr_finder.rules import RULES
+from helpers.models.speed import SpeedNet
 
 sgd = partial(torch.optim.SGD, lr=0.05, momentum=0.9, weight_decay=1e-4)
 adam = partial(torch.optim.Adam, amsgrad=True)
@@ -545,3 +546,64 @@ def test_the_gentlest_settings_are_taken():
         len(sweep(small_net(), smoothing=0, divergence=1e9, start_lr=1e-9, end_lr=1e-8).lrs) == 10
     )
     assert len(sweep(small_net(), steps=np.int64(10), orders=np.uint8(2)).curves) == 2
+
+
+@pytest.mark.parametrize("orders", [1, 2])
+def test_a_whitened_net_makes_its_filters_anew_after_the_test(orders: int) -> None:
+    def net_with_batches() -> tuple[nn.Module, list, torch.optim.Optimizer]:
+        torch.manual_seed(0)
+        net = SpeedNet(widths=(8, 8, 8))
+        generator = torch.Generator().manual_seed(1)
+        images = torch.randn(2, 6, 3, 12, 12, generator=generator)
+        return net, [(each, torch.arange(6)) for each in images], sgd(net.parameters())
+
+    tested, batches, optimizer = net_with_batches()
+    found = lr_range_test(
+        tested, batches, F.cross_entropy, optimizer, 1e-4, 1e-3, 10, orders=orders
+    )
+    assert not tested.first[0].made
+
+    # A training that follows is that of a net which was never tested, from another first batch.
+    fresh, _, own_optimizer = net_with_batches()
+    for net, its_optimizer in ((tested, optimizer), (fresh, own_optimizer)):
+        train(net, batches[::-1], its_optimizer, 2)
+    for name, value in fresh.state_dict().items():
+        assert torch.equal(tested.state_dict()[name], value), name
+    # A list has one order: each of them makes the filters, and sees the same.
+    for curve in found.curves:
+        assert np.array_equal(curve, found.curves[0])
+
+
+def test_numbers_that_a_module_keeps_are_put_back() -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen, self.share, self.begun = 0, 0.5, False
+            self.linear = nn.Linear(36, 4)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            self.seen, self.share, self.begun = self.seen + 1, self.share / 2, True
+            return self.linear(images.flatten(1))
+
+    net = Counting()
+    lr_range_test(net, batches_of(), F.cross_entropy, sgd(net.parameters()), steps=10)
+    assert (net.seen, net.share, net.begun) == (0, 0.5, False)
+
+
+def test_a_negative_loss_is_told_with_the_loss_to_take() -> None:
+    net = small_net()
+    with torch.no_grad():
+        net[-1].bias += 10  # the likelihood of a logit is none
+    with pytest.raises(CourseError, match="the loss is -.* at step 1, .*take cross_entropy"):
+        lr_range_test(net, batches_of(), F.nll_loss, sgd(net.parameters()), steps=10)
+
+    # Of log-probabilities it is the cross-entropy.
+    def right(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return F.nll_loss(logits.log_softmax(1), targets)
+
+    curves = []
+    for loss_fn in (right, F.cross_entropy):
+        net = small_net()
+        found = lr_range_test(net, batches_of(), loss_fn, sgd(net.parameters()), steps=10)
+        curves.append(found.losses)
+    np.testing.assert_allclose(*curves, rtol=1e-5)

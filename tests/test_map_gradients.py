@@ -94,3 +94,35 @@ def test_a_net_without_a_convolution_has_no_maps():
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     with pytest.raises(CourseError, match="no convolution"):
         map_gradients(net, *batch())
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.Identity])
+def test_a_relu_that_writes_into_its_input_changes_no_gradient(norm):
+    def net(inplace):
+        torch.manual_seed(5)
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3),
+            norm(4),
+            nn.ReLU(inplace),
+            nn.Conv2d(4, 3, 3),
+            nn.ReLU(inplace),
+            nn.Flatten(),
+            nn.Linear(48, 10),
+        )
+
+    found = map_gradients(net(True), *batch())
+    assert found == map_gradients(net(False), *batch()) and len(found) == 2
+
+
+def test_what_is_no_net_and_what_it_cannot_answer_is_refused():
+    images, targets = batch()
+    with pytest.raises(CourseError, match="map_gradients: give a net, .* not the class ByHand"):
+        map_gradients(ByHand, images, targets)
+    with pytest.raises(CourseError, match=r"Target 12 is out of bounds"):
+        map_gradients(ByHand(), images, torch.full_like(targets, 12))
+    with pytest.raises(CourseError, match=r"4 images are float32 \[4\]: give class numbers"):
+        map_gradients(ByHand(), images, targets.float())
+    with pytest.raises(CourseError, match="the net cannot calculate with images float32"):
+        map_gradients(ByHand(), images.repeat(1, 3, 1, 1), targets)
+    with pytest.raises(CourseError, match=r"returns \[4, 3, 6, 6\] for 4 images"):
+        map_gradients(nn.Conv2d(1, 3, 3), images, targets)

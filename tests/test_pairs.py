@@ -85,3 +85,9 @@ def test_dealing_leaves_the_random_numbers_alone_and_refuses_what_is_no_mask() -
     for deals in (0, -1, 2.5, "many"):
         with pytest.raises(CourseError, match="deals="):
             dealt_chances(masks(2), deals)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "one", None])
+def test_a_seed_of_the_deals_is_a_whole_number(seed: object) -> None:
+    with pytest.raises(CourseError, match="a seed is a whole number from 0 to 4294967295, not"):
+        dealt_chances(masks(2), 2, seed)

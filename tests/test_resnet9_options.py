@@ -136,3 +136,9 @@ def test_the_grouped_nets_first_bias_and_the_head_without_one():
     assert torch.equal(net.prep[1].bias, torch.full((3,), 2.0)) and net.linear.bias is None
     others = kinds(net, nn.BatchNorm2d)[1:]
     assert all(torch.equal(norm.bias, torch.zeros_like(norm.bias)) for norm in others)
+
+
+def test_a_whitened_net_has_no_first_bias():
+    with pytest.raises(CourseError, match="first_bias=0.5: a whitened net has no first norm"):
+        ResNet9(width=4, whitened=True, first_bias=0.5)
+    ResNet9(width=4, whitened=True, first_bias=0.0)

@@ -97,3 +97,16 @@ def test_it_works_with_a_scaler_that_does_nothing_and_in_an_epoch():
     train_one_epoch(other, [(images, targets)], sgd(other), step=step)
     for mine, theirs in zip(one.parameters(), other.parameters()):
         assert torch.equal(mine, theirs)
+
+
+def test_statistics_of_one_axis_move_once_too():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(108, 6), nn.BatchNorm1d(6), nn.Linear(6, 3))
+    images, targets = batch()
+    step(net, images, targets, sgd(net), F.cross_entropy, None)
+    # Those of the place where the weights were; uphill the linear layer gives other values.
+    oracle = nn.BatchNorm1d(6)
+    torch.manual_seed(0)
+    oracle(nn.Linear(108, 6)(images.flatten(1)))
+    for name, value in oracle.named_buffers():
+        torch.testing.assert_close(getattr(net[2], name), value)

@@ -15,11 +15,12 @@ from helpers.__main__ import main
 from helpers.environment import CourseError
 from helpers.experiments import jobs, run, runs
 from helpers.experiments.catalogue import SEARCHES, find
-from helpers.experiments.jobs import DivergedError, Job
+from helpers.experiments.folders import checkpoint_in
+from helpers.experiments.jobs import Job
 from helpers.experiments.mnist_basics import FIRST
 from helpers.experiments.runs import load_for, train_net
 from helpers.experiments.search import kept_trials, ranking, search
-from helpers.training.metrics import LossWatch, check_measures
+from helpers.training.metrics import DivergedError, LossWatch, check_measures
 
 
 @pytest.fixture
@@ -158,28 +159,38 @@ class Messages(list):
         ([1.0] * 30 + [math.inf], "epoch 3/5, step 31"),
     ],
 )
-def test_divergence_is_known_by_what_a_training_says(loss, where):
-    """Its words are those of two other files: where they change, this test fails."""
+def test_divergence_says_where_it_was(loss, where):
     watch = LossWatch("epoch 3/5")
     for each in loss:
         watch.add(torch.tensor(each), 0.1)
-    with pytest.raises(CourseError) as said:
+    with pytest.raises(DivergedError) as said:
         watch.finish()
-    assert jobs.DIVERGED.match(str(said.value))["where"] == where
-    assert jobs.diverged(str(said.value)).where == where
+    assert said.value.where == where and str(said.value).startswith(f"{where}: the loss is ")
 
 
 @pytest.mark.parametrize("losses", [(math.nan, 1.0), (1.0, math.inf), (1.0, -math.inf)])
 def test_divergence_that_shows_in_the_measured_losses_is_known_as_well(losses):
-    with pytest.raises(CourseError) as said:
+    with pytest.raises(DivergedError) as said:
         check_measures(*losses, 0.1, "epoch 3/5")
-    assert jobs.DIVERGED.match(str(said.value))["where"] == "epoch 3/5"
+    assert said.value.where == "epoch 3/5"
 
 
 def test_other_errors_are_no_divergence():
     with pytest.raises(CourseError) as said:
         training.train_one_epoch(nn.Flatten(), [], torch.optim.SGD([nn.Parameter(torch.ones(1))]))
-    assert jobs.DIVERGED.match(str(said.value)) is None
+    assert not isinstance(said.value, DivergedError)
+
+
+def test_the_mark_of_a_divergence_is_read_with_its_place(wild):
+    """Marks of earlier versions hold the same line."""
+    job = Job(SEARCHES["wild"][0], 0, wild / "folder", 1, True)
+    line = "epoch 2/9, step 41: the loss is nan at a learning rate of 3: take a lower one"
+    mark = checkpoint_in(job.folder, job.seed).with_suffix(".diverged")
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text(line, encoding="utf-8")
+    with pytest.raises(DivergedError) as said:
+        job.train(None)
+    assert said.value.where == "epoch 2/9, step 41" and str(said.value) == line
 
 
 def test_a_damaged_record_of_a_search_is_named(tiny, small, capsys):

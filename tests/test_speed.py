@@ -427,6 +427,18 @@ def test_sizes_that_cannot_be_are_told_in_one_line(sizes, words):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("epochs", [0, -2, None, 2.5])
+def test_growing_batches_know_how_many_epochs_there_are(epochs):
+    with pytest.raises(CourseError, match=f"epochs={epochs!r}: give a whole number of at least 1"):
+        GrowingBatches(SPLIT, 40, [20, 32], epochs)
+
+
+def test_growing_batches_without_sizes_are_told():
+    recipe = replace(speed.GROWING, options={})
+    with pytest.raises(CourseError, match="sizes=None: give a list of sizes"):
+        growing_batches(SPLIT, recipe, CPU, torch.Generator())
+
+
 # The recipes.
 
 
@@ -564,3 +576,21 @@ def test_the_pieces_together_learn_practice_data_faster_than_a_plain_net():
         _, history = train(recipe, 0, images, unseen, show=False)
         accuracies.append(history.last["test_accuracy"])
     assert accuracies[0] > accuracies[1] + 5, accuracies
+
+
+# What cannot be, and the smallest images
+
+
+@pytest.mark.parametrize("size", [0, 4, 2.5, True, "2"])
+def test_whitened_patches_are_small(size):
+    with pytest.raises(CourseError, match=f"patches of {size!r} pixels a side: give 1, 2 or 3"):
+        SpeedNet(**NARROW | {"patch": size})
+
+
+@pytest.mark.parametrize("patch", [1, 2, 3])
+def test_the_smallest_images_are_those_of_the_docstring(patch):
+    net = SpeedNet(**NARROW | {"patch": patch})
+    assert net(colours(4, 7 + patch)).shape == (4, 10)
+    with pytest.raises(RuntimeError, match="too small"):
+        net(colours(4, 6 + patch))
+    assert "7 + patch" in SpeedNet.__doc__

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 from helpers import environment
 from helpers.data import Batches
 from helpers.environment import CourseError
+from helpers.models import independent_copy
 from helpers.training import evaluate, fit, precision, train_one_epoch
 from helpers.training.averages import moving_average
 from helpers.training.schedule import one_cycle
@@ -276,6 +277,12 @@ def test_an_optimizer_with_rate_zero_gets_the_whole_cycle():
         ({"peak_epoch": 0}, r"the peak \(epoch 0\)"),
         ({"peak_epoch": 3}, r"the peak \(epoch 3\).*3 epochs"),
         ({"peak_epoch": -1}, "the peak"),
+        (
+            {"peak_epoch": 1, "steps_per_epoch": 1, "epochs": 5},
+            r"the peak \(epoch 1\) is step 1 of the 5 in 5 epochs: .* after the first step",
+        ),
+        ({"epochs": -3}, "epochs is a number above 0, not -3"),
+        ({"epochs": 0}, "epochs is a number above 0, not 0"),
         ({"steps_per_epoch": 0}, r"steps_per_epoch is .* len\(train_batches\), not 0$"),
         ({"steps_per_epoch": 2.5}, "steps_per_epoch is a whole number of at least 1, .* not 2.5$"),
         ({"min_lr": 0.4}, "min_lr.*0.4"),
@@ -294,6 +301,11 @@ def test_a_schedule_that_cannot_be_is_refused_and_the_optimizer_left_alone(optio
         given = {"max_lr": 0.4, "epochs": 3, "steps_per_epoch": 10, "peak_epoch": 1} | options
         one_cycle(optimizer, **given)
     assert optimizer.param_groups[0]["lr"] == 1e-3
+
+
+def test_a_schedule_of_a_net_is_told():
+    with pytest.raises(CourseError, match="is no optimizer: give one that was made"):
+        one_cycle(nn.Linear(2, 2), 0.1, 3, 10, 1)
 
 
 # fit and its history
@@ -785,10 +797,23 @@ def test_a_net_that_keeps_results_of_a_pass_can_be_averaged(make):
         assert torch.equal(mine, theirs) and mine is not theirs
 
 
+def test_results_of_a_pass_are_copied_without_it_however_deep_they_lie():
+    model = Keeping()
+    model(torch.zeros(1, 1, 8, 8))
+    model.all_features = {"twice": [2 * model.features]}
+    copied = independent_copy(model)
+    [mine], [theirs] = model.all_features["twice"], copied.all_features["twice"]
+    assert torch.equal(mine, theirs) and mine.data_ptr() != theirs.data_ptr()
+    assert mine.requires_grad and not theirs.requires_grad
+    assert not {each.data_ptr() for each in model.parameters()} & {
+        each.data_ptr() for each in copied.parameters()
+    }
+
+
 def test_a_net_that_cannot_be_copied_is_told():
     model = Keeping()
     model(torch.zeros(1, 1, 8, 8))
-    model.all_features = [2 * model.features]
+    model.rows = (row for row in model.features)
     with pytest.raises(CourseError, match="Keeping cannot be copied .*x.detach()"):
         moving_average(model, 0.9)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 
@@ -21,7 +22,7 @@ from torch.optim.lr_scheduler import (
 from helpers.data import Batches, ImageData
 from helpers.environment import CourseError
 from helpers.lr_finder import lr_range_test
-from helpers.training import evaluate, fit, train_one_epoch
+from helpers.training import History, evaluate, fit, train_one_epoch
 
 
 def images_and_targets(count=20):
@@ -524,3 +525,34 @@ def test_a_last_step_that_ruins_the_weights_is_no_result():
 def fits_with_rate(model, rate):
     batches = list(Batches(split_of(20), 20))
     fit(model, batches, batches, 1, sgd(model, rate), show=False)
+
+
+# The parts of fit
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({"average": 0.99}, "the average is a float, which has no update_parameters: give moving"),
+        ({"average": nn.Flatten()}, "the average is a Flatten, which has no update_parameters"),
+        ({"step": None}, "step=None cannot be called"),
+        ({"views": 3}, "views=3 cannot be called: give a function, or leave it out"),
+        ({"measure": "accuracy"}, "measure='accuracy' cannot be called"),
+    ],
+)
+def test_a_part_of_another_kind_is_told_before_the_first_step(given, words):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
+    before = copy.deepcopy(model.state_dict())
+
+    def trained():
+        batches = Batches(split_of(20), 20)
+        fit(model, batches, batches, 1, sgd(model), show=False, **given)
+
+    one_line(trained, words)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_a_history_without_an_epoch_has_no_last_one():
+    with pytest.raises(CourseError, match="holds no epoch yet"):
+        History().last  # noqa: B018

@@ -22,7 +22,8 @@ class GrowingBatches(Batches):
     The sizes, pixels along a side, take turns over ``epochs`` epochs, each for about as many. They
     are dealt out from the end, so that the last epoch has the last size, however few there are. A
     new pixel is the mean of those that it lies over. The other arguments are those of ``Batches``.
-    Raises DataError for sizes that are no whole numbers from 1 to the images' own, or none at all.
+    Raises DataError for sizes that are no whole numbers from 1 to the images' own, or none at all,
+    and for epochs that are no whole number of at least 1.
     """
 
     def __init__(
@@ -30,6 +31,8 @@ class GrowingBatches(Batches):
     ) -> None:
         super().__init__(split, batch_size, **options)
         check_sizes(sizes, min(split.images.shape[-2:]))
+        if whole_number(epochs, least=1) is None:
+            raise DataError(f"epochs={epochs!r}: give a whole number of at least 1")
         self.sizes = list(sizes)
         self.epochs = epochs
         self.size = self.sizes[0]  # until the first epoch is announced
@@ -56,7 +59,7 @@ def growing_batches(
     return GrowingBatches(
         split,
         recipe.batch_size,
-        recipe.options["sizes"],
+        recipe.options.get("sizes"),
         recipe.epochs,
         augment=recipe.build_augment(),
         shuffle=True,

@@ -3,7 +3,6 @@
 import contextlib
 import multiprocessing
 import os
-import re
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,29 +16,16 @@ from typing import Any
 from tqdm import tqdm
 
 from helpers.data import ImageData
-from helpers.environment import CourseError, pick_device, whole_number
+from helpers.environment import CourseError, checked_seed, pick_device, whole_number
 from helpers.experiments.epochs_bar import EpochsBar
 from helpers.experiments.folders import checkpoint_in, run_folder
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.runs import OnEpoch, Trained, load_for, train_on
 from helpers.leftovers import remove_leftovers
+from helpers.training.metrics import DivergedError
 from helpers.writing import replacing
 
-LARGEST_SEED = 2**32 - 1  # NumPy takes no larger one
 CUT_OFF = "its process ended too early; the same command goes on from its last finished epoch"
-
-# How the errors of helpers.training begin where a loss is no finite number.
-DIVERGED = re.compile(
-    r"(?P<where>.+): the (training |test )?loss is (nan|-?inf) at a learning rate"
-)
-
-
-class DivergedError(CourseError):
-    """A training that a loss which is no finite number has ended; ``where`` says at which step."""
-
-    def __init__(self, text: str, where: str) -> None:
-        super().__init__(text)
-        self.where = where
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +51,9 @@ class Job:
         remove_leftovers(self.folder, checkpoint.name)
         mark = checkpoint.with_suffix(".diverged")
         if self.searching and mark.exists():
-            raise diverged(mark.read_text(encoding="utf-8"))
+            # Its first colon ends the place, such as "epoch 1/5, step 7".
+            where, _, reason = mark.read_text(encoding="utf-8").partition(": ")
+            raise DivergedError(where, reason)
         try:
             return train_on(
                 self.recipe,
@@ -78,24 +66,12 @@ class Job:
                 on_epoch=on_epoch,
                 team=team,
             )
-        except CourseError as problem:
-            text = str(problem)
-            if not DIVERGED.match(text):
-                raise
-        # A worker has found it, and the process that reads the outcomes must not train again.
-        if self.searching:
-            with replacing(mark) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-        raise diverged(text)
-
-
-def diverged(text: str) -> DivergedError:
-    """The error of a training that diverged, from what the training said."""
-    found = DIVERGED.match(text)
-    where = "a loss is no finite number"
-    if found:
-        where = found["where"]
-    return DivergedError(text, where)
+        except DivergedError as problem:
+            # A worker has found it, and the process that reads the outcomes must not train again.
+            if self.searching:
+                with replacing(mark) as temporary:
+                    temporary.write_text(str(problem), encoding="utf-8")
+            raise
 
 
 def plan(
@@ -146,10 +122,7 @@ def checked_seeds(seeds: Iterable[int]) -> list[int]:
         raise CourseError(f"seeds are a list such as range(5), not {seeds!r}")
     checked = {}  # by number, which is found faster than in a list
     for seed in seeds:
-        number = whole_number(seed, least=0)
-        if number is None or number > LARGEST_SEED:
-            raise CourseError(f"a seed is a whole number from 0 to {LARGEST_SEED}, not {seed!r}")
-        checked[number] = True
+        checked[checked_seed(seed)] = True
     if not checked:
         raise CourseError("there is no seed to train with: give at least 1 to --seeds")
     return list(checked)

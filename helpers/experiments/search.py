@@ -14,7 +14,6 @@ from helpers.experiments.assembling import DIGITS, current_commit
 from helpers.experiments.catalogue import SEARCHES, for_practice
 from helpers.experiments.folders import data_digest
 from helpers.experiments.jobs import (
-    DivergedError,
     Job,
     checked_seeds,
     checked_workers,
@@ -28,6 +27,7 @@ from helpers.experiments.record_checks import Fields, check_fields, not_finite
 from helpers.experiments.records import evidence_root, results_root
 from helpers.experiments.runs import load_for
 from helpers.markdown import Table
+from helpers.training.metrics import DivergedError
 from helpers.writing import check_folder, replacing
 
 Trial = dict[str, Any]

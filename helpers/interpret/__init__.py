@@ -136,6 +136,23 @@ def check_split(name: str, split: Any) -> None:
         raise CourseError(f"{name}: give a split, such as data.test, not {kind_of(split)}")
 
 
+def check_net(name: str, model: Any) -> None:
+    """Raise ``CourseError`` unless this is a net, and not its class or a function."""
+    if not isinstance(model, nn.Module):
+        raise CourseError(f"{name}: give a net, such as first_net(), not {kind_of(model)}")
+
+
+def check_classes(name: str, classes: torch.Tensor, logits: torch.Tensor) -> None:
+    """Raise ``CourseError`` unless each class [N] is one that the logits [N, classes] have."""
+    count = logits.shape[1]
+    outside = classes[(classes < 0) | (classes >= count)].tolist()
+    if outside:
+        raise CourseError(
+            f"{name}: there is no class {outside[0]} where the net gives {count} logits: give "
+            f"classes from 0 to {count - 1}"
+        )
+
+
 def check_predictions(name: str, predictions: Any) -> None:
     """Raise ``CourseError`` unless these are predictions."""
     if not isinstance(predictions, Predictions):
@@ -158,8 +175,7 @@ def predict(model: nn.Module, split: ImageSplit, batch_size: int = 500) -> Predi
     one that returns anything but a row of finite logits for each image and each class of the split.
     """
     check_split("predict", split)
-    if not isinstance(model, nn.Module):
-        raise CourseError(f"predict: give a net, such as first_net(), not {kind_of(model)}")
+    check_net("predict", model)
 
     # Dropout off and recorded statistics in batch norm, so that no image depends on its batch.
     outputs = []
@@ -207,7 +223,10 @@ class ClassAccuracy:
 
 
 def per_class_accuracy(predictions: Predictions) -> list[ClassAccuracy]:
-    """Accuracy of every class with its 95 % Wilson interval, in the order of the classes."""
+    """Accuracy of every class with its 95 % Wilson interval, in the order of the classes.
+
+    Raises ``CourseError`` for what is not the outcome of ``predict``.
+    """
     check_predictions("per_class_accuracy", predictions)
     matrix = confusion_matrix(predictions)
     # On the diagonal truth and prediction agree; a row holds all images of a class.
@@ -225,7 +244,10 @@ def per_class_accuracy(predictions: Predictions) -> list[ClassAccuracy]:
 
 
 def per_class_table(predictions: Predictions) -> Table:
-    """``per_class_accuracy`` as a table, with a dash where a class has no images."""
+    """``per_class_accuracy`` as a table, with a dash where a class has no images.
+
+    Raises ``CourseError`` as it does.
+    """
     rows = []
     for row in per_class_accuracy(predictions):
         accuracy = "–"
@@ -237,7 +259,10 @@ def per_class_table(predictions: Predictions) -> Table:
 
 
 def confusion_matrix(predictions: Predictions) -> torch.Tensor:
-    """Counts int64 [classes, classes]: row the true class, column the predicted one."""
+    """Counts int64 [classes, classes]: row the true class, column the predicted one.
+
+    Raises ``CourseError`` for what is not the outcome of ``predict``.
+    """
     check_predictions("confusion_matrix", predictions)
     size = len(predictions.split.classes)
     # Each pair (true, predicted) gets a number of its own, and equal numbers are counted.

@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers.environment import CourseError
+from helpers.interpret import check_classes, check_net, kind_of
 from helpers.models import device_of, evaluating
+from helpers.training.checks import check_logits, explained
 
 ORANGE = (255.0, 120.0, 0.0)
 STRENGTH = 0.75  # share of the colour where a map is highest
@@ -30,18 +32,34 @@ def grad_cam(
 
     The weight of a map is the mean of the logit's gradient over its places; the weighted sum of all
     maps is kept where it is positive. Values are not scaled, and lie on the CPU. The model's modes
-    and gradients stay as they were. Raises ``CourseError`` where the layer gives no maps.
+    and gradients stay as they were. Raises ``CourseError`` for what is no net or no layer, where
+    the layer gives no maps, where the net does not take the images or gives no logits, and for a
+    class that it does not have.
     """
+    check_net("grad_cam", model)
+    if not isinstance(layer, nn.Module):
+        raise CourseError(f"grad_cam: give a layer, such as net.layer3, not {kind_of(layer)}")
     device = device_of(model)
     asked = torch.as_tensor(classes, device=device).long()
     seen: list[Any] = []
-    # The hook hands the maps out as the layer gives them.
-    handle = layer.register_forward_hook(lambda module, inputs, output: seen.append(output))
+
+    def keep(module: nn.Module, inputs: Any, output: Any) -> Any:
+        """Hand the maps out as the layer gives them; the net goes on with a copy of them."""
+        seen.append(output)
+        # A ReLU behind the layer may write into what it gets.
+        if isinstance(output, torch.Tensor):
+            return output.clone()
+        return output
+
+    handle = layer.register_forward_hook(keep)
     try:
         with evaluating(model), torch.enable_grad():
             # Images that want a gradient, so that a net of frozen weights has one too.
-            logits = model(images.to(device).detach().requires_grad_())
+            with explained(images):
+                logits = model(images.to(device).detach().requires_grad_())
             maps = the_maps(seen, len(asked))
+            check_logits(logits, asked)
+            check_classes("grad_cam", asked, logits)
             # Images do not meet in evaluation mode: the sum has every image's own gradient.
             chosen = logits.gather(1, asked[:, None]).sum()
             [gradient] = torch.autograd.grad(chosen, maps)

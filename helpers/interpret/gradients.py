@@ -7,7 +7,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from helpers.environment import CourseError
+from helpers.interpret import check_net
 from helpers.models import device_of, independent_copy
+from helpers.training.checks import check_logits, explained, unpack
 
 
 def map_gradients(
@@ -24,8 +26,11 @@ def map_gradients(
     over all places of the maps, and grows with the number of weights.)
 
     A copy of the net runs, in the mode that the net is in; the net itself, its running statistics
-    and its gradients stay as they were. Raises ``CourseError`` for a net without a convolution.
+    and its gradients stay as they were. Raises ``CourseError`` for what is no net, one without a
+    convolution or that gives no logits, images that it does not take, and targets that are no class
+    numbers of it.
     """
+    check_net("map_gradients", model)
     net = independent_copy(model)
     device = device_of(net)
     names: list[str] = []
@@ -35,9 +40,11 @@ def map_gradients(
             layer.register_forward_hook(keeper(name, names, maps))
 
     # With a gradient, also where all weights are frozen.
-    with torch.enable_grad():
-        logits = net(images.to(device).detach().requires_grad_())
-        loss = cross_entropy(logits, targets.to(device))
+    images, targets = unpack((images, targets), device)
+    with torch.enable_grad(), explained(images):
+        logits = net(images.detach().requires_grad_())
+        check_logits(logits, targets)
+        loss = cross_entropy(logits, targets)
     if not maps:
         raise CourseError("map_gradients: the net has no convolution, and so no maps to look at")
     # A convolution whose maps reach no logit has a gradient of zeros.
@@ -47,10 +54,12 @@ def map_gradients(
 
 
 def keeper(name: str, names: list[str], maps: list[torch.Tensor]) -> Any:
-    """A hook that keeps what a layer gives out, under the layer's name."""
+    """A hook that keeps what a layer gives out, under its name, and lets a copy of it go on."""
 
-    def keep(layer: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+    def keep(layer: nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
         names.append(name)
         maps.append(output)
+        # The net goes on with a copy: a ReLU behind the layer may write into what it gets.
+        return output.clone()
 
     return keep

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from helpers.data import ImageSplit
-from helpers.environment import CourseError, whole_number
-from helpers.interpret import check_split
+from helpers.environment import CourseError, real_number, whole_number
+from helpers.interpret import check_net, check_shape, check_split
 from helpers.models import device_of, evaluating
+from helpers.training.checks import check_logits, explained
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +52,12 @@ def occlusion_map(
     fill: the patch's grey, from 0 (black) to 1 (white); the mean of the split unless given, which
         is 0 for the net.
 
-    The model's modes are put back. Raises ``CourseError`` for an image that is not there, and for a
-    patch that does not fit on it.
+    The model's modes are put back. Raises ``CourseError`` for what is no net, one that does not
+    take the images or gives no logit for each class of the split, for an image that is not there,
+    for a patch that does not fit on it, and for a grey outside 0 to 1.
     """
     check_split("occlusion_map", split)
+    check_net("occlusion_map", model)
     place = whole_number(index, least=0)
     if place is None or place >= len(split):
         raise CourseError(f"occlusion_map: index={index!r} of {len(split)} images")
@@ -65,14 +68,19 @@ def occlusion_map(
         )
     if whole_number(stride, least=1) is None:
         raise CourseError(f"occlusion_map: stride={stride!r}: give a whole number of at least 1")
+    grey = real_number(fill)
+    if fill is not None and (grey is None or not 0 <= grey <= 1):
+        raise CourseError(
+            f"occlusion_map: fill={fill!r}: give a grey from 0 (black) to 1 (white), or None"
+        )
 
     # The image as the net gets it, and the grey of the patch on the same scale.
     mean = torch.tensor(split.mean).view(-1, 1, 1)
     std = torch.tensor(split.std).view(-1, 1, 1)
     image = (split.images[place].cpu() / 255 - mean) / std
     patch = torch.zeros_like(mean)
-    if fill is not None:
-        patch = (fill - mean) / std
+    if grey is not None:
+        patch = (grey - mean) / std
 
     # The image itself, and then a copy for each place of the patch.
     rows = range(0, height, stride)
@@ -101,8 +109,12 @@ def asked(
     outputs = []
     with evaluating(model), torch.no_grad():
         for batch in copies.split(500):
-            outputs.append(model(batch.to(device)).float().cpu())
+            with explained(batch):
+                logits = model(batch.to(device))
+            check_logits(logits, batch)
+            outputs.append(logits.float().cpu())
     logits = torch.cat(outputs)
+    check_shape(logits, (len(copies), len(split.classes)))
 
     # The logarithm of softmax directly: of a probability that rounds to 0 there is none.
     true = int(split.labels[index])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from helpers.environment import CourseError, whole_number
+from helpers.environment import CourseError, checked_seed, whole_number
 from helpers.intervals import coin_chances
 
 
@@ -38,14 +38,14 @@ def dealt_chances(wrong: torch.Tensor, deals: int = 200, seed: int = 0) -> ByLuc
     In a deal each image keeps the number of nets that misread it, and lots say which nets these
     are; so no net is better than another. The first entries speak of the lowest chance, the last
     ones of the highest: the mean of the deals, and the ends of their middle 90 %. Raises
-    ``CourseError`` as ``pair_chances`` does, and for a number of deals that is none.
+    ``CourseError`` as ``pair_chances`` does, and for a number of deals or a seed that is none.
     """
     mask = as_mask("dealt_chances", wrong)
     count = whole_number(deals, least=1)
     if count is None:
         raise CourseError(f"dealt_chances: deals={deals!r}: give a whole number of at least 1")
     # A generator of its own leaves the notebook's random numbers as they were.
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(checked_seed(seed))
     dealt = []
     for _ in range(count):
         # Each column, an image, is shuffled by itself.

@@ -126,8 +126,8 @@ def lr_range_test(
 
     Raises ``CourseError`` for ``steps`` below 10, ``orders`` below 1, a smoothing or a divergence
     outside its range, rates that do not rise from above 0, an optimizer of other parameters than
-    the model's, an empty loader, a model that does not return a tensor of logits, and a first loss
-    that is not finite.
+    the model's, an empty loader, a model that does not return a tensor of logits, a first loss that
+    is not finite, and one that is negative.
     """
     # Check the arguments first.
     check_given(model, batches, loss_fn)
@@ -243,6 +243,7 @@ def curve_of(
         with explained(images):
             loss, _ = training_step(model, images, targets, optimizer, loss_fn, scaler=None)
         losses.append(loss.item())
+        check_not_negative(losses)
 
         # A moving average, whose start at 0 is divided out.
         moment = smoothing * moment + (1 - smoothing) * losses[-1]
@@ -267,6 +268,15 @@ def curve_of(
 
     # A last loss that is not finite ended the test, and cannot be drawn.
     return np.array([losses, smoothed])[:, np.isfinite(smoothed)]
+
+
+def check_not_negative(losses: Sequence[float]) -> None:
+    """Raise ``CourseError`` where the last loss is below 0: multiples would not bound it."""
+    if losses[-1] < 0:
+        raise CourseError(
+            f"lr_range_test: the loss is {losses[-1]:.3g} at step {len(losses)}, and must not be "
+            "negative: nll_loss is one of log_softmax(1); of logits take cross_entropy"
+        )
 
 
 def ratios_of(optimizer: Optimizer) -> list[float]:

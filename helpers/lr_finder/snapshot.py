@@ -13,6 +13,8 @@ from helpers.training.randomness import random_states, set_random_states
 class Snapshot:
     """Weights, buffers, optimizer, modes, gradients and random states, as they are when taken.
 
+    So are the numbers that modules keep as plain attributes: bool, int or float.
+
     Everything is restored in the same objects: whoever holds a weight, a buffer, a gradient, a
     parameter group or a generator goes on holding it. ``generators`` are those of the batches.
     """
@@ -24,10 +26,11 @@ class Snapshot:
 
     def take(self) -> None:
         """Remember how everything is now."""
-        # Modes: some modules may be frozen inside a net in training.
-        self.modes = []
+        # Modes, for some modules may be frozen inside a net in training, and whatever numbers else
+        # a module remembers, such as that its first batch has been seen.
+        self.numbers = []
         for module in self.model.modules():
-            self.modes.append((module, module.training))
+            self.numbers.append((module, numbers_of(module)))
 
         # Gradients: which tensor they are; what it holds is remembered below.
         self.gradients = []
@@ -48,8 +51,8 @@ class Snapshot:
 
     def restore(self) -> None:
         """Put everything back as it was when the snapshot was taken."""
-        for module, training in self.modes:
-            module.training = training
+        for module, numbers in self.numbers:
+            vars(module).update(numbers)
         for parameter, gradient in self.gradients:
             parameter.grad = gradient
 
@@ -90,3 +93,12 @@ class Snapshot:
             if isinstance(value, torch.Tensor):
                 tensors.append(value)
         return tensors
+
+
+def numbers_of(module: nn.Module) -> dict[str, Any]:
+    """The plain numbers that a module keeps, by their names; ``training`` is one of them."""
+    numbers = {}
+    for name, value in vars(module).items():
+        if isinstance(value, bool | int | float):
+            numbers[name] = value
+    return numbers

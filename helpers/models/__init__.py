@@ -1,11 +1,12 @@
 """What all nets have in common: how to count their parameters, and how to measure without a trace.
 
-The nets are in ``small`` (MNIST), ``residual`` and ``resnet9``; none of them is imported here.
+The nets are in the other files of this room, ``small`` first; none of them is imported here.
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -52,25 +53,48 @@ def device_of(model: nn.Module) -> torch.device:
     return torch.device("cpu")
 
 
-def independent_copy(model: nn.Module) -> nn.Module:
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """The tensors in lists, tuples and dictionaries, however deep."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from tensors_in(each)
+    elif isinstance(value, (list, tuple)):
+        # What else a net keeps, such as other modules, is walked through elsewhere or not at all.
+        for each in value:
+            yield from tensors_in(each)
+
+
+def without_history(tensor: torch.Tensor) -> torch.Tensor | None:
+    """A copy of what a forward pass has left in a net; None for a tensor that deepcopy takes."""
+    if tensor.is_leaf:
+        return None
+    return tensor.detach().clone()
+
+
+def independent_copy(
+    model: nn.Module, stand_in: Callable[[torch.Tensor], torch.Tensor | None] = without_history
+) -> nn.Module:
     """A copy of the model that shares no tensor with it.
 
     A tensor that a module keeps from its last forward pass (``self.features = …``, the ``weight``
-    of the old ``weight_norm``) hangs on the graph of that pass, and is copied without it. Raises
-    ``CourseError`` for a net that cannot be copied.
+    of the old ``weight_norm``) hangs on the graph of that pass, and is copied without it.
+    ``stand_in`` may say otherwise: it gives what the copy has in a tensor's place, or None for the
+    tensor's plain copy. Raises ``CourseError`` for a net that cannot be copied.
     """
     # What deepcopy finds in this table it takes, and copies it no further.
-    copies: dict[int, torch.Tensor] = {}
-    for module in model.modules():
-        for value in vars(module).values():
-            if isinstance(value, torch.Tensor) and not value.is_leaf:
-                copies[id(value)] = value.detach().clone()
-
-    # Tensors hidden deeper (in a list of features) are not found, and cannot be copied.
+    stand_ins: dict[int, Any] = {}
     try:
-        return copy.deepcopy(model, copies)
-    except (RuntimeError, TypeError) as problem:
+        for module in model.modules():
+            for tensor in tensors_in(vars(module)):
+                replacement = stand_in(tensor)
+                if replacement is not None:
+                    stand_ins[id(tensor)] = replacement
+        return copy.deepcopy(model, stand_ins)
+    except Exception as problem:  # a module can hold anything
+        name = type(model).__name__
         raise CourseError(
-            f"the {type(model).__name__} cannot be copied ({short_reason(problem)}): let it keep "
-            "no results of a forward pass, or only detached ones (self.features = x.detach())"
+            f"the net {name} cannot be copied ({short_reason(problem)}): build it anew, and let it "
+            "keep no results of a forward pass, or only detached ones (self.features = x.detach())"
         ) from problem

@@ -31,6 +31,8 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
             return super().forward(x)
         count, channels, height, width = x.shape
         parts = math.gcd(count, self.parts)
+        if self.track_running_stats:
+            self.num_batches_tracked += 1
 
         # Images that follow each other become channels of one: then torch takes the statistics of
         # all parts at once.
@@ -44,7 +46,7 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
             self.weight.repeat(parts),
             self.bias.repeat(parts),
             training=True,
-            momentum=self.momentum or 0.0,
+            momentum=self.share_of_batch(),
             eps=self.eps,
         )
 
@@ -52,5 +54,11 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
         if self.track_running_stats:
             self.running_mean.copy_(mean.view(parts, channels).mean(0))
             self.running_var.copy_(variance.view(parts, channels).mean(0))
-            self.num_batches_tracked += 1
         return mixed.reshape(x.shape)
+
+    def share_of_batch(self) -> float:
+        """How far the running statistics move towards those of this batch, from 0 to 1."""
+        if self.momentum is not None:
+            return self.momentum
+        # Without a momentum they are the mean of all batches, as torch has it.
+        return 1 / max(1, int(self.num_batches_tracked))

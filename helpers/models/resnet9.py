@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from helpers.environment import unknown
+from helpers.environment import CourseError, unknown
 from helpers.models.ghost_norm import GhostBatchNorm2d
 from helpers.models.whitening import WhitenedConv
 
@@ -59,9 +59,7 @@ def conv_layer(
     """
     layers: list[nn.Module] = []
     if grouped:
-        # Make the 3×3 convolution that is not used, because it draws random numbers: the recorded
-        # trainings began with the weights that are drawn after them.
-        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+        draw_unused_weights(in_channels, out_channels)
 
         # Each channel for itself, then all channels of each pixel.
         layers += [
@@ -76,6 +74,14 @@ def conv_layer(
         layers.append(nn.MaxPool2d(2))
     layers += [style.norm(out_channels), style.activate()]
     return nn.Sequential(*layers)
+
+
+def draw_unused_weights(in_channels: int, out_channels: int) -> None:
+    """Draw the random numbers of a plain 3×3 convolution, which nobody uses.
+
+    The recorded trainings of the grouped net began with the weights that are drawn after them.
+    """
+    nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
 
 
 class Residual(nn.Module):
@@ -115,6 +121,8 @@ class ResNet9(nn.Module):
     first_bias: what the first normalisation begins its biases with. In the grouped net it sees the
         three colours, and the ReLU behind it would throw half of what they say away.
     head_bias: whether the last layer has a bias.
+
+    Raises ``CourseError`` for an unknown activation, and for a ``first_bias`` of a whitened net.
     """
 
     def __init__(
@@ -132,6 +140,11 @@ class ResNet9(nn.Module):
         head_bias: bool = True,
     ) -> None:
         super().__init__()
+        if whitened and first_bias:
+            raise CourseError(
+                f"first_bias={first_bias!r}: a whitened net has no first normalisation to begin "
+                "with it: leave it out, or whitened=True"
+            )
         self.scale = scale
         self.mirror = mirror
         style = Style(activation, ghosts, frozen_scale)

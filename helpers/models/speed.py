@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from helpers.environment import CourseError, whole_number
 from helpers.models.resnet9 import Style, conv_layer, hand_on
 from helpers.models.whitening import WhitenedConv, patches_of, whitening_filters
 
@@ -17,10 +18,12 @@ class WhitenedPatches(WhitenedConv):
     """The whitened first layer with patches of size × size, no frame, and all patterns.
 
     [N, C, H, W] to [N, 2 · C · size², H - size + 1, W - size + 1]: each pattern is there with both
-    signs. Without a frame no patch holds pixels that are none. ``size`` is at most 3.
+    signs. Without a frame no patch holds pixels that are none. ``size`` is at most 3; raises
+    ``CourseError`` for another one.
     """
 
     def __init__(self, in_channels: int, size: int = 2, eps: float = 5e-4) -> None:
+        check_patch(size)
         super().__init__(in_channels, 2 * in_channels * size**2, eps)
         # The layer that it extends has 3 × 3 weights and a frame; a corner of them is enough.
         self.kernel_size = (size, size)
@@ -41,11 +44,18 @@ class WhitenedPatches(WhitenedConv):
         self.made.fill_(True)
 
 
+def check_patch(size: int) -> None:
+    """Raise ``CourseError`` for patches larger than the layer that ``WhitenedPatches`` extends."""
+    if whole_number(size, least=1) is None or size > 3:
+        raise CourseError(f"patches of {size!r} pixels a side: give 1, 2 or 3")
+
+
 class SpeedNet(nn.Module):
     """1,971,352 parameters, and 288 weights of the first layer that are not trained.
 
-    Images [N, 3, H, W] to logits [N, 10], H and W at least 9. The last maximum is taken over whole
-    maps, however large they are, so that a net can begin with smaller images than it ends with.
+    Images [N, 3, H, W] to logits [N, 10], H and W at least 7 + patch, which is 9 unless told
+    otherwise: three groups halve the maps three times. The last maximum is taken over whole maps,
+    however large they are, so that a net can begin with smaller images than it ends with.
 
     widths: channels of each group of two convolutions.
     patch: pixels along a side of the first layer's patches, 3 at most.
@@ -63,6 +73,8 @@ class SpeedNet(nn.Module):
         for it; further filters are random.
     activation: ``gelu``, or one of the others in ``Style``.
     frozen_scale: normalisations keep the scale 1, and learn biases alone.
+
+    Raises ``CourseError`` for larger patches, and for an unknown activation.
     """
 
     def __init__(
@@ -79,6 +91,7 @@ class SpeedNet(nn.Module):
         frozen_scale: bool = True,
     ) -> None:
         super().__init__()
+        check_patch(patch)
         self.scale = scale
         style = Style(activation, ghosts, frozen_scale)
 

@@ -1,8 +1,6 @@
 """Copies of a net, so that a measurement leaves the net itself alone."""
 
-import copy
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -12,6 +10,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from helpers.environment import CourseError
+from helpers.models import independent_copy, without_history
 
 # Hooks of torch's own that make a layer's weight anew before it runs.
 WEIGHT_HOOKS = (WeightNorm, SpectralNorm, BasePruningMethod)
@@ -45,32 +44,6 @@ def check_net(model: nn.Module) -> None:
             )
 
 
-def tensors_of(model: nn.Module) -> Iterator[torch.Tensor]:
-    """All tensors that a net holds: parameters, buffers, and what its modules keep otherwise."""
-    for module in model.modules():
-        yield from tensors_in(vars(module))
-
-
-def tensors_in(value: Any) -> Iterator[torch.Tensor]:
-    """The tensors in lists, tuples and dictionaries, however deep."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from tensors_in(each)
-    elif isinstance(value, (list, tuple)):
-        # What else a net keeps, such as other modules, is walked through elsewhere or not at all.
-        for each in value:
-            yield from tensors_in(each)
-
-
-def without_history(tensor: torch.Tensor) -> torch.Tensor | None:
-    """A copy of what a forward pass has left in a net; None for a tensor that deepcopy takes."""
-    if tensor.is_leaf:
-        return None
-    return tensor.detach().clone()
-
-
 def without_values(tensor: torch.Tensor) -> torch.Tensor:
     """A tensor of the same shape on the device ``meta``; floating-point ones are float32."""
     # The image is float32, and a layer's weights have to be what its input is.
@@ -87,20 +60,9 @@ def without_values(tensor: torch.Tensor) -> torch.Tensor:
 def deep_copy(
     model: nn.Module, stand_in: Callable[[torch.Tensor], torch.Tensor | None]
 ) -> nn.Module:
-    """A copy of a net that has a tensor's stand-in in its place, where it has one."""
+    """A copy in evaluation mode, without hooks, that has the tensors' stand-ins in their place."""
     check_net(model)
-    stand_ins: dict[int, Any] = {}
-    try:
-        for tensor in tensors_of(model):
-            replacement = stand_in(tensor)
-            if replacement is not None:
-                stand_ins[id(tensor)] = replacement
-        # deepcopy takes what its memo holds for copied already.
-        net = copy.deepcopy(uncompiled(model), stand_ins).eval()
-    except Exception as problem:  # a module can hold anything
-        raise CourseError(
-            f"the net cannot be copied ({first_line(problem)}): build it anew"
-        ) from problem
+    net = independent_copy(uncompiled(model), stand_in).eval()
     for module in list(net.modules()):
         remove_hooks(module)
         # Layers can be compiled one by one, and one layer can have several names.

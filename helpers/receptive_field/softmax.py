@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from helpers.models import tensors_in
 from helpers.receptive_field.calls import find_argument
-from helpers.receptive_field.copies import tensors_in
 from helpers.receptive_field.operations import JOINS, POINTWISE, REDUCTIONS, RESHAPES, SOFTMAXES
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from helpers.environment import CourseError
 from helpers.markdown import NOTHING, Table
 from helpers.receptive_field.calls import Step, Window
 from helpers.receptive_field.spans import Pair
@@ -38,16 +39,29 @@ def recurrence(
     receptive_field: pixels along one side that a position sees
     start: centre of what the first position sees; that of the first pixel is 0.5
 
-    Araujo, Norris and Sim, 2019.
+    Araujo, Norris and Sim, 2019. Raises ``CourseError`` for a window that does not fit into what it
+    is laid on, and for a stride below 1.
     """
     jump, receptive_field, start = 1, 1, 0.5
     for kernel_size, stride, padding, dilation in layers:
         reach = dilation * (kernel_size - 1)  # from the first to the last position of a window
+        check_window(n + 2 * padding, reach + 1, stride)
         n = (n + 2 * padding - reach - 1) // stride + 1  # windows that fit
         receptive_field += reach * jump  # the jump of the layer's input
         start += (reach / 2 - padding) * jump  # padding moves the first window back
         jump *= stride
         yield n, jump, receptive_field, start
+
+
+def check_window(positions: int, width: int, stride: int) -> None:
+    """Raise ``CourseError`` unless a window fits into so many positions, and moves on."""
+    if width > positions:
+        raise CourseError(
+            f"recurrence: a window over {width} positions does not fit into {positions}: give a "
+            "larger image or padding, or a smaller window"
+        )
+    if stride < 1:
+        raise CourseError(f"recurrence: a stride is at least 1, not {stride}")
 
 
 @dataclass(frozen=True)

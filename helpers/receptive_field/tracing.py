@@ -14,8 +14,9 @@ from torch.overrides import TorchFunctionMode
 
 from helpers.data.checks import image_shape
 from helpers.environment import CourseError
+from helpers.models import tensors_in
 from helpers.receptive_field.calls import Call, Recorder, Step
-from helpers.receptive_field.copies import copy_without_values, first_line, tensors_in
+from helpers.receptive_field.copies import copy_without_values, first_line
 from helpers.receptive_field.operations import HANDLERS
 from helpers.receptive_field.spans import IMAGE, Axis, View
 

@@ -12,6 +12,7 @@ from torch import nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
 
+from helpers.environment import CourseError
 from helpers.models import device_of, evaluating
 from helpers.training.averages import Average
 from helpers.training.checkpoint import State
@@ -19,8 +20,10 @@ from helpers.training.checks import (
     check_given,
     check_logits,
     check_optimizer,
+    check_parts,
     check_run,
     explained,
+    number_of,
     unpack,
 )
 from helpers.training.metrics import LossWatch, RunningAverage, check_measures
@@ -47,7 +50,9 @@ class History:
 
     @property
     def last(self) -> dict[str, float]:
-        """The last epoch: the result of the run."""
+        """The last epoch: the result of the run. Raises ``CourseError`` where there is none."""
+        if not self.epochs:
+            raise CourseError("the history holds no epoch yet: train with fit, for 1 or more")
         return self.epochs[-1]
 
 
@@ -221,7 +226,8 @@ def fit(
         goes on from there, on the CPU with exactly the numbers of a run that was never stopped.
         Kept are the random states of torch, NumPy, Python, and of every generator that the batches
         lead to (see ``generators_of``); not those of a DataLoader's workers, what ``on_epoch``
-        draws after the epoch was saved, nor buffers with ``persistent=False``.
+        draws after the epoch was saved, nor buffers with ``persistent=False``. It goes on with the
+        same net, optimizer, schedules, average, generators, number of batches and ``mixed`` alone.
     writes: whether this process writes the checkpoint, or only goes on from it.
     show: a bar, and a printed line per epoch.
     on_epoch: gets each finished row of the history.
@@ -229,12 +235,13 @@ def fit(
 
     ``set_epoch(epoch)``, counted from 0, is called where ``train_batches`` or its sampler has it.
     Raises ``CourseError`` for input that cannot be trained on, a loss that is no finite number,
-    and a checkpoint that is damaged or of another run.
+    and a checkpoint that is damaged or of a run that differs in what was named above.
     """
     # Check the arguments first.
     for batches in (train_batches, test_batches):
         check_given(model, batches, loss_fn)
     check_run(model, optimizer, epochs, step_every)
+    check_parts(average, step, views, measure)
     schedulers = schedulers_of(scheduler, step_every, optimizer)
 
     scaler = None
@@ -254,7 +261,8 @@ def fit(
     # Go on from the checkpoint of a stopped run, if there is one.
     history = History()
     generators = generators_of(train_batches, test_batches)
-    state = State(model, optimizer, schedulers, average, scaler, generators, writes)
+    count = number_of(train_batches)
+    state = State(model, optimizer, schedulers, average, scaler, generators, writes, count)
     if checkpoint is not None:
         history.epochs = state.load(checkpoint, epochs)
 

@@ -33,7 +33,8 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
 
         average ← d · average + (1 - d) · weights,   d = min(decay, (1 + n) / (10 + n)) at step n,
 
-    so that the random first weights are soon forgotten. The ramp of d is that of TensorFlow's
+    so that the random first weights are soon forgotten. Steps are counted from 0, and step 0 is a
+    plain copy of the weights. The ramp of d is that of TensorFlow's
     ``ExponentialMovingAverage(num_updates)``. Polyak and Juditsky ("Acceleration of Stochastic
     Approximation by Averaging", 1992) take the uniform average of all steps; this is its
     exponential relative. torch's ``AveragedModel`` does the work.

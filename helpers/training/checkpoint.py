@@ -35,6 +35,8 @@ COMPARED = (
     "average",
     "generators of the batches",
     "kinds of generators",
+    "batches of an epoch",
+    "mixed precision",
 )
 
 
@@ -43,7 +45,8 @@ class State:
 
     ``schedulers``, ``average`` and ``scaler`` have ``state_dict`` and ``load_state_dict``;
     ``generators`` are those that the batches draw from (see ``generators_of``). Of processes that
-    train a net together, one ``writes``.
+    train a net together, one ``writes``. ``batches`` is how many an epoch has; None where that is
+    not known.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class State:
         scaler: Any = None,
         generators: Sequence[Any] = (),
         writes: bool = True,
+        batches: int | None = None,
     ) -> None:
         # The parts, each of which has a state of its own.
         self.model = model
@@ -64,6 +68,7 @@ class State:
         self.scaler = scaler
         self.generators = generators
         self.writes = writes
+        self.batches = batches
 
         # What was given, before a checkpoint changes any of it.
         self.begun_with = self.settings()
@@ -87,6 +92,8 @@ class State:
                 "average": self.average is not None,
                 "generators of the batches": len(self.generators),
                 "kinds of generators": generator_kinds(self.generators),
+                "batches of an epoch": self.batches,
+                "mixed precision": self.scaler is not None,
                 "groups": groups,
                 "schedule settings": constants,
             }
@@ -168,10 +175,12 @@ class State:
         if wrong:
             return wrong
 
-        # Which parts there are, and of which kind.
+        # Which parts there are, and of which kind. An older checkpoint does not say all of it, and
+        # some batches do not know their number.
         for name in COMPARED:
-            if begun[name] != given[name]:
-                return f"{name} {begun[name]} there, {given[name]} now"
+            there, now = begun.get(name), given[name]
+            if None not in (there, now) and there != now:
+                return f"{name} {there} there, {now} now"
         sizes = [group["params"] for group in begun["groups"]]
         now = [group["params"] for group in given["groups"]]
         if sizes != now:

@@ -222,6 +222,14 @@ def check_given(model: Any, batches: Any, loss_fn: Any) -> None:
         )
 
 
+def number_of(batches: Any) -> int | None:
+    """How many batches there are; None where they do not say so, as a generator."""
+    try:
+        return len(batches)
+    except TypeError:
+        return None
+
+
 def check_optimizer(optimizer: Any) -> None:
     """Raise ``CourseError`` for what is no optimizer, such as a class, and for a rate of no use."""
     if not hasattr(optimizer, "param_groups"):
@@ -270,3 +278,25 @@ def check_run(model: nn.Module, optimizer: Optimizer, epochs: int, step_every: s
             f"{foreign} that are not the model's: make it from model.parameters(); what is to stay "
             "as it is, freeze with requires_grad_(False)"
         )
+
+
+def check_parts(average: Any, step: Any, views: Any, measure: Any) -> None:
+    """Raise ``CourseError`` for parts of ``fit`` that would fail only in or after an epoch."""
+    if average is not None:
+        for name in ("update_parameters", "module", "state_dict", "load_state_dict"):
+            if not hasattr(average, name):
+                kind = type(average).__name__
+                raise CourseError(
+                    f"fit: the average is a {kind}, which has no {name}: give "
+                    "moving_average(model, 0.99), or None"
+                )
+
+    # All three are called; views may be left out.
+    functions = {"step": step, "measure": measure}
+    if views is not None:
+        functions["views"] = views
+    for name, function in functions.items():
+        if not callable(function):
+            raise CourseError(
+                f"fit: {name}={function!r} cannot be called: give a function, or leave it out"
+            )

@@ -8,6 +8,17 @@ from helpers.environment import CourseError
 from helpers.training.checks import check_loss
 
 
+class DivergedError(CourseError):
+    """A training that a loss which is no finite number has ended.
+
+    ``where``: the epoch and the step of that loss; ``reason``: what it was, and the way out.
+    """
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where}: {reason}")
+        self.where = where
+
+
 class RunningAverage:
     """A mean loss and an accuracy in which every sample counts once, however batches are cut."""
 
@@ -41,7 +52,7 @@ class RunningAverage:
 
 
 class LossWatch:
-    """Ends an epoch in which a loss is not a finite number.
+    """Ends an epoch in which a loss is not a finite number, with a ``DivergedError``.
 
     It looks only every 100 steps, because reading a loss makes the program wait for the GPU.
     """
@@ -63,7 +74,7 @@ class LossWatch:
         self.look()
 
     def look(self) -> None:
-        """Raise ``CourseError`` with step and rate of the first loss that is not finite."""
+        """Raise ``DivergedError`` with step and rate of the first loss that is not finite."""
         finite = torch.stack(self.losses).isfinite()
         if finite.all():
             return
@@ -75,17 +86,18 @@ class LossWatch:
         advice = "take a lower one, and a new model, because the weights of this one are ruined"
         if first == 0:  # then no step of this epoch can be to blame
             advice = "images or weights were no finite numbers before it: take a new model"
-        raise CourseError(
-            f"{self.label}, step {first + 1}: the loss is {loss} at a learning rate of "
-            f"{rate:.3g}: {advice}"
+        raise DivergedError(
+            f"{self.label}, step {first + 1}",
+            f"the loss is {loss} at a learning rate of {rate:.3g}: {advice}",
         )
 
 
 def check_measures(train_loss: float, test_loss: float, rate: float, label: str) -> None:
-    """Raise ``CourseError`` unless both losses of an epoch are finite, as a record needs them."""
+    """Raise ``DivergedError`` unless both losses of an epoch are finite, as a record needs them."""
     for name, loss in (("training", train_loss), ("test", test_loss)):
         if not math.isfinite(loss):
-            raise CourseError(
-                f"{label}: the {name} loss is {loss} at a learning rate of {rate:.3g}: take a "
-                "lower one and a new model, and images that are finite numbers"
+            raise DivergedError(
+                label,
+                f"the {name} loss is {loss} at a learning rate of {rate:.3g}: take a lower one "
+                "and a new model, and images that are finite numbers",
             )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 from torch.amp import GradScaler
+from torch.nn.modules.batchnorm import _BatchNorm  # of 1d, 2d and 3d, and of several processes
 from torch.optim import Optimizer
 
 from helpers.training import Loss
@@ -112,7 +113,7 @@ def running_statistics_kept(model: nn.Module) -> Iterator[None]:
     # Only those that keep statistics: what others do is left to them.
     norms = []
     for layer in model.modules():
-        if isinstance(layer, nn.BatchNorm2d) and layer.track_running_stats:
+        if isinstance(layer, _BatchNorm) and layer.track_running_stats:
             norms.append(layer)
             layer.track_running_stats = False
     try:

@@ -6,6 +6,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from helpers.environment import CourseError, real_number, whole_number
+from helpers.training.checks import check_optimizer
 
 
 def one_cycle(
@@ -31,26 +32,15 @@ def one_cycle(
     annihilate: the rate ends at ``min_lr / 10,000`` instead.
     anneal: along straight lines (``"linear"``), or half waves of a cosine (``"cos"``).
 
-    Raises ``CourseError`` for what is no number, ``steps_per_epoch`` that is no whole number of at
-    least 1, a peak outside the run, a rate that does not rise, and another ``anneal``.
+    Raises ``CourseError`` for what is no optimizer or no number, ``steps_per_epoch`` that is no
+    whole number of at least 1, epochs below 0, a peak that does not come after the first step and
+    before the last, a rate that does not rise, and another ``anneal``.
     """
-    if whole_number(steps_per_epoch, least=1) is None:
-        raise CourseError(
-            "one_cycle: steps_per_epoch is a whole number of at least 1, such as "
-            f"len(train_batches), not {steps_per_epoch!r}"
-        )
-
-    check_numbers(max_lr=max_lr, epochs=epochs, peak_epoch=peak_epoch)
+    check_optimizer(optimizer)
+    peak, last = peak_and_last("one_cycle", peak_epoch, epochs, steps_per_epoch)
+    check_numbers("one_cycle", max_lr=max_lr)
     if min_lr is not None:
-        check_numbers(min_lr=min_lr)
-
-    # Steps are counted from 0, so the last step of an epoch is one below a multiple.
-    peak = peak_epoch * steps_per_epoch - 1
-    last = epochs * steps_per_epoch - 1
-    if not 0 < peak < last:
-        raise CourseError(
-            f"one_cycle: the peak (epoch {peak_epoch}) has to lie inside the {epochs} epochs"
-        )
+        check_numbers("one_cycle", min_lr=min_lr)
 
     # The rates at the start, at the peak and at the end.
     high = float(max_lr)
@@ -87,11 +77,38 @@ def one_cycle(
     return LambdaLR(optimizer, share_of_highest)
 
 
-def check_numbers(**arguments: float) -> None:
+def peak_and_last(
+    schedule: str, peak_epoch: float, epochs: float, steps_per_epoch: int
+) -> tuple[float, float]:
+    """The steps at the end of ``peak_epoch`` and of all epochs, counted from 0.
+
+    Raises ``CourseError`` in the name of a ``schedule``, as ``one_cycle`` does.
+    """
+    if whole_number(steps_per_epoch, least=1) is None:
+        raise CourseError(
+            f"{schedule}: steps_per_epoch is a whole number of at least 1, such as "
+            f"len(train_batches), not {steps_per_epoch!r}"
+        )
+    check_numbers(schedule, epochs=epochs, peak_epoch=peak_epoch)
+    if epochs <= 0:
+        raise CourseError(f"{schedule}: epochs is a number above 0, not {epochs!r}")
+
+    # Counted from 0, the last step of an epoch is one below a multiple.
+    peak = peak_epoch * steps_per_epoch - 1
+    last = epochs * steps_per_epoch - 1
+    if not 0 < peak < last:
+        raise CourseError(
+            f"{schedule}: the peak (epoch {peak_epoch}) is step {peak + 1:g} of the {last + 1:g} "
+            f"in {epochs} epochs: it has to come after the first step, and before the last"
+        )
+    return peak, last
+
+
+def check_numbers(schedule: str, **arguments: float) -> None:
     """Raise ``CourseError`` for an argument that is no finite number."""
     for name, value in arguments.items():
         if real_number(value) is None:
-            raise CourseError(f"one_cycle: {name} is a finite number, not {value!r}")
+            raise CourseError(f"{schedule}: {name} is a finite number, not {value!r}")
 
 
 def between(start: float, end: float, progress: float, anneal: str) -> float:
