@@ -94,20 +94,14 @@ def coin_chances(heads: Any, tails: Any) -> Any:
 
     heads, tails = np.asarray(heads), np.asarray(tails)
     if heads.shape != tails.shape:
-        raise CourseError(
-            f"coin_chances: heads {list(heads.shape)} and tails {list(tails.shape)}: give arrays "
-            "of one shape"
-        )
+        shapes = f"heads {list(heads.shape)} and tails {list(tails.shape)}"
+        raise CourseError(f"coin_chances: {shapes}: give arrays of one shape")
     for counts in (heads, tails):
-        # An empty list is no array of whole numbers yet, and holds no wrong one.
-        whole = counts.dtype.kind in "iu" or counts.size == 0
-        if not whole or (counts < 0).any():
-            raise CourseError(
-                f"coin_chances: {short(counts)} counts nothing: give whole numbers from 0 on"
-            )
+        if counts.size and (counts.dtype.kind not in "iu" or counts.min() < 0):
+            problem = f"{short(counts)} counts nothing"
+            raise CourseError(f"coin_chances: {problem}: give whole numbers from 0 on")
 
-    # Both tails are equally likely; of an even division they overlap. Their sum is wider than they
-    # may be: in 8 bits it ends at 255.
+    # Both tails are equally likely; of an even division they overlap. In 8 bits a sum ends at 255.
     heads, tails = heads.astype(np.int64), tails.astype(np.int64)
     tail = binom.cdf(np.minimum(heads, tails), heads + tails, 0.5)
     return np.minimum(1.0, 2 * tail)
@@ -253,6 +247,23 @@ def paired_difference(
     return Interval(mean, float(ends.low), float(ends.high))
 
 
+def mean_interval(values: Values, confidence: float = 0.95) -> Interval:
+    """The mean with Student's interval, mean ± t · s / √n, and n − 1 degrees of freedom.
+
+    Of a mapping by seed the numbers count ("The probable error of a mean", 1908). Raises
+    ``CourseError`` for fewer than two values, or one that is not finite.
+    """
+    check_confidence("mean_interval", confidence)
+    numbers = finite_numbers("mean_interval", values)
+    if len(numbers) < 2:
+        problem = f"seeds: {len(numbers)}, and two are needed"
+        raise CourseError(f"mean_interval: {problem}: record them with --seeds 2 or more")
+    mean = statistics.fmean(numbers)
+    deviation, degrees = pooled_sd([numbers])
+    half = student_half(deviation, degrees, [len(numbers)], confidence)
+    return Interval(mean, mean - half, mean + half)
+
+
 def finite_numbers(name: str, values: Values) -> list[float]:
     """The values as floats, of a mapping without its keys.
 
@@ -307,22 +318,3 @@ def check_confidence(name: str, confidence: float) -> None:
         raise CourseError(
             f"{name}: a confidence lies between 0 and 1, such as 0.95, not {short(confidence)}"
         )
-
-
-def mean_interval(values: Values, confidence: float = 0.95) -> Interval:
-    """The mean with Student's interval, mean ± t · s / √n, and n − 1 degrees of freedom.
-
-    Of a mapping by seed the numbers count ("The probable error of a mean", 1908). Raises
-    ``CourseError`` for fewer than two values, or one that is not finite.
-    """
-    check_confidence("mean_interval", confidence)
-    numbers = finite_numbers("mean_interval", values)
-    if len(numbers) < 2:
-        raise CourseError(
-            f"mean_interval: seeds: {len(numbers)}, and two are needed: "
-            "record them with --seeds 2 or more"
-        )
-    mean = statistics.fmean(numbers)
-    deviation, degrees = pooled_sd([numbers])
-    half = student_half(deviation, degrees, [len(numbers)], confidence)
-    return Interval(mean, mean - half, mean + half)
