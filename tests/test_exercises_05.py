@@ -17,6 +17,7 @@ from helpers.data import ImageSplit
 from helpers.exercises import NOTHING_CAME_BACK, OPEN, reading_mistakes
 from helpers.exercises.head import beside
 from helpers.interpret import Predictions
+from helpers.intervals import coin_chances
 
 # Exercise 1: suspects, read by eye.
 
@@ -293,12 +294,6 @@ def test_a_test_that_was_not_written_is_open():
     assert reading_mistakes.mended_test(None).problem == OPEN
 
 
-@pytest.mark.parametrize("heads, tails", [(0, 0), (1, 0), (28, 22), (20, 8), (700, 300)])
-def test_the_coin_is_scipys(heads, tails):
-    expected = binomtest(heads, heads + tails).pvalue if heads + tails else 1
-    assert reading_mistakes.coin(heads, tails) == pytest.approx(expected)
-
-
 # Exercise 3: how many pictures.
 
 
@@ -441,7 +436,7 @@ def test_what_is_printed_is_mcnemars_test(capsys):
     said = capsys.readouterr().out
     assert f"your head {int((~own).sum())}, the recorded net" in said
     assert f"it alone reads {one}, the net alone {two}; a coin would" in said
-    assert f"in {100 * reading_mistakes.coin(one, two):.1f} % of cases" in said
+    assert f"in {100 * coin_chances(one, two):.1f} % of cases" in said
     assert "cannot see which digits you trained on" in said
 
 

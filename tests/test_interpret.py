@@ -19,7 +19,6 @@ from helpers.interpret import (
     misclassified,
     most_confused,
     per_class_accuracy,
-    per_class_table,
     predict,
 )
 from helpers.interpret.calibration import calibration, expected_calibration_error
@@ -222,21 +221,6 @@ def test_per_class_accuracy_counts_like_a_loop_and_knows_an_empty_class() -> Non
             else row.accuracy == pytest.approx(100 * sum(mine) / len(mine))
         )
     assert (rows[2].count, rows[2].low, rows[2].high) == (0, 0, 100)
-
-
-def test_the_table_has_a_line_for_every_class_and_a_dash_where_there_is_no_image() -> None:
-    table = per_class_table(with_classes([0, 0, 0, 1, 1, 3], [0, 2, 0, 1, 1, 0]))
-    assert table.head == ["class", "correct", "of", "accuracy", "95 % interval"]
-    # Wilson's interval of 2 of 3 by hand: (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n)
-    assert table.rows[0] == ["ant", "2", "3", "66.67 %", "20.77–93.85 %"]
-    assert table.rows[2] == ["cow", "0", "0", "–", "0.00–100.00 %"]
-    assert [row[0] for row in table.rows] == list(NAMES)
-
-
-def test_large_counts_have_separators() -> None:
-    labels = [0] * 1500
-    table = per_class_table(with_classes(labels, labels))
-    assert table.rows[0][:4] == ["ant", "1,500", "1,500", "100.00 %"]
 
 
 def test_confusion_matrix_equals_a_double_loop() -> None:
@@ -473,7 +457,7 @@ def test_what_is_no_split_or_no_net_is_one_line() -> None:
 
 @pytest.mark.parametrize(
     "measure",
-    [misclassified, per_class_accuracy, per_class_table, confusion_matrix, most_confused],
+    [misclassified, per_class_accuracy, confusion_matrix, most_confused],
 )
 def test_a_measure_of_a_split_asks_for_predictions(measure) -> None:
     split = make_split()

@@ -10,6 +10,7 @@ from torch import nn
 from helpers.exercises import check, returned, same_numbers
 from helpers.exercises.learners_net import PROBABILITIES, are_probabilities
 from helpers.interpret import Predictions
+from helpers.intervals import coin_chances
 from helpers.models import evaluating
 
 CLOSE = 0.5  # points: so far below the recorded net a head counts as not yet trained
@@ -132,7 +133,7 @@ def beside(own: Predictions, recorded: Predictions) -> str:
         side = f"{mine - others} more than the net"
     if mine < others:
         side = f"{others - mine} fewer than the net"
-    chance = f"{100 * coin(mine, others):.1f} %"
+    chance = f"{100 * float(coin_chances(mine, others)):.1f} %"
     return (
         f"your head reads {side}: it alone reads {mine}, the net alone {others}; a coin would "
         f"divide them at least so unevenly in {chance} of cases"
@@ -157,14 +158,3 @@ def logits_of(head: Callable[[torch.Tensor], Any], features: torch.Tensor) -> to
     if isinstance(answer, tuple | list | Mapping):
         raise NoLogits(f"it gives a {type(answer).__name__}: give the logits alone, one tensor")
     return torch.as_tensor(answer)
-
-
-def coin(heads: int, tails: int) -> float:
-    """How likely a fair coin falls so unevenly or more, to either side."""
-    tosses = heads + tails
-    # All counts of heads that are at least as far from the middle
-    ways = 0
-    for count in range(tosses + 1):
-        if abs(2 * count - tosses) >= abs(heads - tails):
-            ways += math.comb(tosses, count)
-    return ways / 2**tosses

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from helpers.exercises import Verdict, check, returned, unfilled
-from helpers.exercises.head import coin, head_against_net
+from helpers.exercises.head import head_against_net
+from helpers.intervals import coin_chances
 
 UNREADABLE = "?"
 CLOSE = 0.002  # chances that differ by no more are the same one
@@ -177,7 +178,7 @@ def mended_test(chance: Callable[[torch.Tensor, torch.Tensor], Any]) -> str | No
             return f"it gives {answer!r}: give one number, the chance"
         if not 0 <= found <= 1 + 1e-9:
             return f"{case}, it gives {found:.4g}, and a chance lies between 0 and 1"
-        if abs(found - coin(first, second)) > CLOSE:
+        if abs(found - chance_of(first, second)) > CLOSE:
             return f"{case}, it gives {found:.4g}{slip(found, both, first, second, nobody)}"
 
     # The test of scipy does the adding up that the learner is asked for.
@@ -198,22 +199,28 @@ def no_chance(answer: Any) -> str:
     return ""
 
 
+def chance_of(first: int, second: int) -> float:
+    """McNemar's exact chance of so uneven a division, or a more uneven one."""
+    return float(coin_chances(first, second))
+
+
 def slip(found: float, both: int, first: int, second: int, nobody: int) -> str:
     """What a wrong chance was made of, where that can be told; none of it shows the right one.
 
     both, nobody: pictures that both nets read, and that both misread
     first, second: pictures that one of the nets reads and the other does not
     """
-    right = coin(first, second)
+    right = chance_of(first, second)
     slips = [
         (right / 2, "that is one side only"),
-        (coin(second + nobody, first + nobody), "that is what the function above gives"),
-        (coin(first + both, second + both), "pictures that both nets read are counted, too"),
+        (chance_of(second + nobody, first + nobody), "that is what the function above gives"),
+        (chance_of(first + both, second + both), "pictures that both nets read are counted, too"),
     ]
     more, fewer = max(first, second), min(first, second)
     # The next more uneven division, where the nets' own one was left out.
     if fewer > 0:
-        slips.append((coin(more + 1, fewer - 1), "a result that is just as uneven counts as well"))
+        narrower = chance_of(more + 1, fewer - 1)
+        slips.append((narrower, "a result that is just as uneven counts as well"))
     if more > 0:
         by_curve = math.erfc((more - fewer) / math.sqrt(2 * (more + fewer)))
         slips.append((by_curve, "that is an approximation, and the ways can be counted exactly"))

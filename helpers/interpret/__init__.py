@@ -17,7 +17,6 @@ from helpers.data import Batches, ImageSplit
 from helpers.data.checks import is_whole
 from helpers.environment import CourseError, whole_number
 from helpers.intervals import wilson
-from helpers.markdown import Table
 from helpers.models import device_of, evaluating
 from helpers.training.checks import check_logits, explained
 
@@ -241,21 +240,6 @@ def per_class_accuracy(predictions: Predictions) -> list[ClassAccuracy]:
         low, high = wilson(correct, count)
         rows.append(ClassAccuracy(name, correct, count, accuracy, low, high))
     return rows
-
-
-def per_class_table(predictions: Predictions) -> Table:
-    """``per_class_accuracy`` as a table, with a dash where a class has no images.
-
-    Raises ``CourseError`` as it does.
-    """
-    rows = []
-    for row in per_class_accuracy(predictions):
-        accuracy = "–"
-        if row.count > 0:
-            accuracy = f"{row.accuracy:.2f} %"
-        interval = f"{row.low:.2f}–{row.high:.2f} %"
-        rows.append((row.name, f"{row.correct:,}", f"{row.count:,}", accuracy, interval))
-    return Table(("class", "correct", "of", "accuracy", "95 % interval"), rows)
 
 
 def confusion_matrix(predictions: Predictions) -> torch.Tensor:

@@ -29,7 +29,7 @@ WITH_NUMBERS = 5
 def show_convolution(
     image: Any, kernel: Any, row: int, column: int, bias: float = 0.0
 ) -> np.ndarray:
-    """One step of a convolution, number by number: patch × kernel, and the sum; four Axes.
+    """One step of a convolution, number by number: pixels × kernel, and the sum; four Axes.
 
     image: [H, W], a channel of an image or a map
     kernel: [k, k], or of more rows than columns, or fewer
@@ -65,7 +65,7 @@ def show_convolution(
     corner = (column - 0.5, row - 0.5)
     axes[0].add_patch(Rectangle(corner, width, height, fill=False, edgecolor=RED, linewidth=2.5))
     axes[0].set_title(f"image, window at\nrow {row}, column {column}", fontsize=FONT)
-    draw_numbers(axes[1], patch, "patch", **grey)
+    draw_numbers(axes[1], patch, "pixels of the window", **grey)
 
     # Weights and products have a sign, each with a scale of its own.
     draw_numbers(axes[2], weights, "kernel", **signed_scale(weights))

@@ -233,7 +233,7 @@ class SharedStep:
                 f"{size} processes cannot share a batch of {count} images: give at most "
                 f"--nproc-per-node {count}"
             )
-        make_filters(self.team, model, images)
+        make_filters(model, images)
 
         # DistributedDataParallel weighs all processes equally; a last batch may not split evenly.
         mine = images[rank::size]
@@ -272,7 +272,7 @@ class SharedStep:
         return parts.transpose(0, 1).flatten(0, 1)[:count]
 
 
-def make_filters(team: Team, model: nn.Module, images: torch.Tensor) -> None:
+def make_filters(model: nn.Module, images: torch.Tensor) -> None:
     """Let layers that are made from the first batch see all of it, as in a single process."""
     for layer in model.modules():
         if not isinstance(layer, WhitenedConv) or layer.known_to_be_made:
