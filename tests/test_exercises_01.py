@@ -323,8 +323,9 @@ def test_a_net_that_stays_below_the_claim_is_refused(digits):
 
 @pytest.mark.parametrize("build", [small, linear, linear(), lambda: net_of(4, 8, 12)])
 def test_right_nets_are_accepted(build, digits, capsys):
-    own_net(build, exercises.course_loop, digits, least=30.0).expect_right()
-    assert "% after 3 epochs" in capsys.readouterr().out
+    # After three epochs it depends on torch's version whether one has begun to learn.
+    own_net(build, exercises.course_loop, digits, least=30.0, epochs=6).expect_right()
+    assert "% after 6 epochs" in capsys.readouterr().out
 
 
 def test_nothing_is_judged_on_practice_data():

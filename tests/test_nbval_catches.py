@@ -32,7 +32,8 @@ def run_pytest(folder) -> str:
 
 
 def outcomes(report: str, name: str) -> list[str]:
-    return re.findall(rf"{name}\.ipynb::\S+(?: \S+)* (PASSED|FAILED|SKIPPED|XFAIL)", report)
+    # pytest 8.2 writes name::ipynb, later ones write name.ipynb.
+    return re.findall(rf"{name}(?:\.|::)ipynb::\S+(?: \S+)* (PASSED|FAILED|SKIPPED|XFAIL)", report)
 
 
 def write_pair(notebook, folder) -> None:

@@ -123,7 +123,8 @@ def plan_of(notebook: Any, name: str, notes: Mapping[str, Note]) -> str:
     head = "**For the teacher · The plan, in minutes.** " + minutes.measured(name)
     rule = (
         "What is planned is an estimate, with questions and silence; "
-        f"reading aloud is counted at {minutes.WORDS_A_MINUTE} words a minute."
+        f"reading aloud is counted at {minutes.WORDS_A_MINUTE} words a minute. "
+        "Sections with 0 are for reading at home."
     )
     if not notes:
         rule += " Nobody has written notes for this session yet."

@@ -21,7 +21,8 @@ Every recipe of the course, session by session. An accuracy is the mean and the 
 deviation over n seeds, measured on all test images after the last epoch; all training images were
 used. Recipes were chosen on a validation split of the training images ([trials](search)), where
 test images are not even read. One rate is an exception, which session 06 names: that of its nets
-of five epochs was the best of five on the test images.
+of five epochs was the best of five on the test images. Of the two nets of session 01 no trials are
+recorded.
 
 Each row's command makes its record: it goes on where it was stopped, and with `--fresh` it begins
 anew. The column "recorded" says when, on what, and from which commit; a `+` behind a commit says
