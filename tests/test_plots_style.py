@@ -338,7 +338,7 @@ RUN = History(make_rows(2))
         (lambda: plot_history(RUN, Figure().subplots()), "2 panels need 2 Axes, not 1"),
         (lambda: plot_schedule(["a"]), "not list"),
         (lambda: plot_schedule(0.1), "no learning rate to plot"),
-        (lambda: plot_schedule([0.1, math.nan]), "of step 1 is nan"),
+        (lambda: plot_schedule([0.1, math.nan]), "of step 2 is nan"),
         (lambda: plot_schedule([0.1], 0), "steps_per_epoch=0"),
         (lambda: plot_schedule([0.1], 2.5), "steps_per_epoch=2.5"),
         (lambda: plot_by_depth([1.0], "size"), "not list"),

@@ -82,9 +82,9 @@ def follow_batches(
             (given(mine.mean), torchs.running_mean, "mean"),
             (given(mine.var), torchs.running_var, "variance"),
         ):
-            shape = list(torch.as_tensor(kept).shape)
-            if shape != [channels]:
-                return f"{after} the {name} has shape {shape}: keep one number a channel, [C]"
+            found = list(torch.as_tensor(kept).shape)
+            if found != [channels]:
+                return f"{after} the {name} has shape {found}: keep one number a channel, [C]"
             if not same_numbers(kept, theirs):
                 return f"{after} the running {name} is not the one that torch keeps"
 

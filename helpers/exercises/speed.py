@@ -95,9 +95,7 @@ def slip(found: float, widths: Sequence[int], side: int) -> str:
         by_hand(widths, side, padded=True): "the first layer has no padding",
         by_hand(widths, side, up=True): "an odd side is halved in another way",
         by_hand(widths, side, parts=True): "half of an odd side is no whole number of pixels",
-        by_hand(
-            widths, side, early=True
-        ): "the first convolution of a group still has the maps that are not pooled",
+        by_hand(widths, side, early=True): "a group's first convolution comes before its pooling",
     }
     if found in sentences:
         return sentences[found]
