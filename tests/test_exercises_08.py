@@ -89,6 +89,29 @@ def pooled_late(widths, side):
     return total + 30 * before
 
 
+def pooled_early(widths, side):
+    """As if the maximum were taken ahead of the first convolution of a group."""
+    side -= 1
+    total, before = 12 * 24 * side**2, 24
+    for width in widths:
+        side //= 2
+        total += 27 * width * (before + width) * side**2
+        before = width
+    return total + 30 * before
+
+
+def not_rounded(widths, side):
+    """As if a map could have half a pixel."""
+    side -= 1
+    total, before = 12 * 24 * side**2, 24
+    for width in widths:
+        total += 27 * before * width * side**2
+        side /= 2
+        total += 27 * width * width * side**2
+        before = width
+    return total + 30 * before
+
+
 def padded_first(widths, side):
     return by_layers(widths, side + 1)
 
@@ -191,6 +214,8 @@ def test_wrong_counts_are_refused_without_the_answer(answer):
         (in_millions, "millions"),
         (without_the_linear_layer, "last layer is missing"),
         (pooled_late, "pools at its end"),
+        (pooled_early, "comes before its pooling"),
+        (not_rounded, "no whole number of pixels"),
         (padded_first, "no padding"),
         (rounded_up, "odd side"),
         (back_once, "costs more than that"),
