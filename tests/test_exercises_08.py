@@ -78,38 +78,30 @@ def without_the_linear_layer(widths, side):
     return by_layers(widths, side) - 30 * widths[-1]
 
 
-def pooled_late(widths, side):
-    """As if the maximum were taken behind the second convolution of a group."""
+def in_groups(widths, side, sides):
+    """By hand; ``sides`` gives those of a group's two convolutions, and that of the next group."""
     side -= 1
     total, before = 12 * 24 * side**2, 24
     for width in widths:
-        total += 3 * 9 * width * (before + width) * side**2
-        side //= 2
+        first, second, side = sides(side)
+        total += 27 * width * (before * first**2 + width * second**2)
         before = width
     return total + 30 * before
+
+
+def pooled_late(widths, side):
+    """As if the maximum were taken behind the second convolution of a group."""
+    return in_groups(widths, side, lambda side: (side, side, side // 2))
 
 
 def pooled_early(widths, side):
     """As if the maximum were taken ahead of the first convolution of a group."""
-    side -= 1
-    total, before = 12 * 24 * side**2, 24
-    for width in widths:
-        side //= 2
-        total += 27 * width * (before + width) * side**2
-        before = width
-    return total + 30 * before
+    return in_groups(widths, side, lambda side: (side // 2, side // 2, side // 2))
 
 
 def not_rounded(widths, side):
     """As if a map could have half a pixel."""
-    side -= 1
-    total, before = 12 * 24 * side**2, 24
-    for width in widths:
-        total += 27 * before * width * side**2
-        side /= 2
-        total += 27 * width * width * side**2
-        before = width
-    return total + 30 * before
+    return in_groups(widths, side, lambda side: (side, side / 2, side / 2))
 
 
 def padded_first(widths, side):
@@ -118,14 +110,7 @@ def padded_first(widths, side):
 
 def rounded_up(widths, side):
     """Half of an odd side, as if the rest were kept."""
-    side -= 1
-    total, before = 12 * 24 * side**2, 24
-    for width in widths:
-        total += 27 * before * width * side**2
-        side = -(-side // 2)
-        total += 27 * width * width * side**2
-        before = width
-    return total + 30 * before
+    return in_groups(widths, side, lambda side: (side, -(-side // 2), -(-side // 2)))
 
 
 def back_alone(widths, side):

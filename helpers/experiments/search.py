@@ -22,6 +22,7 @@ from helpers.experiments.jobs import (
 )
 from helpers.experiments.range_tests import recommended_rate
 from helpers.experiments.ranges import NETS, PREFIX, RATES
+from helpers.experiments.ranked import losses_compare
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.record_checks import Fields, check_fields, not_finite
 from helpers.experiments.records import evidence_root, results_root
@@ -187,7 +188,6 @@ def ranking(trials: Sequence[Trial]) -> Table:
         groups.setdefault(json.dumps(trial["recipe"]), []).append(trial)
 
     # A candidate's mean loss comes first, because the rows are sorted by it as a rule.
-    targets = {trial["recipe"].get("label_smoothing", 0.0) for trial in trials}
     means = []
     ended = []
     for group in groups.values():
@@ -201,7 +201,7 @@ def ranking(trials: Sequence[Trial]) -> Table:
         means.append((loss, accuracy, len(group), name))
 
     means.sort()
-    if len(targets) > 1:
+    if not losses_compare(trials):
         means.sort(key=lambda mean: mean[1], reverse=True)
     rows = []
     for loss, accuracy, seeds, candidate in means:

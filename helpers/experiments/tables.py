@@ -18,7 +18,7 @@ UNBROKEN = "\u00a0"  # a space at which no line ends
 # The rows of README's table, in its order. (The nets of the reports stand at its beginning.)
 HEADLINES = ("first", "ladder-best", "large", "cifar-resnet9", "cifar-resnet9-best")
 # The title of a row of a ladder names its last change alone.
-WHOLE = {"cifar-resnet9-best": "the same net with all changes of session 07's ladder"}
+WHOLE = {"cifar-resnet9-best": "the same net with all recorded changes of session 07's ladder"}
 
 
 def difference(result: Result, baseline: Result) -> Interval:
