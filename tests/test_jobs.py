@@ -386,6 +386,7 @@ def test_a_worker_that_fails_is_one_line(small, kind, seed, words):
 SCARCE = """
 import torch
 from helpers.models.small import first_net
+from helpers.training import training_step
 
 def net(limit):
     def before_forward(module, images):
@@ -395,6 +396,11 @@ def net(limit):
     net = first_net()
     net.register_forward_pre_hook(before_forward)
     return net
+
+def wasteful_step(model, images, *rest, **options):
+    if len(images) > 16:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    return training_step(model, images, *rest, **options)
 """
 
 
@@ -427,6 +433,13 @@ def test_memory_that_is_too_small_is_told_with_the_batch_that_fits(small, scarce
     with pytest.raises(CourseError, match=expected) as error:
         train(scarce(limit), 0, images.train, images.test, show=False)
     assert "\n" not in str(error.value)
+
+
+def test_the_batch_that_fits_is_found_with_the_step_of_the_recipe(small, scarce):
+    images = data.load("mnist", validation=0)
+    recipe = replace(scarce(64), step="scarce_memory.wasteful_step")
+    with pytest.raises(CourseError, match="batches of 128 do not fit .* those of 16 do"):
+        train(recipe, 0, images.train, images.test, show=False)
 
 
 def test_memory_that_runs_out_later_leaves_the_finished_epochs(small, tmp_path):

@@ -97,8 +97,8 @@ def build(steps: Sequence[tuple[str, dict[str, Any]]]) -> Compose | None:
     return Compose(*transforms)
 
 
-# Document 004's training transforms in our kind: a rotation, an affine map, brightness, contrast.
-# Ours are bilinear. The document's take the nearest pixel, shift by whole pixels, fill the rotation
+# Report 004's training transforms in our kind: a rotation, an affine map, brightness, contrast.
+# Ours are bilinear. The report's take the nearest pixel, shift by whole pixels, fill the rotation
 # with 1 of 255 instead of 0, and change brightness and contrast in either order. It also names a
 # saturation and a hue, which do nothing on grey. ``data.pil_loader`` runs it to the letter.
 DOCUMENT_004 = (

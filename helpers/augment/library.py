@@ -9,7 +9,7 @@ from helpers.environment import CourseError, short_reason, unknown
 def albumentations_pipeline(name: str) -> Any:
     """The same recipe in Albumentations 2, normalised, as it is taught elsewhere.
 
-    ``mnist`` is document 004's, ``cifar10`` crop, flip and cutout. Call it as
+    ``mnist`` is report 004's, ``cifar10`` crop, flip and cutout. Call it as
     ``pipeline(image=array)["image"]`` with uint8 arrays [H, W, C]; it returns float32 [H, W, C]. It
     shifts by whole pixels, and draws from a state of its own: ``pipeline.set_random_seed(seed)``.
 

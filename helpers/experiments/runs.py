@@ -12,6 +12,7 @@ from helpers.data import Batches, ImageData, ImageSplit, load
 from helpers.environment import CourseError, smoke
 from helpers.experiments.parts import find_part
 from helpers.experiments.recipe import Recipe
+from helpers.training.precision import loss_scaler
 
 VALIDATION = 5_000  # training images that a search measures on
 MEASURED = 1_000  # images per batch where a net is measured: a logit's last digits depend on it
@@ -163,11 +164,19 @@ def largest_batch(recipe: Recipe, split: ImageSplit, device: torch.device) -> in
 
 def batch_fits(recipe: Recipe, split: ImageSplit, device: torch.device) -> bool:
     """Whether a training step on all images of a split fits into the device's memory."""
-    # The same net and the same step, on fewer images; what it learns is thrown away.
+    # The same net, precision and step, on fewer images; what it learns is thrown away.
     model = recipe.build_model().to(device)
     batches = Batches(split, len(split), device=device)
+    scaler = loss_scaler(device) if recipe.mixed else None
     try:
-        training.train_one_epoch(model, batches, recipe.build_optimizer(model))
+        training.train_one_epoch(
+            model,
+            batches,
+            recipe.build_optimizer(model),
+            loss_fn=recipe.loss,
+            scaler=scaler,
+            step=recipe.build_step(),
+        )
     except torch.OutOfMemoryError:
         return False
     return True

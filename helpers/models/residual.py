@@ -93,7 +93,7 @@ class BasicBlock(nn.Module):
 
 
 class ResidualNet(nn.Module):
-    """Document 000's net: 19,074 parameters, and no pooling before the average at the end.
+    """Report 000's net: 19,074 parameters, and no pooling before the average at the end.
 
     Images [N, 1, H, W] to logits [N, 10].
 

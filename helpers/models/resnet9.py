@@ -1,4 +1,4 @@
-"""ResNet-9 for CIFAR-10, as document 002 was assigned it, and the document's grouped version.
+"""ResNet-9 for CIFAR-10, as report 002 was assigned it, and the report's grouped version.
 
 Page, "How to Train Your ResNet", 2018.
 """

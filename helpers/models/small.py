@@ -11,7 +11,7 @@ from torch import nn
 
 
 def starter_net() -> nn.Sequential:
-    """Document 001's starting point, 6,379,786 parameters: [N, 1, 28, 28] to logits [N, 10]."""
+    """Report 001's starting point, 6,379,786 parameters: [N, 1, 28, 28] to logits [N, 10]."""
     return nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1),  # 28 × 28
         nn.ReLU(),
@@ -51,7 +51,7 @@ def first_net() -> nn.Sequential:
 def conv_relu_norm(
     in_channels: int, out_channels: int, padding: int = 1, batch_norm: bool = True
 ) -> list[nn.Module]:
-    """A 3×3 convolution with bias, ReLU and batch normalisation, in document 001's order."""
+    """A 3×3 convolution with bias, ReLU and batch normalisation, in report 001's order."""
     convolution = nn.Conv2d(in_channels, out_channels, 3, padding=padding)
     layers: list[nn.Module] = [convolution, nn.ReLU()]
     if batch_norm:
@@ -78,9 +78,9 @@ def budget_net(
     widths: Sequence[int] = (4, 4, 8, 12, 12, 16, 20),
     he: bool = False,
 ) -> nn.Sequential:
-    """Document 001's net, 9,274 parameters: images [N, 1, 28, 28] to logits [N, 10].
+    """Report 001's net, 9,274 parameters: images [N, 1, 28, 28] to logits [N, 10].
 
-    The document's code pads the sixth convolution and not the seventh; its torchsummary table does
+    The report's code pads the sixth convolution and not the seventh; its torchsummary table does
     the opposite, and is built here. ``batch_norm=False`` leaves the seven normalisations out (9,122
     parameters); ``widths`` are the channels after each of the convolutions but the last; ``he``
     draws its weights by ``he_normal`` instead of torch's rule.
@@ -125,7 +125,7 @@ def wide_net() -> nn.Sequential:
 def conv_norm_dropout(
     in_channels: int, out_channels: int, kernel_size: int, dropout: float
 ) -> list[nn.Module]:
-    """A convolution without bias or padding, ReLU, batch normalisation, dropout: document 003's."""
+    """A convolution without bias or padding, ReLU, batch normalisation, dropout: report 003's."""
     return [
         nn.Conv2d(in_channels, out_channels, kernel_size, bias=False),
         nn.ReLU(),
@@ -135,9 +135,9 @@ def conv_norm_dropout(
 
 
 def basic_net(dropout: float = 0.0) -> nn.Sequential:
-    """Document 003's first two rungs, 7,964 parameters: [N, 1, 28, 28] to logits [N, 10].
+    """Report 003's first two rungs, 7,964 parameters: [N, 1, 28, 28] to logits [N, 10].
 
-    The document lists no layers: three 3×3 convolutions before the pooling, three after it.
+    The report lists no layers: three 3×3 convolutions before the pooling, three after it.
     """
     return nn.Sequential(
         *conv_norm_dropout(1, 8, 3, dropout),  # 28 × 28 → 26 × 26
@@ -155,7 +155,7 @@ def basic_net(dropout: float = 0.0) -> nn.Sequential:
 
 
 def early_pool_net(dropout: float = 0.0) -> nn.Sequential:
-    """Document 003's third rung, 7,824 parameters: [N, 1, 28, 28] to logits [N, 10].
+    """Report 003's third rung, 7,824 parameters: [N, 1, 28, 28] to logits [N, 10].
 
     Pooling and 1×1 convolutions come after a receptive field of 5×5: two 3×3 convolutions before
     them, four after.
@@ -179,7 +179,7 @@ def early_pool_net(dropout: float = 0.0) -> nn.Sequential:
 def compact_net(
     dropout: float = 0.0, widths: Sequence[int] = (4, 10, 8, 4, 10, 16, 12, 16)
 ) -> nn.Sequential:
-    """Document 003's final net, 6,084 parameters: images [N, 1, 28, 28] to logits [N, 10].
+    """Report 003's final net, 6,084 parameters: images [N, 1, 28, 28] to logits [N, 10].
 
     ``widths`` are the channels after each of the convolutions but the last.
     """
@@ -220,10 +220,10 @@ def field_net(pools: Sequence[int] = ()) -> nn.Sequential:
 
 
 class PointwiseNet(nn.Module):
-    """Document 004's net, 7,640 parameters: images [N, 1, 28, 28] to logits [N, 10].
+    """Report 004's net, 7,640 parameters: images [N, 1, 28, 28] to logits [N, 10].
 
     Three 1×1 layers come after the average. The order of ReLU and normalisation changes as in the
-    document, and two blocks have no ReLU. The document ends in log-softmax, which cross-entropy
+    report, and two blocks have no ReLU. The report ends in log-softmax, which cross-entropy
     does itself; one dropout layer serves all blocks.
     """
 

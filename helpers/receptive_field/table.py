@@ -12,7 +12,7 @@ from helpers.receptive_field.calls import Step, Window
 from helpers.receptive_field.spans import Pair
 from helpers.receptive_field.tracing import trace
 
-# The columns of document 003's table, and what stands in them of a row.
+# The columns of report 003's table, and what stands in them of a row.
 DOCUMENT_003 = {
     "Layer": "title",
     "receptive-field_in": "rf_in",
@@ -132,7 +132,7 @@ class ReceptiveFieldTable(tuple[Row, ...]):
         return self._table()._repr_html_()
 
     def markdown(self) -> str:
-        """A Markdown table with the columns of document 003."""
+        """A Markdown table with the columns of report 003."""
         lines = []
         for row in self:
             lines.append([size_as_text(getattr(row, name)) for name in DOCUMENT_003.values()])
