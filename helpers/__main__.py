@@ -27,6 +27,7 @@ from helpers.upkeep import readme, sessions
 from helpers.upkeep.command_line import Parser, add_amounts, add_command, count
 
 Options = argparse.Namespace
+ORDERS = 5  # of the data, in a recorded range test
 
 
 def run(options: Options) -> None:
@@ -64,9 +65,11 @@ def range_test(options: Options) -> None:
 
     environment.need_notebooks()
     if options.name is None:
+        if options.orders or options.fresh:
+            raise CourseError("range-test: name the recipe that --orders or --fresh is for")
         print(measured.range_verdicts())
         return
-    test = measured.record_range_test(options.name, options.orders)
+    test = measured.record_range_test(options.name, options.orders or ORDERS, options.fresh)
     for number, answer in enumerate(test.answers, start=1):
         print(f"answer {number} of {len(test.curves)} orders: edge {answer.edge:.2g}")
     print(test.answer())
@@ -226,8 +229,9 @@ def parser() -> Parser:
     command = add_command(commands, range_test)
     command.add_argument("name", nargs="?", help="of a recipe or a measured net, as: residual")
     command.add_argument(
-        "--orders", type=count, default=5, metavar="N", help="orders of the data (default 5)"
+        "--orders", type=count, metavar="N", help=f"orders of the data (default {ORDERS})"
     )
+    command.add_argument("--fresh", action="store_true", help="replace a record of as many orders")
 
     command = add_command(commands, autopsy)
     command.add_argument("name", help="of the net: document (its own) or narrow (in minutes)")
@@ -265,8 +269,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # Parsing is part of it: a wrong command line is an error like others.
         with stopping.as_interrupts(), console.printed_at_once():
-            options = parser().parse_args(arguments)
+            options, others = parser().parse_known_args(arguments)
             handle = options.handle
+            if others:
+                command = handle.__name__.replace("_", "-")
+                raise CourseError(
+                    f"{command} does not know {' '.join(others)}: see "
+                    f"python -m helpers {command} --help"
+                )
             if together.launched() and handle is not experiment:
                 raise CourseError("torchrun is for experiment: start other commands without it")
             handle(options)

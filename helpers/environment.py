@@ -195,7 +195,7 @@ def short_reason(problem: BaseException) -> str:
 def unknown(kind: str, name: str, names: Iterable[str]) -> CourseError:
     """The error for an unknown name: it offers the similar names, or all of them."""
     # A typing error leaves a similar name.
-    names = list(names)
+    names = list(dict.fromkeys(names))  # some lists that are put together share a name
     shown = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     if not shown:
         shown = names

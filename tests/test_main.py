@@ -24,7 +24,7 @@ GOOD = [
     "experiment budget --seeds 3 --jobs 1 --fresh",
     "search budget --seeds 1 --jobs 2",
     "range-test",
-    "range-test residual --orders 5",
+    "range-test residual --orders 5 --fresh",
     "autopsy narrow --seeds 1",
     "classroom",
     "page",
@@ -92,6 +92,8 @@ def test_the_help_of_a_command_speaks_of_groups_where_it_knows_them(capsys):
         "experiment budget --seeds 5000000000",
         f"experiment budget --seeds {'9' * 5000}",
         "experiment budget --jobs 0",
+        "experiment budget --seed 3",
+        "experiment budget --seeds ٣",
         "search budget --seeds 0",
         "search budget --jobs=-2",
         "range-test first --orders 0",
@@ -102,6 +104,27 @@ def test_the_help_of_a_command_speaks_of_groups_where_it_knows_them(capsys):
 )
 def test_a_wrong_command_line_is_one_line(capsys, line):
     assert "--help" in error_of(capsys, *shlex.split(line))
+
+
+@pytest.mark.parametrize("line", ["search budget --fresh", "run 01 --jobs 2", "report --seeds 3"])
+def test_an_option_of_another_command_leads_to_the_help_of_this_one(capsys, line):
+    command, *_, option = [word for word in line.split() if not word.isdecimal()]
+    said = error_of(capsys, *line.split())
+    assert f"{command} does not know {option}" in said
+    assert f"see python -m helpers {command} --help" in said
+
+
+@pytest.mark.parametrize("line", ["export ../results/budget", "search ../search/budget"])
+def test_a_path_is_no_name(capsys, line):
+    assert f"unknown {'record' if 'export' in line else 'search'} '../" in error_of(
+        capsys, *line.split()
+    )
+
+
+@pytest.mark.parametrize("line", ["range-test residul", "search rnge-first"])
+def test_a_suggestion_names_everything_once(capsys, line):
+    names = error_of(capsys, *line.split()).split(": ")[-1].strip().split(", ")
+    assert len(names) == len(set(names)) and {"residual", "range-first"} & set(names)
 
 
 @pytest.mark.parametrize(

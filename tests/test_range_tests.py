@@ -183,14 +183,52 @@ def test_the_command_records_and_prints_the_answer(small, capsys, monkeypatch):
     monkeypatch.setattr(environment, "need_notebooks", lambda: None)
     made = []
 
-    def record(name, orders):
-        made.append((name, orders))
+    def record(name, orders, fresh):
+        made.append((name, orders, fresh))
         write(small, [0.5, 1.0, 2.0])
         return load_range_test("first", small)
 
     monkeypatch.setattr(measured, "record_range_test", record)
     assert main(["range-test", "first"]) == main(["range-test", "first", "--orders", "3"]) == 0
-    assert made == [("first", 5), ("first", 3)]
+    assert made == [("first", 5, False), ("first", 3, False)]
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == [f"answer {n} of 3 orders: edge {e}" for n, e in ((1, 0.5), (2, 1), (3, 2))]
     assert "Recommended as the highest rate of one-cycle: 0.25" in lines[4]
+
+
+@pytest.mark.parametrize("orders, made", [(2, False), (3, False), (4, True)])
+@pytest.mark.parametrize("fault", ["", "other recipe", "damaged"])
+def test_a_record_of_as_many_orders_is_kept(tmp_path, monkeypatch, capsys, orders, made, fault):
+    for name in ("evidence_root", "results_root"):
+        monkeypatch.setattr(range_tests, name, lambda: tmp_path)
+    monkeypatch.setattr(range_tests, "smoke", lambda: False)
+    recipe = NETS["first"].hyperparameters()
+    if fault == "other recipe":
+        recipe["momentum"] = 0.5
+    if fault == "damaged":
+        recipe["momentum"] = "0.9"
+    path = write(tmp_path, [0.5, 1.0, 2.0], recipe=recipe)
+    before = path.read_bytes()
+
+    class Begun(Exception):
+        """A range test was begun."""
+
+    def begin(*_, **__):
+        raise Begun
+
+    monkeypatch.setattr(range_tests, "load_for", begin)
+    if made or fault:
+        with pytest.raises(Begun):
+            range_tests.record_range_test("first", orders)
+    else:
+        assert len(range_tests.record_range_test("first", orders).curves) == 3
+        assert "recorded already, with 3 orders: --fresh" in capsys.readouterr().out
+    with pytest.raises(Begun):
+        range_tests.record_range_test("first", 1, fresh=True)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("line", ["range-test --orders 3", "range-test --fresh"])
+def test_options_without_a_name_are_not_ignored(capsys, line):
+    assert main(line.split()) == 2
+    assert "name the recipe that --orders or --fresh is for" in capsys.readouterr().err

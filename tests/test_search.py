@@ -267,6 +267,12 @@ def test_candidates_that_diverged_come_last():
         ('"learning_rate": 0.05', '"learning_rate": NaN'),
         ('"momentum": ', '"momentun": '),
         ('"augment": ', '"augments": '),
+        ('"learning_rate": 0.05', '"learning_rate": "0.05"'),
+        ('"learning_rate": 0.05', '"learning_rate": [0.05]'),
+        ('"learning_rate": 0.05', '"learning_rate": true'),
+        ('"nesterov": true', '"nesterov": 1'),
+        ('"seed": 0', '"seed": -1'),
+        ('"validation_accuracy": ', '"validation_accuracy": 500, "was": '),
     ],
 )
 def test_a_trial_with_other_fields_or_without_a_finite_number_is_damaged(tiny, small, old, new):
@@ -279,6 +285,16 @@ def test_a_trial_with_other_fields_or_without_a_finite_number_is_damaged(tiny, s
     with pytest.raises(CourseError, match=r"tiny\.json is damaged: restore it") as error:
         kept_trials("tiny", small / "results")
     assert "\n" not in str(error.value)
+
+
+def test_a_training_that_stands_there_twice_is_damage(tiny, small):
+    search("tiny", [0])
+    path = small / "results" / "search" / "tiny.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["trials"] *= 2
+    path.write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(CourseError, match=r"tiny\.json is damaged: restore it"):
+        kept_trials("tiny", small / "results")
 
 
 @pytest.mark.parametrize("seeds", [5, None, "012"])

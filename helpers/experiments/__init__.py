@@ -16,7 +16,7 @@ from helpers.experiments.catalogue import EXPERIMENTS, find, for_practice
 from helpers.experiments.folders import checkpoint_in, data_digest, run_folder
 from helpers.experiments.jobs import checked_seeds, checked_workers, plan, run_jobs
 from helpers.experiments.recipe import Recipe
-from helpers.experiments.records import Result, evidence_root, results_root
+from helpers.experiments.records import Result, evidence_root, is_file_name, results_root
 from helpers.experiments.runs import load_for, train_on
 from helpers.writing import check_folder
 
@@ -133,6 +133,8 @@ def load_result(name: str, folder: Path | None = None, recipe: Recipe | None = N
     path = (folder or evidence_root()) / f"{name}.json"
     recipe = recipe or EXPERIMENTS.get(name)
     command = f"python -m helpers experiment {name}"
+    if not is_file_name(name):
+        raise unknown("record", name, EXPERIMENTS)
     record_file.finish_save(path)
     if not path.exists():
         if recipe is None:

@@ -15,7 +15,14 @@ from helpers.experiments.catalogue import EXPERIMENTS, for_practice
 from helpers.experiments.folders import data_digest
 from helpers.experiments.ranges import NETS, PREFIX
 from helpers.experiments.recipe import Recipe
-from helpers.experiments.record_checks import DATA, ENVIRONMENT, Fields, check_fields, not_finite
+from helpers.experiments.record_checks import (
+    DATA,
+    ENVIRONMENT,
+    Fields,
+    check_fields,
+    check_recipe,
+    not_finite,
+)
 from helpers.experiments.records import evidence_root, results_root
 from helpers.experiments.runs import load_for, training_batches
 from helpers.lr_finder import LRRangeTest, lr_range_test
@@ -59,8 +66,10 @@ def range_recipe(name: str) -> Recipe:
     return EXPERIMENTS[name]
 
 
-def record_range_test(name: str, orders: int) -> LRRangeTest:
+def record_range_test(name: str, orders: int, fresh: bool = False) -> LRRangeTest:
     """Make the range test of a recipe with the defaults of ``lr_range_test``, and record it.
+
+    One that is recorded with as many orders, or with more, is kept, unless ``fresh``.
 
     The net is fresh, of seed 0; its optimizer, batches and augmentation are the recipe's. The
     images are those that a search trains with: neither validation nor test images are seen. Raises
@@ -70,9 +79,15 @@ def record_range_test(name: str, orders: int) -> LRRangeTest:
     if smoke():
         recipe = for_practice(recipe, 2)
 
+    # Fewer orders say less, and more than are asked for say the same.
+    folder = results_root()
+    kept = sound_range_test(name, folder)
+    if kept is not None and len(kept.curves) >= orders and not fresh:
+        print(f"recorded already, with {len(kept.curves)} orders: --fresh makes it anew")
+        return kept
+
     # What cannot be kept is not begun.
     data = load_for(recipe, searching=True)
-    folder = results_root()
     check_folder(folder / "measured")
     settings = SETTINGS | {"orders": orders}
     test = make_range_test(recipe, data, settings)
@@ -164,9 +179,20 @@ def load_range_test(name: str, folder: Path | None = None) -> LRRangeTest:
     return LRRangeTest(np.array(record["rates"], dtype=float), curves, record["data"]["note"])
 
 
+def sound_range_test(name: str, folder: Path) -> LRRangeTest | None:
+    """A recorded range test that can be believed, and is of today's recipe; None without one."""
+    # Where the course keeps its evidence the recipe is compared as well.
+    compared = None if folder == evidence_root() else folder
+    try:
+        return load_range_test(name, compared)
+    except CourseError:
+        return None
+
+
 def check_range_record(record: Any) -> None:
     """Raise ``ValueError`` unless a record has its fields, and curves that can be believed."""
     check_fields("the record", record, RECORD)
+    check_recipe(record["recipe"])
     check_fields("its data", record["data"], DATA | {"note": str})
     check_fields("its environment", record["environment"], ENVIRONMENT)
     if not_finite(record):

@@ -39,7 +39,7 @@ def check_record(record: dict[str, Any], arrays: dict[str, Any]) -> None:
     check_fields("the record", record, RECORD)
     check_fields("its data", record["data"], DATA)
     check_fields("its environment", record["environment"], ENVIRONMENT)
-    Recipe.restored(record["recipe"])
+    check_recipe(record["recipe"])
     fault = not_finite(record)
     if fault:
         raise ValueError(fault)
@@ -67,8 +67,21 @@ def check_run(name: str, run: dict[str, Any]) -> None:
         check_fields(place, row, EPOCH)
         if row["epoch"] != number:
             raise ValueError(f"{place} says that it is epoch {row['epoch']}")
-        if not 0 <= row["test_accuracy"] <= 100:
-            raise ValueError(f"{place}: test_accuracy is {row['test_accuracy']}, and no percentage")
+        check_percentage(f"{place}: test_accuracy", row["test_accuracy"])
+
+
+def check_recipe(kept: dict[str, Any]) -> None:
+    """Raise ``ValueError`` or ``TypeError`` unless a recipe can be restored, each setting whole."""
+    Recipe.restored(kept)
+    today = Recipe(name="", model="", epochs=0).hyperparameters()
+    kinds = {name: type(value) for name, value in today.items()}
+    check_fields("its recipe", Recipe.completed(kept), kinds)
+
+
+def check_percentage(name: str, value: float) -> None:
+    """Raise ``ValueError`` for what is no accuracy."""
+    if not 0 <= value <= 100:
+        raise ValueError(f"{name} is {value}, and no percentage")
 
 
 def check_fields(name: str, values: Any, fields: Fields) -> None:
@@ -79,12 +92,13 @@ def check_fields(name: str, values: Any, fields: Fields) -> None:
         if field not in values:
             raise ValueError(f"{name} has no {field}")
 
-        # A whole number may stand in the place of a float, but truth values are no numbers.
+        # A whole number may stand in the place of a float, but a truth value is no number.
         value = values[field]
         accepted: tuple[type, ...] = (kind,)
         if kind is float:
             accepted = (int, float)
-        if isinstance(value, bool) or not isinstance(value, accepted):
+        mistaken = isinstance(value, bool) and kind is not bool
+        if mistaken or not isinstance(value, accepted):
             raise ValueError(f"{name}: {field} is {value!r:.40}, and no {kind.__name__}")
 
 

@@ -36,7 +36,12 @@ def results_root() -> Path:
 
 def is_recorded(name: str) -> bool:
     """Whether ``notebooks/results`` holds a record of that name."""
-    return (evidence_root() / f"{name}.json").exists()
+    return is_file_name(name) and (evidence_root() / f"{name}.json").exists()
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a record's name leads to a file of its folder, and not out of it."""
+    return Path(str(name)).name == str(name)
 
 
 @dataclass(frozen=True, eq=False)

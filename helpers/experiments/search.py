@@ -24,8 +24,14 @@ from helpers.experiments.range_tests import recommended_rate
 from helpers.experiments.ranges import NETS, PREFIX, RATES
 from helpers.experiments.ranked import losses_compare
 from helpers.experiments.recipe import Recipe
-from helpers.experiments.record_checks import Fields, check_fields, not_finite
-from helpers.experiments.records import evidence_root, results_root
+from helpers.experiments.record_checks import (
+    Fields,
+    check_fields,
+    check_percentage,
+    check_recipe,
+    not_finite,
+)
+from helpers.experiments.records import evidence_root, is_file_name, results_root
 from helpers.experiments.runs import load_for
 from helpers.markdown import Table
 from helpers.training.metrics import DivergedError
@@ -145,14 +151,15 @@ def kept_trials(name: str, folder: Path | None = None) -> list[Trial]:
     """
     # A search that was never done has no trials.
     path = (folder or evidence_root()) / "search" / f"{name}.json"
-    if not path.exists():
+    if not is_file_name(name) or not path.exists():
         return []
-    trials = []
+    trials: list[Trial] = []
     try:
         for trial in json.loads(path.read_text(encoding="utf-8"))["trials"]:
             check_trial(trial)
             recipe = Recipe.restored(trial["recipe"])
             trials.append(trial | {"recipe": recipe.hyperparameters()})
+        check_seeds(trials)
     except (ValueError, KeyError, TypeError, CourseError):
         raise CourseError(
             f"{path} is damaged: restore it or move it away, and give the same command again"
@@ -163,8 +170,12 @@ def kept_trials(name: str, folder: Path | None = None) -> list[Trial]:
 def check_trial(trial: Any) -> None:
     """Raise ``ValueError`` unless a trial has finite numbers, or says where it diverged."""
     check_fields("a trial", trial, TRIAL)
+    check_recipe(trial["recipe"])
+    if trial["seed"] < 0:
+        raise ValueError(f"a trial has the seed {trial['seed']}")
     if "diverged" not in trial:
         check_fields("a trial", trial, MEASURED)
+        check_percentage("validation_accuracy", trial["validation_accuracy"])
     else:
         check_fields("a trial", trial, ENDED)
         for name in MEASURED:
@@ -172,6 +183,16 @@ def check_trial(trial: Any) -> None:
                 raise ValueError(f"a trial that diverged has a {name}")
     if not_finite(trial):
         raise ValueError(not_finite(trial))
+
+
+def check_seeds(trials: Sequence[Trial]) -> None:
+    """Raise ``ValueError`` where a training stands there twice: it would count as two seeds."""
+    seen = []
+    for trial in trials:
+        training = (trial["recipe"], trial["seed"])
+        if training in seen:
+            raise ValueError(f"seed {trial['seed']} of a recipe stands there twice")
+        seen.append(training)
 
 
 def ranking(trials: Sequence[Trial]) -> Table:

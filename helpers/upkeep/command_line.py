@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from helpers.environment import CourseError
 
@@ -10,7 +10,10 @@ MOST = 1000  # seeds, or processes: more is a slip of the finger
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports a wrong command line in one line, like every other error."""
+    """Reports a wrong command line in one line, like every other error; options are whole words."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         raise CourseError(f"{message} (see {self.prog} --help)")
@@ -18,8 +21,8 @@ class Parser(argparse.ArgumentParser):
 
 def count(text: str) -> int:
     """A whole number from 1 to 1000, as the words of a command line give it."""
-    # int() alone would take "1_0" and " 3 ", and refuses more than 4,300 digits.
-    if text.isdecimal() and len(text) <= 9:
+    # int() alone would take "1_0", " 3 " and "٣", and refuses more than 4,300 digits.
+    if text.isascii() and text.isdecimal() and len(text) <= 9:
         number = int(text)
         if 1 <= number <= MOST:
             return number
