@@ -272,10 +272,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options, others = parser().parse_known_args(arguments)
             handle = options.handle
             if others:
-                command = handle.__name__.replace("_", "-")
                 raise CourseError(
-                    f"{command} does not know {' '.join(others)}: see "
-                    f"python -m helpers {command} --help"
+                    f"{options.command} does not know {' '.join(others)}: see "
+                    f"python -m helpers {options.command} --help"
                 )
             if together.launched() and handle is not experiment:
                 raise CourseError("torchrun is for experiment: start other commands without it")

@@ -35,7 +35,7 @@ def add_command(commands: argparse._SubParsersAction, handle: Callable) -> argpa
     text = handle.__doc__
     name = handle.__name__.replace("_", "-")
     command = commands.add_parser(name, help=text, description=text)
-    command.set_defaults(handle=handle)
+    command.set_defaults(handle=handle, command=name)
     return command
 
 
