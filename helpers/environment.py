@@ -10,9 +10,10 @@ import os
 import platform
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,17 +24,8 @@ LARGEST_SEED = 2**32 - 1  # NumPy takes no larger one
 
 # What the report names. A switch is an environment variable.
 PACKAGES = (
-    "torch",
-    "torchvision",
-    "numpy",
-    "scipy",
-    "matplotlib",
-    "torchsummary",
-    "albumentations",
-    "tqdm",
-    "nbval",
-    "nbconvert",
-)
+    "torch torchvision numpy scipy matplotlib torchsummary albumentations tqdm nbval nbconvert"
+).split()
 SWITCHES = ("COURSE_DATA", "COURSE_SMOKE", "COURSE_TRAIN", "COURSE_REPO", "COURSE_RUNS")
 
 # Where a data set may lie in the data folder, in the order in which it is looked for.
@@ -112,14 +104,22 @@ def pick_device() -> torch.device:
 def half_precision(device: torch.device) -> torch.dtype | None:
     """The 16-bit numbers that a device calculates fast in, or None where it has none.
 
-    These are bfloat16 on a CUDA device that has them in hardware, and float16 on older ones.
+    These are bfloat16 on a CUDA device that has them in hardware, and float16 on older ones; and
+    bfloat16 on a CPU with units that multiply matrices of them (Intel's AMX, Xeons since 2023).
     """
+    if device.type == "cpu" and processor().get("amx_bf16"):
+        return torch.bfloat16
     if device.type != "cuda":
         return None
     # Without this argument torch also says yes to a slow emulation, on a T4 for example.
     if torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16
     return torch.float16
+
+
+def processor() -> Mapping[str, Any]:
+    """What torch knows of the CPU: its name, and what it has; nothing from an older torch."""
+    return getattr(torch.cpu, "get_capabilities", dict)()
 
 
 def seed_everything(seed: int) -> torch.Generator:
@@ -169,9 +169,7 @@ def real_number(value: object) -> float | None:
     """``value`` as a float where it is a finite number, NumPy's and torch's included; else None."""
     # A text can be read as a number, but is none; nor is a list of one number, which NumPy before
     # 2.4 reads as that number.
-    if isinstance(value, str | bytes):
-        return None
-    if isinstance(value, np.ndarray) and value.ndim > 0:
+    if isinstance(value, str | bytes) or (isinstance(value, np.ndarray) and value.ndim > 0):
         return None
     try:
         number = float(value)  # type: ignore[arg-type]
@@ -235,14 +233,18 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, str | int]:
-    """What a record says of the machine: device, torch, Python, system and number of threads."""
-    device = pick_device().type
-    device_name = platform.machine()
-    if device == "cuda":
+    """What a record says of the machine: device, torch, Python, system and number of threads.
+
+    ``mixed`` names the numbers that mixed precision multiplies there.
+    """
+    device = pick_device()
+    device_name = processor().get("cpu_name") or platform.machine()
+    if device.type == "cuda":
         device_name = torch.cuda.get_device_name()
     return {
-        "device": device,
+        "device": device.type,
         "device_name": device_name,
+        "mixed": str(half_precision(device) or torch.float32).removeprefix("torch."),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "system": platform.system(),
@@ -301,10 +303,8 @@ def data_problem() -> list[str]:
 def report() -> str:
     """Versions, device, threads, switches, data sources and known problems, as lines of text."""
     # Facts by name, in the order in which they are shown.
-    facts: dict[str, str | int] = {}
     found = versions()
-    facts.update(found)
-    facts.update(machine())
+    facts: dict[str, str | int] = {**found, **machine()}
     for switch in SWITCHES:
         facts[switch] = os.environ.get(switch, "(not set)")
     facts.update(whole_paths())

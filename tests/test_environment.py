@@ -2,6 +2,7 @@
 
 import math
 import os
+import platform
 import random
 import signal
 import subprocess
@@ -252,8 +253,39 @@ def test_without_the_notebooks_an_error_says_how_to_install(monkeypatch, tmp_pat
 def test_half_precision_is_what_a_gpu_has_in_hardware(monkeypatch, native, expected):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
     assert environment.half_precision(torch.device("cuda")) is expected
-    for kind in ("cpu", "mps"):
-        assert environment.half_precision(torch.device(kind)) is None
+    assert environment.half_precision(torch.device("mps")) is None
+
+
+@pytest.mark.parametrize(
+    "has, expected",
+    [
+        ({"amx_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": False, "avx512_bf16": True}, None),
+        ({}, None),
+    ],
+)
+def test_half_precision_is_for_cpus_that_multiply_matrices_in_hardware(monkeypatch, has, expected):
+    monkeypatch.setattr(environment, "pick_device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has, raising=False)
+    assert environment.half_precision(torch.device("cpu")) is expected
+    numbers = environment.machine()["mixed"]
+    assert numbers == ("bfloat16" if expected else "float32")
+    # It is what the processor itself says, where the system tells.
+    if sys.platform == "linux":
+        monkeypatch.undo()
+        told = environment.processor().get("amx_bf16", False)
+        assert not told or "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+
+
+def test_a_machine_has_the_name_of_its_processor(monkeypatch):
+    monkeypatch.setattr(environment, "pick_device", lambda: torch.device("cpu"))
+    for told, name in (({"cpu_name": "Some Chip"}, "Some Chip"), ({}, platform.machine())):
+        monkeypatch.setattr(environment, "processor", lambda told=told: told)
+        assert environment.machine()["device_name"] == name
+    monkeypatch.undo()
+    # An older torch tells nothing of it.
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert environment.processor() == {}
 
 
 def report_of(monkeypatch, **versions):

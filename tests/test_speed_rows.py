@@ -53,7 +53,7 @@ def test_what_is_missing_is_told_by_its_command(folder, capsys):
         " --jobs 1",
         "not recorded yet, made on a GPU by: python -m helpers experiment speed-rows --seeds 5",
     ]
-    assert len(lines) == 6
+    assert len(lines) == 7
     speed_rows.without("no-muon")
     assert capsys.readouterr().out.count("is not recorded yet") == 2
     table = speed_rows.overview(["speed"])

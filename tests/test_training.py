@@ -945,12 +945,7 @@ def test_a_mixed_run_goes_on_also_on_a_device_of_another_kind(monkeypatch, tmp_p
     )
 
 
-def test_mixed_precision_is_for_gpus_alone_and_bfloat16_for_hardware_that_has_it(monkeypatch):
-    assert (
-        environment.half_precision(torch.device("cpu"))
-        is None
-        is environment.half_precision(torch.device("mps"))
-    )
+def test_on_a_gpu_bfloat16_is_for_hardware_that_has_it(monkeypatch):
     for there, expected in ((True, torch.bfloat16), (False, torch.float16)):
         monkeypatch.setattr(
             torch.cuda,
@@ -960,7 +955,8 @@ def test_mixed_precision_is_for_gpus_alone_and_bfloat16_for_hardware_that_has_it
         assert environment.half_precision(torch.device("cuda")) == expected
 
 
-def test_on_a_cpu_mixed_precision_changes_no_number():
+def test_on_a_cpu_that_is_not_fast_in_16_bits_mixed_precision_changes_no_number(monkeypatch):
+    monkeypatch.setattr(environment, "processor", dict)
     mixed, plain = small_net(), small_net()
     rows = [
         without_times(

@@ -102,7 +102,7 @@ class Recipe:
     average: float = 0.0
     decay_all: bool = True  # False: biases and normalisations do not decay
 
-    # Mixed precision and torch's compiler, for the speed on a GPU.
+    # Mixed precision, where a device is fast at it, and torch's compiler, for the speed on a GPU.
     mixed: bool = False
     compile: bool = False
 

@@ -231,7 +231,8 @@ def fit(
     writes: whether this process writes the checkpoint, or only goes on from it.
     show: a bar, and a printed line per epoch.
     on_epoch: gets each finished row of the history.
-    mixed: train in mixed precision on a GPU, and measure in float32.
+    mixed: train in mixed precision where the device is fast at it (see ``half_precision``), and
+        measure in float32.
 
     ``set_epoch(epoch)``, counted from 0, is called where ``train_batches`` or its sampler has it.
     Raises ``CourseError`` for input that cannot be trained on, a loss that is no finite number,

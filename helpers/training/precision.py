@@ -1,4 +1,4 @@
-"""Mixed precision: forward passes in 16 bits where a GPU is fast at them, weights in 32.
+"""Mixed precision: forward passes in 16 bits where a device is fast at them, weights in 32.
 
 Micikevicius and others, "Mixed Precision Training", 2018.
 """
