@@ -475,7 +475,6 @@ ROWS = {
     "minutes-no-whitening": {"net's whitened"},
     "minutes-no-dirac": {"net's dirac"},
     "minutes-no-muon": MUON,
-    "minutes-float32": {"mixed"},
     "minutes-relu": {"net's activation"},
     "minutes-growing": GROWS,
     "minutes-narrow": {"net's widths"},

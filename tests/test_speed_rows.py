@@ -9,7 +9,7 @@ from made_records import result
 from scipy.stats import ttest_ind
 
 from helpers import environment
-from helpers.experiments import records, speed, speed_rows
+from helpers.experiments import load_result, records, speed, speed_rows
 from helpers.experiments.catalogue import EXPERIMENTS
 
 
@@ -75,6 +75,27 @@ def test_a_record_says_its_time_and_its_machine(folder):
     assert speed_rows.seconds_to("speed-cpu", 94.0) == [300.0, 301.0]
     assert speed_rows.times_to(["speed-cpu"], 94.0).rows[0][1:3] == ["–", "2 of 3"]
     assert speed_rows.times_to(["speed-cpu"], 93.0).rows[0][1:3] == ["301", "3 of 3"]
+
+
+@pytest.mark.parametrize(
+    "name, mixed, told",
+    [
+        ("speed-cpu", "bfloat16", "x86, 2 threads, bfloat16"),
+        ("speed-cpu", "float32", "x86, 2 threads, float32"),
+        ("speed-cpu", None, "x86, 2 threads"),
+        ("speed-cpu-float32", "bfloat16", "x86, 2 threads, float32"),
+        ("speed-cpu-float32", None, "x86, 2 threads, float32"),
+    ],
+)
+def test_a_record_says_which_numbers_were_multiplied(folder, name, mixed, told):
+    made = result(name, (94.0,))
+    if mixed is not None:
+        made.record["environment"]["mixed"] = mixed
+    made.save()
+    assert speed_rows.machine(name) == told
+    # Where all products have 32 bits, as in most recipes, there is nothing to tell.
+    words = f"({told})" if EXPERIMENTS[name].mixed else "(x86, 2 threads)"
+    assert words in load_result(name).provenance
 
 
 def test_a_difference_is_that_of_the_recipe_that_lacks_something(folder, capsys):

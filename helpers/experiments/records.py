@@ -118,6 +118,13 @@ class Result:
         return any(commit.endswith("+") for commit in self.commits)
 
     @property
+    def numbers(self) -> str:
+        """The numbers that a training multiplied; empty where an older record does not say."""
+        if not self.recipe.mixed:
+            return "float32"
+        return self.record["environment"].get("mixed", "")
+
+    @property
     def provenance(self) -> str:
         """When, on what and from which commits the record was made."""
         # Results repeat exactly only at an equal number of threads.
@@ -127,6 +134,8 @@ class Result:
             threads = "1 thread"
         if "processes" in machine:
             threads += f" in each of {machine['processes']} processes"
+        if self.recipe.mixed and self.numbers:
+            threads += f", {self.numbers}"
 
         # Seven characters are enough to name a commit; a + behind it is kept.
         commits = []

@@ -69,9 +69,11 @@ def seconds_an_epoch(name: str) -> float:
 
 
 def machine(name: str) -> str:
-    """What a record was made on."""
-    made_on = load_result(name).record["environment"]
-    return f"{made_on['device_name']}, {made_on['threads']} threads"
+    """What a record was made on, and with which numbers."""
+    result = load_result(name)
+    made_on = result.record["environment"]
+    words = f"{made_on['device_name']}, {made_on['threads']} threads"
+    return f"{words}, {result.numbers}".removesuffix(", ")
 
 
 def overview(names: Sequence[str]) -> Table:
