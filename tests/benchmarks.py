@@ -37,7 +37,7 @@ from helpers.data import Batches, ImageData, ImageSplit
 from helpers.environment import ROOT, data_root
 from helpers.experiments.cifar10 import CROP_FLIP_CUTOUT, RESNET9
 from helpers.experiments.recipe import Steps
-from helpers.experiments.speed import CPU, ON_A_CPU, SPEED
+from helpers.experiments.speed import CPU, FLOAT32, ON_A_CPU, SPEED
 from helpers.lr_finder import lr_range_test
 from helpers.models.residual import ResidualNet
 from helpers.models.small import compact_net
@@ -338,13 +338,13 @@ def two_processes_row(size: Size) -> Row:
 
 def cpu_rows(cifar: ImageData, root: Path, size: Size, quick: bool) -> list[Row]:
     """Session 08's net on a CPU: speed, memory, and what its records say."""
-    recipe = CPU
-    if quick:
-        recipe = replace(CPU, batch_size=20, model_options={"widths": [4, 8, 8]})
     device, threads = torch.device("cpu"), str(torch.get_num_threads())
     rows = []
-    for row in speed_rows(cifar, recipe, device, size.speed_steps, size.matrix):
-        rows.append(row._replace(threads=threads))
+    for recipe in (FLOAT32, CPU):
+        if quick:
+            recipe = replace(recipe, batch_size=20, model_options={"widths": [4, 8, 8]})
+        for row in speed_rows(cifar, recipe, device, size.speed_steps, size.matrix):
+            rows.append(row._replace(threads=threads))
 
     what = "peak memory of an epoch of two steps, and of six views"
     place = root if quick else data_root()  # where the real photographs may be
@@ -352,7 +352,7 @@ def cpu_rows(cifar: ImageData, root: Path, size: Size, quick: bool) -> list[Row]
     rows.append(peak_row(what, SPEED_TRAINING, arguments, 4.0, f"2 steps, {cifar.source}"))
     if not quick:
         rows.append(two_processes_row(size))
-    rows += [recorded_row(each.name) for each in ON_A_CPU]
+    rows += [recorded_row(each.name) for each in (*ON_A_CPU, FLOAT32)]
     return rows
 
 

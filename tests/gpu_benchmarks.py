@@ -94,9 +94,12 @@ class Training:
         )
 
 
-def matrix_rate(device: torch.device, size: int = 8192, rounds: int = 20) -> float:
-    """Multiply-adds a second of square matrices, in half precision where the device has one."""
-    a, b = torch.randn(2, size, size, device=device, dtype=half_precision(device) or torch.float32)
+def matrix_rate(
+    device: torch.device, size: int = 8192, rounds: int = 20, mixed: bool = True
+) -> float:
+    """Multiply-adds a second of square matrices, of the numbers that a recipe multiplies there."""
+    numbers = half_precision(device) if mixed else None
+    a, b = torch.randn(2, size, size, device=device, dtype=numbers or torch.float32)
     a @ b
     start = mark(device)
     for _ in range(rounds):
@@ -136,7 +139,10 @@ def step_rows(
         for costs in (ours, made)
     )
     used = (
-        100 * speed * multiply_adds(recipe, data.train.images.shape[1:]) / matrix_rate(device, size)
+        100
+        * speed
+        * multiply_adds(recipe, data.train.images.shape[1:])
+        / matrix_rate(device, size, mixed=recipe.mixed)
     )
     held = sum(split.images.nbytes for split in (data.train, data.test)) / 1e6
     n = f"{epochs} × {len(data.train):,} images"
@@ -174,7 +180,8 @@ def speed_rows(
 
     Matrices and steps take turns, so that both get the same share of a machine that others use.
     Counted are the products of the net; what Muon multiplies is left out, so the share is a little
-    too small. ``size``: rows of the matrices.
+    too small. What a share should be is asked of float32 alone: matrices of 16 bits are so fast
+    that a step mostly waits for memory. ``size``: rows of the matrices.
     """
     split = data.train.subset(slice(recipe.batch_size))
     training = Training(recipe, device)
@@ -186,16 +193,19 @@ def speed_rows(
     for _ in range(steps):
         cost = training.cost(batch)
         spent, images = spent + cost.seconds, images + cost.images
-        rates.append(matrix_rate(device, size, rounds=4))
+        rates.append(matrix_rate(device, size, rounds=4, mixed=recipe.mixed))
     speed, rate = images / spent, len(rates) / sum(1 / each for each in rates)
     used, n = 100 * speed * per_image / rate, f"{steps} steps of {len(split):,}"
     name = f"{recipe.name}: training, {device.type}"
     whole = recipe.epochs * 50_000 / speed / 60
+    share = Row("… of the matrix rate in its precision", f"{used:.0f} %", n=n)
+    if not (recipe.mixed and half_precision(device)):
+        share = share._replace(target="≥ 85 %", met=used >= 85)
     return [
         Row(name, f"{speed:,.1f} images/s", n=n),
         Row("… all its epochs at that speed", f"{whole:,.1f} minutes", n=n),
         Row("… matrices beside it", f"{2 * rate / 1e9:,.1f} GFLOP/s", n=f"{size} × {size}"),
-        Row("… of the matrix rate in its precision", f"{used:.0f} %", "≥ 85 %", used >= 85, n),
+        share,
     ]
 
 
