@@ -89,7 +89,8 @@ def test_speed_has_a_share_of_the_matrices_beside_it(few, monkeypatch, half, mix
     rows = gpu_benchmarks.speed_rows(few, replace(FAST, mixed=mixed), CPU, steps=2, size=256)
     numbers = [float(row.measured.split()[0].replace(",", "")) for row in rows]
     speed, minutes, matrices, share = numbers
-    assert minutes == pytest.approx(8 * 50_000 / speed / 60, rel=0.02)
+    # The minutes are printed with one digit behind the point.
+    assert minutes == pytest.approx(8 * 50_000 / speed / 60, rel=0.02, abs=0.051)
     assert rows[0].what == "speed: training, cpu" and rows[0].n == "2 steps of 40"
     per_image = 2 * gpu_benchmarks.multiply_adds(FAST, (3, 32, 32))
     assert share == pytest.approx(100 * speed * per_image / (matrices * 1e9), abs=0.6, rel=0.1)
