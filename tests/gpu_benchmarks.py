@@ -180,8 +180,8 @@ def speed_rows(
 
     Matrices and steps take turns, so that both get the same share of a machine that others use.
     Counted are the products of the net; what Muon multiplies is left out, so the share is a little
-    too small. What a share should be is asked of float32 alone: matrices of 16 bits are so fast
-    that a step mostly waits for memory. ``size``: rows of the matrices.
+    too small. The target was set for products of 32 bits, and is asked of them alone. ``size``:
+    rows of the matrices.
     """
     split = data.train.subset(slice(recipe.batch_size))
     training = Training(recipe, device)

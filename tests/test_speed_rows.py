@@ -71,30 +71,33 @@ def test_a_record_says_its_time_and_its_machine(folder):
     assert speed_rows.recorded(["speed", "speed-cpu"]) == ["speed-cpu"]
     assert speed_rows.seconds_an_epoch("speed-cpu") == 301.0
     [row] = speed_rows.overview(["speed-cpu"]).rows
-    assert row[2:] == ["94.07 ± 0.25 % (n = 3)", "5.0 minutes", "x86, 2 threads"]
+    assert row[2:] == ["94.07 ± 0.25 % (n = 3)", "5.0 minutes", "x86, 2 threads, float32"]
     assert speed_rows.seconds_to("speed-cpu", 94.0) == [300.0, 301.0]
     assert speed_rows.times_to(["speed-cpu"], 94.0).rows[0][1:3] == ["–", "2 of 3"]
     assert speed_rows.times_to(["speed-cpu"], 93.0).rows[0][1:3] == ["301", "3 of 3"]
 
 
 @pytest.mark.parametrize(
-    "name, mixed, told",
+    "name, device, mixed, told",
     [
-        ("speed-cpu", "bfloat16", "x86, 2 threads, bfloat16"),
-        ("speed-cpu", "float32", "x86, 2 threads, float32"),
-        ("speed-cpu", None, "x86, 2 threads"),
-        ("speed-cpu-float32", "bfloat16", "x86, 2 threads, float32"),
-        ("speed-cpu-float32", None, "x86, 2 threads, float32"),
+        ("speed-cpu", "cpu", "bfloat16", "x86, 2 threads, bfloat16"),
+        ("speed-cpu", "cpu", "float32", "x86, 2 threads, float32"),
+        # An older record: its commit knew mixed precision on GPUs alone.
+        ("speed-cpu", "cpu", None, "x86, 2 threads, float32"),
+        ("speed-cpu", "cuda", None, "x86, 2 threads"),
+        ("speed-cpu-float32", "cpu", "bfloat16", "x86, 2 threads, float32"),
+        ("speed-cpu-float32", "cuda", None, "x86, 2 threads, float32"),
     ],
 )
-def test_a_record_says_which_numbers_were_multiplied(folder, name, mixed, told):
+def test_a_record_says_which_numbers_were_multiplied(folder, name, device, mixed, told):
     made = result(name, (94.0,))
+    made.record["environment"]["device"] = device
     if mixed is not None:
         made.record["environment"]["mixed"] = mixed
     made.save()
     assert speed_rows.machine(name) == told
-    # Where all products have 32 bits, as in most recipes, there is nothing to tell.
-    words = f"({told})" if EXPERIMENTS[name].mixed else "(x86, 2 threads)"
+    # Where it is what the recipe has anyway, or not known, there is nothing to tell.
+    words = f"({told})" if EXPERIMENTS[name].mixed and mixed else "(x86, 2 threads)"
     assert words in load_result(name).provenance
 
 

@@ -120,9 +120,13 @@ class Result:
     @property
     def numbers(self) -> str:
         """The numbers that a training multiplied; empty where an older record does not say."""
-        if not self.recipe.mixed:
-            return "float32"
-        return self.record["environment"].get("mixed", "")
+        machine = self.record["environment"]
+        if self.recipe.mixed and "mixed" in machine:
+            return machine["mixed"]
+        # Older records say nothing of it: mixed precision was for GPUs alone then.
+        if self.recipe.mixed and machine["device"] != "cpu":
+            return ""
+        return "float32"
 
     @property
     def provenance(self) -> str:
@@ -134,7 +138,7 @@ class Result:
             threads = "1 thread"
         if "processes" in machine:
             threads += f" in each of {machine['processes']} processes"
-        if self.recipe.mixed and self.numbers:
+        if self.recipe.mixed and "mixed" in machine:
             threads += f", {self.numbers}"
 
         # Seven characters are enough to name a commit; a + behind it is kept.
