@@ -9,7 +9,7 @@ from small_runs import split_of
 from helpers.data.growing import GrowingBatches
 from helpers.experiments.epochs_bar import EpochsBar, shares_of_work
 from helpers.experiments.mnist_basics import FIRST
-from helpers.experiments.speed import GROWING, LONGER
+from helpers.experiments.speed import GROWING
 
 ROW = {
     "learning_rate": 0.1,
@@ -77,19 +77,19 @@ def left(bar):
 
 
 def test_the_time_left_is_right_after_one_epoch_of_small_images(bar_of, capsys):
-    recipe = LONGER
+    recipe = GROWING
     shares = shares_of_work(recipe)
     bar, clock = bar_of([recipe])
     for epoch, share in enumerate(shares, 1):
         clock.now += 300 * share
         bar.show(recipe, 0, ROW | {"epoch": epoch})
         assert left(bar) == pytest.approx(300 * sum(shares[epoch:]), abs=1e-6)
-        assert f"epoch {epoch} of 10:" in str(bar.bar)
+        assert f"epoch {epoch} of 8:" in str(bar.bar)
     bar.ended(recipe, 0)
     assert bar.bar.n == pytest.approx(bar.bar.total) and "100%" in str(bar.bar)
     # Counted as equals, the epochs would have promised too little at first.
-    assert 300 * shares[0] * 9 < 0.6 * 300 * sum(shares[1:])
-    assert capsys.readouterr().out.count("speed-cpu-longer, seed 0: epoch ") == 10
+    assert 300 * shares[0] * 7 < 0.6 * 300 * sum(shares[1:])
+    assert capsys.readouterr().out.count("speed-cpu-growing, seed 0: epoch ") == 8
 
 
 def test_epochs_of_an_earlier_run_are_no_work_of_this_one(bar_of):

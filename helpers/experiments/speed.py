@@ -163,15 +163,21 @@ NARROW_FIRST = with_net(
     "CPU: growing images, half of the first group's channels",
     widths=[32, 256, 256],
 )
-# What was saved is spent on more epochs; with all of that it is less than at the beginning.
+# Whatever saves arithmetic has to read more than the whole recipe does with fewer epochs.
+SHORTER = variant(
+    CPU,
+    "speed-cpu-shorter",
+    "CPU: six epochs",
+    epochs=6,
+)
 LONGER = variant(
-    NARROW_FIRST,
+    CPU,
     "speed-cpu-longer",
-    "CPU: growing images, half of the first group's channels, ten epochs",
+    "CPU: ten epochs",
     epochs=10,
     claim=Claim(1_971_352, 10, 94.0),
 )
-ON_A_CPU = (CPU, GROWING, NARROW_FIRST, LONGER)
+ON_A_CPU = (CPU, SHORTER, LONGER, GROWING, NARROW_FIRST)
 
 # Where a CPU multiplies matrices of 16-bit numbers in hardware, all recipes here make use of it.
 # This one does not, so its points and its seconds tell what the 16 bits change.
