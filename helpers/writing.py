@@ -7,6 +7,7 @@ import random
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from helpers.environment import CourseError, runs_root
 
@@ -25,11 +26,16 @@ class WriteError(CourseError, OSError):
     def __init__(self, text: str, problem: OSError) -> None:
         super().__init__(text)
         self.text = text
+        self.problem = problem
         self.errno = problem.errno
         self.strerror = problem.strerror or str(problem)
 
     def __str__(self) -> str:
         return self.text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A worker process sends it to its parent, which makes it anew from both parts.
+        return type(self), (self.text, self.problem)
 
 
 def write_error(folder: Path, problem: OSError) -> WriteError:

@@ -13,7 +13,7 @@ from torch import nn
 
 from helpers import data
 from helpers.environment import CourseError
-from helpers.experiments import autopsy, suspects, verdict
+from helpers.experiments import autopsy, dissections, suspects, verdict
 from helpers.experiments.autopsy import Autopsy, findings_table, load_autopsy, run
 from helpers.experiments.suspects import Finding
 from helpers.models import count_parameters
@@ -362,7 +362,7 @@ def recorded(tmp_path_factory, cifar):
         test=cifar.test.subset(slice(0, 40)),
     )
     patch = pytest.MonkeyPatch()
-    patch.setattr(autopsy, "load_for", lambda recipe, searching: few)
+    patch.setattr(dissections, "load_for", lambda recipe, searching: few)
     # On busy cores two threads would spend their time waiting for each other.
     patch.setattr(autopsy, "share_processors", lambda jobs, workers: (1, 1))
     patch.setenv("COURSE_RUNS", str(tmp_path_factory.mktemp("runs")))
@@ -404,8 +404,25 @@ def test_a_finished_run_is_read_and_not_trained_again(recorded, monkeypatch):
         raise AssertionError("trained again")
 
     monkeypatch.setattr("helpers.training.train_one_epoch", no_training)
-    again = run("narrow", [0], jobs=1)
-    assert again.findings[0] == recorded.findings[0]
+    again = run("narrow", [0, 1], jobs=1)
+    assert again.findings == recorded.findings
+
+
+def test_seeds_of_a_record_are_not_left_out(recorded):
+    with pytest.raises(CourseError, match="has 2 seeds, and .* give --seeds 2, or remove"):
+        run("narrow", [0], jobs=1)
+    assert load_autopsy("narrow", autopsy.results_root()).seeds == [0, 1]
+
+
+def test_a_record_names_the_threads_of_its_trainings(recorded, tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
+    found = recorded.record
+    recipe = autopsy.RECIPES["narrow"]
+    autopsy.save("narrow", recipe, [0], found["trainings"], recorded.findings, 5)
+    kept = json.loads(autopsy.path_of("narrow", autopsy.results_root()).read_text())
+    assert kept["environment"]["threads"] == 5
+    marked = Autopsy(found | {"commit": "0123456789abcdef+"})
+    assert "commit 0123456+," in marked.provenance
 
 
 def write(folder, text):
@@ -447,7 +464,7 @@ def test_nothing_is_left_where_the_numbers_are_not_finite(tmp_path, monkeypatch)
     monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
     bad = [Finding("a", 90.0, float("nan"), 0.0, 1.0)]
     with pytest.raises(CourseError, match="nan"):
-        autopsy.save("narrow", autopsy.NARROW, [0], {"a": [[]]}, bad)
+        autopsy.save("narrow", autopsy.NARROW, [0], {"a": [[]]}, bad, 1)
     assert not list(tmp_path.rglob("*.json"))
 
 
@@ -469,6 +486,31 @@ def test_seeds_side_by_side_are_those_of_one_process(tmp_path, monkeypatch):
     """Real processes, on practice data: the same numbers in the same order."""
     monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
     small = replace(autopsy.NARROW, epochs=1, peak_epoch=0.5, batch_size=500)
-    parts = autopsy.every_seed(replace(small, model_options={"width": 4}), [0, 1], 2, 1)
-    names = [[suspect for suspect, _, _ in seed_parts] for seed_parts in parts]
+    recipe = replace(small, model_options={"width": 4})
+    in_two, in_one = [], []
+    for found, workers in ((in_two, 2), (in_one, 1)):
+        # In the second folder nothing is read that the first run has kept.
+        monkeypatch.setenv("COURSE_RUNS", str(tmp_path / str(workers)))
+        for seed_parts in dissections.every_seed(recipe, [0, 1], workers, 1):
+            found.append([without_seconds(part) for part in seed_parts])
+    assert in_two == in_one
+    names = [[suspect for suspect, _, _ in seed_parts] for seed_parts in in_two]
     assert names == [[suspects.AS_TOLD, suspects.OTHER_SCALE, suspects.HASTY]] * 2
+
+
+def without_seconds(part):
+    """What does not depend on the clock in a training of one seed."""
+    suspect, epochs, findings = part
+    rows = []
+    for epoch in epochs:
+        rows.append({key: value for key, value in epoch.items() if key != "seconds"})
+    return suspect, rows, findings
+
+
+@pytest.mark.slow
+def test_a_training_of_a_worker_that_diverges_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
+    small = replace(autopsy.NARROW, epochs=1, peak_epoch=0.5, batch_size=500, learning_rate=1e30)
+    recipe = replace(small, model_options={"width": 4})
+    with pytest.raises(CourseError, match="the loss is .* at a learning rate of"):
+        list(dissections.every_seed(recipe, [0, 1], 2, 1))

@@ -14,6 +14,7 @@ from helpers.exercises import (
     same_numbers,
     unfilled,
 )
+from helpers.exercises.learners_net import built_net
 
 
 @check
@@ -80,3 +81,14 @@ def test_numbers_are_the_same_within_the_tolerance_and_in_one_shape():
 
 def test_a_verdict_without_a_problem_is_right():
     assert Verdict("") and not Verdict("too small") and not Verdict(OPEN)
+
+
+def test_a_net_that_is_given_is_not_trained_itself():
+    mine = torch.nn.Linear(3, 2)
+    net = built_net(mine)
+    assert net is not mine and torch.equal(net.weight, mine.weight)
+    with torch.no_grad():
+        net.weight.zero_()
+    assert bool((mine.weight != 0).any())
+    with pytest.raises(NotFilledIn):
+        built_net(torch.nn.Sequential())

@@ -99,6 +99,13 @@ def test_the_commit_is_marked_where_the_package_differs_from_it(tmp_path, monkey
     assert current_commit() == head
     (tmp_path / "helpers" / "code.py").write_text("new")
     assert current_commit() == head + "+"
+    # Code that no commit holds counts as well; notes beside it do not.
+    (tmp_path / "helpers" / "code.py").write_text("old")
+    (tmp_path / "helpers" / "notes.txt").write_text("mine")
+    assert current_commit() == head
+    (tmp_path / "helpers" / "deep").mkdir()
+    (tmp_path / "helpers" / "deep" / "mine.py").write_text("new")
+    assert current_commit() == head + "+"
     monkeypatch.setenv("PATH", str(tmp_path))
     assert current_commit() == "unknown"
 

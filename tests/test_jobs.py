@@ -19,6 +19,7 @@ import helpers
 from helpers import data, environment, experiments
 from helpers.__main__ import main
 from helpers.environment import ROOT, CourseError
+from helpers.experiments import folders as folders_module
 from helpers.experiments import jobs
 from helpers.experiments.assembling import assemble
 from helpers.experiments.catalogue import find
@@ -307,6 +308,25 @@ def test_the_number_of_threads_and_the_images_name_the_folder(monkeypatch):
         assert todo[0].folder == todo[1].folder
         folders.add(todo[0].folder)
     assert len(folders) == 3
+
+
+def test_the_kind_of_numbers_names_the_folder_where_precision_is_mixed(monkeypatch):
+    mixed = replace(FIRST, name="mixed", mixed=True)
+    found: dict = {mixed.name: set(), FIRST.name: set()}
+    for number in (None, torch.bfloat16, torch.float16):
+        monkeypatch.setattr(folders_module, "half_precision", lambda device, kind=number: kind)
+        for recipe in (mixed, FIRST):
+            found[recipe.name].add(jobs.plan([recipe], [0], 1, "abc")[0][0].folder)
+    assert len(found["mixed"]) == 3 and len(found[FIRST.name]) == 1
+
+
+def test_a_worker_with_other_code_than_the_command_does_not_train(small):
+    job, _ = job_of("first")
+    images = load_for(job.recipe, searching=False)
+    jobs.check_unchanged(job, images)
+    other = replace(job, folder=job.folder.with_name("first-0123456789"))
+    with pytest.raises(CourseError, match="files .* have been changed since the command was given"):
+        jobs.check_unchanged(other, images)
 
 
 def test_on_a_gpu_one_process_works_at_a_time(monkeypatch):

@@ -78,6 +78,7 @@ def test_a_record_holds_what_is_needed_to_make_it_again(small):
     assert record["settings"] == SETTINGS | {"orders": 3}
     assert record["recipe"] == for_practice(NETS["first"], 2).hyperparameters()
     assert record["name"] == record["recipe"]["name"] == "range-first"
+    assert record["environment"]["mixed"] == "float32"  # as all range tests step
     assert record["environment"]["threads"] == 1 and record["data"]["source"] == "practice"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]+\+00:00", record["recorded"])
     numbers = [*record["rates"], *record["curves"][0]["losses"]]

@@ -14,6 +14,7 @@ from helpers import data, training
 from helpers.__main__ import main
 from helpers.environment import CourseError
 from helpers.experiments import jobs, run, runs
+from helpers.experiments import search as searching
 from helpers.experiments.catalogue import SEARCHES, find
 from helpers.experiments.folders import checkpoint_in
 from helpers.experiments.jobs import Job
@@ -88,6 +89,19 @@ def test_every_trial_is_kept_and_none_is_done_again(tiny, small):
     path.write_text(text.replace('"commit": "', '"commit": "older '), encoding="utf-8")
     before = path.read_bytes()
     assert search("tiny", [1]) == both and path.read_bytes() == before
+
+
+def test_trials_that_another_command_adds_meanwhile_are_kept(tiny, monkeypatch):
+    theirs = search("tiny", [0])
+
+    def slowly(todo, workers):
+        monkeypatch.setattr(searching, "run_jobs", jobs.run_jobs)
+        search("tiny", [2])  # a second command, which is done before the first
+
+    monkeypatch.setattr(searching, "run_jobs", slowly)
+    found = search("tiny", [1])
+    assert [trial["seed"] for trial in found] == [0, 0, 2, 2, 1, 1] and found[:2] == theirs
+    assert kept_trials("tiny", searching.results_root()) == found
 
 
 def test_a_search_without_seeds_is_refused_also_where_trials_are_recorded(tiny):

@@ -10,7 +10,7 @@ from scipy.stats import ttest_ind
 
 from helpers import environment
 from helpers.experiments import load_result, records, speed, speed_rows
-from helpers.experiments.catalogue import EXPERIMENTS
+from helpers.experiments.catalogue import EXPERIMENTS, to_record
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_what_is_missing_is_told_by_its_command(folder, capsys):
         " --jobs 1",
         "not recorded yet, made on a GPU by: python -m helpers experiment speed-rows --seeds 5",
     ]
-    assert len(lines) == 7
+    assert len(lines) == 8
     speed_rows.without("no-muon")
     assert capsys.readouterr().out.count("is not recorded yet") == 2
     table = speed_rows.overview(["speed"])
@@ -121,6 +121,12 @@ def test_views_are_paired_only_where_the_nets_are_the_same(folder, capsys, chang
     one.save()
     speed_rows.without("one-view")
     assert words in capsys.readouterr().out
+
+
+def test_the_command_of_a_timed_row_asks_for_all_cores():
+    for name in ("speed-minutes", "speed-cpu-shorter", "speed-minutes-rows"):
+        assert to_record(name, 3) == f"python -m helpers experiment {name} --seeds 3 --jobs 1"
+    assert to_record("first", 5) == "python -m helpers experiment first --seeds 5"
 
 
 def test_each_saving_is_compared_with_the_recipe_before_it(folder, capsys):

@@ -167,6 +167,9 @@ def test_the_share_of_trainings_that_meet_a_claim_is_written_too(course):
     notebook.write_text("<!-- claim first-fast -->…<!-- /claim -->", encoding="utf-8")
     with pytest.raises(CourseError, match="first-fast claims nothing"):
         write(outdated(course))
+    notebook.write_text("<!-- claim fist -->…<!-- /claim -->", encoding="utf-8")
+    with pytest.raises(CourseError, match="unknown experiment 'fist'"):
+        write(outdated(course))
 
 
 def test_the_table_has_a_row_an_experiment(course):

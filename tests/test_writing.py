@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 from helpers import experiments
 from helpers.environment import ROOT, CourseError
 from helpers.experiments import search as searching
+from helpers.training.metrics import DivergedError
 from helpers.upkeep import kernel, sessions
 from helpers.writing import WriteError, check_folder, replacing
 
@@ -119,3 +121,18 @@ def test_a_page_that_does_not_fit_is_told_before_the_first_cell(tmp_path):
     )
     way = "make room there, or name another folder in COURSE_RUNS"
     assert (done.returncode, done.stderr) == (2, f"error: no space left in {tmp_path}: {way}\n")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        WriteError("there cannot be written", OSError(errno.ENOSPC, "no space left")),
+        DivergedError("epoch 1/5, step 7", "the loss is nan"),
+    ],
+    ids=["write", "diverged"],
+)
+def test_an_error_of_a_worker_reaches_its_parent_as_it_is(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error) and str(again) == str(error)
+    for name in ("errno", "strerror", "where", "reason"):
+        assert getattr(again, name, None) == getattr(error, name, None)

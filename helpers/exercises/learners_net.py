@@ -1,5 +1,6 @@
 """A net of a learner's own: built, looked at, trained and judged. Several sessions end with one."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -21,9 +22,14 @@ PROBABILITIES = (
 
 
 def built_net(build: Any) -> nn.Module:
-    """The net that a learner's function makes, or is; ``NotFilledIn`` where there is none yet."""
-    model = build
-    if not isinstance(build, nn.Module):
+    """The net that a learner's function makes, or a copy of the net that is given in its place.
+
+    Raises ``NotFilledIn`` where there is none yet.
+    """
+    # A check trains the net: run again, it must not go on from where it ended.
+    if isinstance(build, nn.Module):
+        model = copy.deepcopy(build)
+    else:
         model = returned(build())
     # A net without a layer is an answer that somebody left empty.
     if isinstance(model, nn.Sequential) and len(model) == 0:

@@ -86,7 +86,7 @@ def show_or_train(name: str, data: ImageData) -> Result:
     if practice:
         recipe = for_practice(recipe, 3)
 
-    # The folder is that of the experiment command: the same training, the same numbers.
+    # That of the experiment command, where it trains with as many threads: the same numbers.
     threads = torch.get_num_threads()
     folder = run_folder(recipe, data_digest(data), threads)
     checkpoint = checkpoint_in(folder, seed=0)

@@ -77,11 +77,14 @@ def arrays_of(recipe: Recipe, data: ImageData, nets: list[Any]) -> dict[str, Any
 def current_commit() -> str:
     """The commit of the code that runs; ``unknown`` without git.
 
-    A ``+`` behind it says that files of ``helpers`` have been changed since.
+    A ``+`` behind it says that files of ``helpers`` have been changed since, or that it has code
+    which no commit holds.
     """
     try:
         commit = git("rev-parse", "HEAD") or "unknown"
-        if git("status", "--porcelain", "-uno", "--", "helpers"):
+        changed = git("status", "--porcelain", "-uno", "--", "helpers")
+        added = git("ls-files", "--others", "--exclude-standard", "--", "helpers/*.py")
+        if changed or added:
             commit += "+"
     except OSError:  # git is not installed
         return "unknown"

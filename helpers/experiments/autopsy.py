@@ -1,41 +1,30 @@
 """Report 002's autopsy as a record: a net of its form, trained as told and with each fault."""
 
 import json
-import multiprocessing
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from helpers import environment
-from helpers.data import ImageData
 from helpers.environment import CourseError, smoke, unknown
 from helpers.experiments.assembling import current_commit
 from helpers.experiments.catalogue import for_practice
 from helpers.experiments.cifar10 import NARROW_GROUPED, RESNET9_NET
-from helpers.experiments.folders import checkpoint_in, data_digest, run_folder
+from helpers.experiments.dissections import every_seed
 from helpers.experiments.jobs import checked_seeds, checked_workers, share_processors
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.record_checks import not_finite
-from helpers.experiments.records import evidence_root, results_root
-from helpers.experiments.runs import Trained, load_for, train_on
+from helpers.experiments.records import evidence_root, results_root, short_commit
 from helpers.experiments.suspects import (
     AS_TOLD,
-    HASTY,
-    OTHER_SCALE,
     Finding,
-    all_on_other_scale,
     by_suspect,
-    hasty,
     kept,
     mean_and_scatter,
     mean_finding,
-    measure,
-    trained_apart,
 )
 from helpers.intervals import mean_sd
-from helpers.leftovers import remove_leftovers
 from helpers.markdown import NOTHING, Table
 from helpers.writing import check_folder, replacing
 
@@ -96,7 +85,7 @@ class Autopsy:
         machine = self.record["environment"]
         return (
             f"recorded on {machine['device']} ({machine['device_name']}), "
-            f"torch {machine['torch']}, commit {self.record['commit'][:7]}, "
+            f"torch {machine['torch']}, commit {short_commit(self.record['commit'])}, "
             f"seeds: {len(self.seeds)}: {command(self.record['name'])}"
         )
 
@@ -162,7 +151,8 @@ def run(name: str, seeds: Sequence[int], jobs: int | None = None) -> Autopsy:
 
     It is ``document`` or ``narrow``; ``jobs`` seeds are trained at a time, one on a GPU and one per
     processor elsewhere unless given. A run that was stopped goes on from its last finished epoch.
-    Raises ``CourseError`` for another name, no seeds and no real data.
+    Raises ``CourseError`` for another name, no seeds, fewer seeds than the record has, and no real
+    data.
     """
     if name not in RECIPES:
         raise unknown("autopsy", name, RECIPES)
@@ -173,9 +163,10 @@ def run(name: str, seeds: Sequence[int], jobs: int | None = None) -> Autopsy:
     seeds = checked_seeds(seeds)
     workers, threads = share_processors(len(seeds), checked_workers(jobs))
 
-    # What cannot be kept is not begun.
+    # What cannot be kept is not begun, and what says more is not replaced.
     check_folder(environment.runs_root())
     check_folder(results_root() / "measured")
+    check_recorded_seeds(name, seeds)
 
     # Trainings are kept in checkpoints, and so only the unfinished ones are lost.
     trainings: dict[str, list] = {}
@@ -184,67 +175,22 @@ def run(name: str, seeds: Sequence[int], jobs: int | None = None) -> Autopsy:
         for suspect, epochs, seen in seed_parts:
             trainings.setdefault(suspect, []).append(epochs)
             findings += seen
-    save(name, recipe, seeds, trainings, findings)
+    save(name, recipe, seeds, trainings, findings, threads)
     return load_autopsy(name, results_root())
 
 
-# One training of a seed: its name, the rows of its epochs, and what was measured on it.
-Part = tuple[str, list, list[Finding]]
-
-
-def every_seed(
-    recipe: Recipe, seeds: Sequence[int], workers: int, threads: int
-) -> Iterator[list[Part]]:
-    """The parts of each seed, in their order, from so many processes."""
-    if workers == 1:
-        for seed in seeds:
-            yield dissected(recipe, seed, threads)
+def check_recorded_seeds(name: str, seeds: Sequence[int]) -> None:
+    """Raise ``CourseError`` where the record has seeds that are not asked for."""
+    try:
+        recorded = load_autopsy(name, results_root()).seeds
+    except CourseError:  # there is none, or none that can be read
         return
-    # New processes, because a copy of this one could not use a GPU.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context) as pool:
-        count = len(seeds)
-        yield from pool.map(dissected, [recipe] * count, seeds, [threads] * count)
-
-
-def dissected(recipe: Recipe, seed: int, threads: int) -> list[Part]:
-    """All parts of one seed, for a process of its own."""
-    data = load_for(recipe, searching=False)
-    return list(dissect(recipe, seed, data, threads))
-
-
-def dissect(recipe: Recipe, seed: int, data: ImageData, threads: int) -> Iterator[Part]:
-    """Each training of one seed, and what was measured on it."""
-    # Most suspects spoil the test images alone, and share one training.
-    net, history = trained(recipe, seed, data, threads)
-    last = history.last["train_accuracy"]
-    yield AS_TOLD, history.epochs, measure(net, last, data.test)
-
-    # The same slip in both sets, and right images with too high a rate.
-    apart = (
-        (OTHER_SCALE, recipe, all_on_other_scale(data)),
-        (HASTY, hasty(recipe), data),
-    )
-    for suspect, other, images in apart:
-        net, history = trained(other, seed, images, threads)
-        last = history.last["train_accuracy"]
-        yield suspect, history.epochs, trained_apart(suspect, net, last, other, images)
-
-
-def trained(recipe: Recipe, seed: int, data: ImageData, threads: int) -> Trained:
-    """One training, which goes on from its checkpoint where it was stopped."""
-    folder = run_folder(recipe, data_digest(data), threads)
-    checkpoint = checkpoint_in(folder, seed)
-    remove_leftovers(folder, checkpoint.name)
-    net, history = train_on(recipe, seed, data, False, threads, checkpoint=checkpoint, show=False)
-    # A line for each training, because a record takes minutes on a GPU and hours without one.
-    last = history.last
-    print(
-        f"{recipe.name}, seed {seed}: training {last['train_accuracy']:.2f} %, "
-        f"test {last['test_accuracy']:.2f} %",
-        flush=True,
-    )
-    return Trained(net, history)
+    if not set(recorded) <= set(seeds):
+        count = max(recorded) + 1
+        raise CourseError(
+            f"the record of the autopsy {name} has {len(recorded)} seeds, and some of them are not "
+            f"asked for: give --seeds {count}, or remove {path_of(name, results_root()).name} first"
+        )
 
 
 def save(
@@ -253,13 +199,14 @@ def save(
     seeds: Sequence[int],
     trainings: dict[str, list],
     findings: Sequence[Finding],
+    threads: int,
 ) -> None:
     """Write the record, whole or not at all, to ``results/measured/autopsy-NAME.json``."""
     kept = {
         "name": name,
         "recipe": recipe.hyperparameters(),
         "seeds": list(seeds),
-        "environment": environment.machine(),
+        "environment": environment.machine() | {"threads": threads},
         "commit": current_commit(),
         "trainings": trainings,
         "findings": [asdict(each) for each in findings],

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from helpers.data import ImageData
-from helpers.environment import pick_device, runs_root
+from helpers.environment import half_precision, pick_device, runs_root
 from helpers.experiments.reach import PACKAGE, code_digest
 from helpers.experiments.recipe import Recipe
 
@@ -28,13 +28,17 @@ def run_folder(
     """The folder of a recipe's checkpoints, one file per seed; ``package`` is where the code lies.
 
     Its name holds a digest of the recipe, the data (``data_digest``), the number of threads, the
-    device, torch's version, and the content of every file that the training reaches. A change of
-    any of them leads to another folder, so that a run never goes on from the epochs
-    of another net. ``together`` says by how many processes each net is trained, and how
-    (``training.several.Team.facts``); None by a single one.
+    device, the kind of numbers that mixed precision multiplies there, torch's version, and the
+    content of every file that the training reaches. A change of any of them leads to another
+    folder, so that a run never goes on from the epochs of another net. ``together`` says by how
+    many processes each net is trained, and how (``training.several.Team.facts``); None by a single
+    one.
     """
     # Results repeat exactly only where all of this is equal.
     machine: list[Any] = [threads, pick_device().type, torch.__version__]
+    # The same folder may be seen by a card with bfloat16 today, and by one with float16 tomorrow.
+    if recipe.mixed:
+        machine.append(str(half_precision(pick_device())))
     code = code_digest(recipe, package)
     if together is not None:
         machine.append(together)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from helpers.data import ImageData
 from helpers.environment import CourseError, checked_seed, pick_device, whole_number
 from helpers.experiments.epochs_bar import EpochsBar
-from helpers.experiments.folders import checkpoint_in, run_folder
+from helpers.experiments.folders import checkpoint_in, data_digest, run_folder
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.runs import OnEpoch, Trained, load_for, train_on
 from helpers.leftovers import remove_leftovers
@@ -153,11 +153,24 @@ def work(job: Job, messages: Connection) -> None:
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         try:
             data = load_for(job.recipe, job.searching)
+            check_unchanged(job, data)
             with outcome_of_a_search(job):
                 job.train(data, on_epoch=messages.send)
             messages.send(None)
         except (CourseError, OSError) as problem:
             messages.send(str(problem))
+
+
+def check_unchanged(job: Job, data: ImageData) -> None:
+    """Raise ``CourseError`` where this process has other code than the one that planned the job.
+
+    A process imports what the files say when it starts, and seeds start hours after each other.
+    """
+    if run_folder(job.recipe, data_digest(data), job.threads, job.searching) != job.folder:
+        raise CourseError(
+            "files that this training reaches have been changed since the command was given: "
+            "give it again, and it begins anew with the files as they are now"
+        )
 
 
 @contextlib.contextmanager

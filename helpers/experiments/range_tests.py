@@ -124,7 +124,8 @@ def record_of(
         "recipe": recipe.hyperparameters(),
         "settings": settings,
         "data": source | {"note": test.note},
-        "environment": environment.machine(),
+        # A range test steps in 32 bits, whatever the recipe's trainings do.
+        "environment": environment.machine() | {"mixed": "float32"},
         "commit": current_commit(),
         "recorded": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "rates": rounded(test.rates),

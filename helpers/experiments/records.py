@@ -44,6 +44,14 @@ def is_file_name(name: str) -> bool:
     return Path(str(name)).name == str(name)
 
 
+def short_commit(commit: str) -> str:
+    """A commit as a table has it: seven characters are enough, and a ``+`` behind it is kept."""
+    short = commit[:7]
+    if commit.endswith("+"):
+        short += "+"
+    return short
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """A record: what its JSON holds, and the arrays of its NPZ.
@@ -94,7 +102,7 @@ class Result:
         """The command that makes this record."""
         name, count = self.record["name"], len(self.record["runs"])
         command = f"python -m helpers experiment {name} --seeds {count}"
-        # Seeds side by side have a thread each.
+        # On two cores seeds side by side have a thread each.
         made_on = self.record["environment"]
         if count > 1 and made_on["device"] == "cpu" and made_on["threads"] > 1:
             command += " --jobs 1"
@@ -141,13 +149,7 @@ class Result:
         if self.recipe.mixed and "mixed" in machine:
             threads += f", {self.numbers}"
 
-        # Seven characters are enough to name a commit; a + behind it is kept.
-        commits = []
-        for commit in self.commits:
-            short = commit[:7]
-            if commit.endswith("+"):
-                short += "+"
-            commits.append(short)
+        commits = [short_commit(commit) for commit in self.commits]
         return (
             f"recorded {self.record['recorded'][:10]}, {machine['device']} "
             f"({machine['device_name']}, {threads}), torch {machine['torch']}, "

@@ -76,8 +76,12 @@ def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[Tri
 
     # Worker processes train, and leave their nets in checkpoints, which this process reads.
     run_jobs(todo, workers)
-    for job in todo:
-        trials.append(trial_of(job, data))
+    measured = [trial_of(job, data) for job in todo]
+
+    # Another command may have added trials in the meantime.
+    trials = kept_trials(name, results_root())
+    done = [(trial["recipe"], trial["seed"]) for trial in trials]
+    trials += [trial for trial in measured if (trial["recipe"], trial["seed"]) not in done]
     save_trials(name, trials)
     return trials
 

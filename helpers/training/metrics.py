@@ -1,6 +1,7 @@
 """The mean loss and the accuracy of an epoch, sample by sample, and losses that are no number."""
 
 import math
+from typing import Any
 
 import torch
 
@@ -17,6 +18,11 @@ class DivergedError(CourseError):
     def __init__(self, where: str, reason: str) -> None:
         super().__init__(f"{where}: {reason}")
         self.where = where
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A worker process sends it to its parent, which makes it anew from both parts.
+        return type(self), (self.where, self.reason)
 
 
 class RunningAverage:

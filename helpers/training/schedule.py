@@ -33,8 +33,8 @@ def one_cycle(
     anneal: along straight lines (``"linear"``), or half waves of a cosine (``"cos"``).
 
     Raises ``CourseError`` for what is no optimizer or no number, ``steps_per_epoch`` that is no
-    whole number of at least 1, epochs below 0, a peak that does not come after the first step and
-    before the last, a rate that does not rise, and another ``anneal``.
+    whole number of at least 1, epochs that are not above 0, a peak that does not come after the
+    first step and before the last, a rate that does not rise, and another ``anneal``.
     """
     check_optimizer(optimizer)
     peak, last = peak_and_last("one_cycle", peak_epoch, epochs, steps_per_epoch)

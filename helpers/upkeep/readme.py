@@ -5,8 +5,7 @@ from pathlib import Path
 
 from helpers.environment import ROOT, CourseError
 from helpers.experiments import load_result
-from helpers.experiments.catalogue import EXPERIMENTS
-from helpers.experiments.tables import headline_table
+from helpers.experiments.tables import headline_table, known_recipe
 from helpers.upkeep.cheat_sheet import cheat_sheet
 from helpers.upkeep.ledger import ledger
 from helpers.writing import replacing
@@ -65,7 +64,7 @@ def figure(place: re.Match[str]) -> str:
 def share_of_claim(place: re.Match[str]) -> str:
     """How many trainings meet the recipe's claim, such as ``4 of 5``, between its two markers."""
     begin, name, end = place.groups()
-    claim = EXPERIMENTS[name].claim
+    claim = known_recipe(name).claim
     if claim is None:
         raise CourseError(f"{begin}: the recipe {name} claims nothing, so no training can meet it")
     verdict = load_result(name).judge(claim)
