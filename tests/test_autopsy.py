@@ -15,6 +15,7 @@ from helpers import data
 from helpers.environment import CourseError
 from helpers.experiments import autopsy, dissections, suspects, verdict
 from helpers.experiments.autopsy import Autopsy, findings_table, load_autopsy, run
+from helpers.experiments.runs import load_for
 from helpers.experiments.suspects import Finding
 from helpers.models import count_parameters
 from helpers.models.resnet9 import ResNet9
@@ -487,6 +488,8 @@ def test_seeds_side_by_side_are_those_of_one_process(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
     small = replace(autopsy.NARROW, epochs=1, peak_epoch=0.5, batch_size=500)
     recipe = replace(small, model_options={"width": 4})
+    # Other tests of this file give this process fewer images than its workers have.
+    monkeypatch.setattr(dissections, "load_for", load_for)
     in_two, in_one = [], []
     for found, workers in ((in_two, 2), (in_one, 1)):
         # In the second folder nothing is read that the first run has kept.
