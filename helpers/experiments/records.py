@@ -137,13 +137,18 @@ class Result:
         return "float32"
 
     @property
+    def threads(self) -> str:
+        """How many threads trained it, in words; results repeat exactly at an equal number."""
+        count = self.record["environment"]["threads"]
+        if count == 1:
+            return "1 thread"
+        return f"{count} threads"
+
+    @property
     def provenance(self) -> str:
         """When, on what and from which commits the record was made."""
-        # Results repeat exactly only at an equal number of threads.
         machine = self.record["environment"]
-        threads = f"{machine['threads']} threads"
-        if machine["threads"] == 1:
-            threads = "1 thread"
+        threads = self.threads
         if "processes" in machine:
             threads += f" in each of {machine['processes']} processes"
         if self.recipe.mixed and "mixed" in machine:

@@ -71,8 +71,7 @@ def seconds_an_epoch(name: str) -> float:
 def machine(name: str) -> str:
     """What a record was made on, and with which numbers."""
     result = load_result(name)
-    made_on = result.record["environment"]
-    words = f"{made_on['device_name']}, {made_on['threads']} threads"
+    words = f"{result.record['environment']['device_name']}, {result.threads}"
     return f"{words}, {result.numbers}".removesuffix(", ")
 
 

@@ -1,6 +1,5 @@
 """Checkpoint files: written whole or not at all, and never believed when they are damaged."""
 
-import errno
 import hashlib
 import io
 import zipfile
@@ -14,10 +13,8 @@ import torch
 from torch import nn
 
 from helpers.environment import CourseError, short_reason
-from helpers.writing import replacing
+from helpers.writing import FULL, replacing
 
-# A full disk, a used-up quota, a file larger than the system allows.
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What every checkpoint of fit holds.
 PARTS = {"model", "optimizer", "schedules", "random", "begun_with", "epochs"}
 
