@@ -493,6 +493,17 @@ def test_a_weight_that_one_of_two_nets_lacks_is_named():
     )
 
 
+def test_an_average_goes_on_with_its_own_decay(tmp_path):
+    path, model = tmp_path / "run.checkpoint", small_net()
+    simple_run(2, path, model=model, average=moving_average(model, 0.9))
+    other = small_net()
+    words = "kind of average AveragedModel 0.9 there, AveragedModel 0.5 now"
+    with pytest.raises(CourseError, match=words):
+        simple_run(3, path, model=other, average=moving_average(other, 0.5))
+    again = small_net()
+    assert len(simple_run(3, path, model=again, average=moving_average(again, 0.9))[1]) == 3
+
+
 def another_net():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
 

@@ -69,4 +69,6 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
 
     # It starts as a copy of its own; torch calls update once for each type of numbers.
     start = independent_copy(model)
-    return AveragedModel(start, multi_avg_fn=update, use_buffers=True)
+    averaged: Any = AveragedModel(start, multi_avg_fn=update, use_buffers=True)
+    averaged.decay = decay  # for a checkpoint, whose run goes on with the same one
+    return averaged

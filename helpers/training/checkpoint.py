@@ -33,6 +33,7 @@ COMPARED = (
     "optimizer",
     "schedules",
     "average",
+    "kind of average",
     "generators of the batches",
     "kinds of generators",
     "batches of an epoch",
@@ -90,6 +91,7 @@ class State:
                 "optimizer": type(self.optimizer).__name__,
                 "schedules": kinds,
                 "average": self.average is not None,
+                "kind of average": kind_of_average(self.average),
                 "generators of the batches": len(self.generators),
                 "kinds of generators": generator_kinds(self.generators),
                 "batches of an epoch": self.batches,
@@ -221,6 +223,14 @@ class State:
 
         # Last, so that nothing draws from them in between.
         set_random_states(state["random"], self.generators)
+
+
+def kind_of_average(average: Any) -> str | None:
+    """The class of an average, and its decay where it has one; None without an average."""
+    if average is None:
+        return None
+    decay = getattr(average, "decay", None)
+    return f"{type(average).__name__} {decay or ''}".rstrip()
 
 
 def plain_name(name: str) -> str:
