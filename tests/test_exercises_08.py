@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from copy import deepcopy
 from dataclasses import replace
@@ -14,6 +15,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from helpers import data
+from helpers.environment import ROOT
 from helpers.exercises import OPEN, learners_net, speed, stopwatch
 from helpers.models.speed import SpeedNet
 
@@ -885,3 +887,21 @@ def test_too_low_an_accuracy_is_refused(practice, monkeypatch):
     real = replace(practice, source="torchvision")
     assert "42.00 %" in speed.own_cheap_net(small_net, real).problem
     assert speed.own_cheap_net(small_net, real, least=40.0).expect_right()
+
+
+def source(cell_id):
+    """The code of a cell of session 08."""
+    notebook = json.loads((ROOT / "notebooks" / "08_speed.ipynb").read_text(encoding="utf-8"))
+    [cell] = [cell for cell in notebook["cells"] if cell.get("id") == cell_id]
+    return "".join(cell["source"])
+
+
+@pytest.mark.slow
+def test_the_notebooks_cheap_net_passes_on_the_photographs(real_data_root):
+    cifar = data.load("cifar10", real_data_root, validation=0)
+    if cifar.source == "practice":
+        pytest.skip("the photographs of CIFAR-10 are not there: run `python -m helpers data`")
+    place = {"nn": nn}
+    exec(source("s08-15"), place)  # what a layer is
+    exec(source("s08-223").partition("\nanswer =")[0], place)
+    speed.own_cheap_net(place["my_net"], cifar).expect_right()
