@@ -11,6 +11,7 @@ from helpers.environment import CourseError
 from helpers.experiments import records, tables
 from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.experiments.recipe import Claim
+from helpers.experiments.speed_rows import seconds_of
 from helpers.intervals import Interval
 from helpers.upkeep import ledger
 from helpers.upkeep.readme import outdated, write
@@ -159,7 +160,7 @@ def course(folder, monkeypatch):
     return folder
 
 
-def test_the_share_of_trainings_that_meet_a_claim_is_written_too(course):
+def test_the_share_of_trainings_that_meet_a_claim_and_their_time_are_written_too(course):
     notebook = course / "notebooks" / "01.ipynb"
     notebook.write_text("It holds in <!-- claim first -->…<!-- /claim -->.", encoding="utf-8")
     write(outdated(course))
@@ -167,6 +168,10 @@ def test_the_share_of_trainings_that_meet_a_claim_is_written_too(course):
     notebook.write_text("<!-- claim first-fast -->…<!-- /claim -->", encoding="utf-8")
     with pytest.raises(CourseError, match="first-fast claims nothing"):
         write(outdated(course))
+    notebook.write_text("It took <!-- time first -->…<!-- /time -->.", encoding="utf-8")
+    write(outdated(course))
+    spent = seconds_of("first")
+    assert notebook.read_text() == f"It took <!-- time first -->{spent:.1f} s<!-- /time -->."
     notebook.write_text("<!-- claim fist -->…<!-- /claim -->", encoding="utf-8")
     with pytest.raises(CourseError, match="unknown experiment 'fist'"):
         write(outdated(course))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from helpers.environment import ROOT, CourseError
 from helpers.experiments import load_result
+from helpers.experiments.speed_rows import time_of
 from helpers.experiments.tables import headline_table, known_recipe
 from helpers.upkeep.cheat_sheet import cheat_sheet
 from helpers.upkeep.ledger import ledger
@@ -15,6 +16,7 @@ PAGES = {"notebooks/results/README.md": ledger, "notebooks/CHEAT_SHEET.md": chea
 TABLE = re.compile("(<!-- results -->).*?(<!-- /results -->)", re.DOTALL)
 FIGURE = re.compile(r"(<!-- result ([\w-]+) -->).*?(<!-- /result -->)")
 SHARE = re.compile(r"(<!-- claim ([\w-]+) -->).*?(<!-- /claim -->)")
+TIME = re.compile(r"(<!-- time ([\w-]+) -->).*?(<!-- /time -->)")
 
 
 def outdated(root: Path = ROOT) -> dict[Path, str]:
@@ -37,7 +39,7 @@ def outdated(root: Path = ROOT) -> dict[Path, str]:
     # One figure after the other in every file, and the table in README.
     new = {}
     for path, text in old.items():
-        new[path] = SHARE.sub(share_of_claim, FIGURE.sub(figure, text))
+        new[path] = TIME.sub(time, SHARE.sub(share_of_claim, FIGURE.sub(figure, text)))
     new[readme] = TABLE.sub(table, new[readme])
 
     for name, text_of in PAGES.items():
@@ -69,6 +71,12 @@ def share_of_claim(place: re.Match[str]) -> str:
         raise CourseError(f"{begin}: the recipe {name} claims nothing, so no training can meet it")
     verdict = load_result(name).judge(claim)
     return f"{begin}{verdict.passed} of {verdict.n}{end}"
+
+
+def time(place: re.Match[str]) -> str:
+    """What one recorded training took with its measuring, such as ``7.6 minutes``."""
+    begin, name, end = place.groups()
+    return begin + time_of(name) + end
 
 
 def table(place: re.Match[str]) -> str:
