@@ -46,9 +46,8 @@ NOT_RECORDED = {
     "cifar-resnet9-grouped-decay",
     "cifar-resnet9-grouped-muon",
     "cifar-resnet9-grouped-views",
-    # Session 08's wait for a GPU, and some for hours of idle cores.
+    # Session 08's wait for a GPU.
     *(recipe.name for recipe in speed.ON_A_GPU),
-    speed.SHORTER.name,
 }
 
 # The GPU's machine had newer files than its history, so no commit holds what it ran: their commit
