@@ -210,6 +210,7 @@ from helpers.experiments import jobs
 from helpers.experiments.catalogue import find
 
 FOLDER = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+jobs.check_unchanged = lambda job, data: None  # theirs is a folder of this test
 
 class Sleeper(jobs.Job):
     def train(self, data, on_epoch=None):
@@ -396,8 +397,10 @@ class Full(jobs.Job):
     ],
 )
 def test_a_worker_that_fails_is_one_line(small, kind, seed, words):
+    job, _ = job_of("first", seed)
+    failing = kind(job.recipe, seed, job.folder, job.threads, False)
     with pytest.raises(CourseError, match=words) as error:
-        jobs.run_jobs([kind(find("first"), seed, small, 1, False)], 1)
+        jobs.run_jobs([failing], 1)
     assert "\n" not in str(error.value)
 
 

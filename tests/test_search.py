@@ -16,7 +16,7 @@ from helpers.environment import CourseError
 from helpers.experiments import jobs, run, runs
 from helpers.experiments import search as searching
 from helpers.experiments.catalogue import SEARCHES, find
-from helpers.experiments.folders import checkpoint_in
+from helpers.experiments.folders import checkpoint_in, data_digest, run_folder
 from helpers.experiments.jobs import Job
 from helpers.experiments.mnist_basics import FIRST
 from helpers.experiments.runs import load_for, train_net
@@ -139,8 +139,8 @@ def test_a_trial_that_diverges_is_kept_and_ends_no_search(wild, monkeypatch):
 
 def test_what_a_worker_found_to_diverge_is_not_trained_again(wild, monkeypatch):
     recipe = SEARCHES["wild"][0]
-    job = Job(recipe, 0, wild / "folder", 1, True)
     images = load_for(recipe, searching=True)
+    job = Job(recipe, 0, run_folder(recipe, data_digest(images), 1, True), 1, True)
     messages = Messages()
     monkeypatch.setattr(jobs, "end_with_parent", lambda: None)
     jobs.work(job, messages)
@@ -152,12 +152,13 @@ def test_what_a_worker_found_to_diverge_is_not_trained_again(wild, monkeypatch):
 
 def test_an_experiment_that_diverges_ends_with_the_words_of_the_training(wild, monkeypatch):
     recipe = SEARCHES["wild"][0]
-    job = Job(recipe, 0, wild / "folder", 1, False)
+    images = load_for(recipe, searching=False)
+    job = Job(recipe, 0, run_folder(recipe, data_digest(images), 1), 1, False)
     messages = Messages()
     monkeypatch.setattr(jobs, "end_with_parent", lambda: None)
     jobs.work(job, messages)
     assert len(messages) == 1 and "take a lower" in messages[0]
-    assert not list((wild / "folder").glob("*.diverged"))
+    assert not list(wild.rglob("*.diverged"))
 
 
 class Messages(list):
