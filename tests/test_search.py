@@ -16,7 +16,7 @@ from helpers.environment import CourseError
 from helpers.experiments import jobs, run, runs
 from helpers.experiments import search as searching
 from helpers.experiments.catalogue import SEARCHES, find
-from helpers.experiments.folders import checkpoint_in, data_digest, run_folder
+from helpers.experiments.folders import checkpoint_in
 from helpers.experiments.jobs import Job
 from helpers.experiments.mnist_basics import FIRST
 from helpers.experiments.runs import load_for, train_net
@@ -95,7 +95,7 @@ def test_trials_that_another_command_adds_meanwhile_are_kept(tiny, monkeypatch):
     theirs = search("tiny", [0])
 
     def slowly(todo, workers):
-        monkeypatch.setattr(searching, "run_jobs", jobs.run_jobs)
+        monkeypatch.setattr(searching, "run_jobs", lambda todo, workers: None)
         search("tiny", [2])  # a second command, which is done before the first
 
     monkeypatch.setattr(searching, "run_jobs", slowly)
@@ -139,8 +139,8 @@ def test_a_trial_that_diverges_is_kept_and_ends_no_search(wild, monkeypatch):
 
 def test_what_a_worker_found_to_diverge_is_not_trained_again(wild, monkeypatch):
     recipe = SEARCHES["wild"][0]
+    job = Job(recipe, 0, wild / "folder", 1, True)
     images = load_for(recipe, searching=True)
-    job = Job(recipe, 0, run_folder(recipe, data_digest(images), 1, True), 1, True)
     messages = Messages()
     monkeypatch.setattr(jobs, "end_with_parent", lambda: None)
     jobs.work(job, messages)
@@ -152,13 +152,12 @@ def test_what_a_worker_found_to_diverge_is_not_trained_again(wild, monkeypatch):
 
 def test_an_experiment_that_diverges_ends_with_the_words_of_the_training(wild, monkeypatch):
     recipe = SEARCHES["wild"][0]
-    images = load_for(recipe, searching=False)
-    job = Job(recipe, 0, run_folder(recipe, data_digest(images), 1), 1, False)
+    job = Job(recipe, 0, wild / "folder", 1, False)
     messages = Messages()
     monkeypatch.setattr(jobs, "end_with_parent", lambda: None)
     jobs.work(job, messages)
     assert len(messages) == 1 and "take a lower" in messages[0]
-    assert not list(wild.rglob("*.diverged"))
+    assert not list((wild / "folder").glob("*.diverged"))
 
 
 class Messages(list):

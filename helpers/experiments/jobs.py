@@ -18,7 +18,8 @@ from tqdm import tqdm
 from helpers.data import ImageData
 from helpers.environment import CourseError, checked_seed, pick_device, whole_number
 from helpers.experiments.epochs_bar import EpochsBar
-from helpers.experiments.folders import checkpoint_in, data_digest, run_folder
+from helpers.experiments.folders import checkpoint_in, run_folder
+from helpers.experiments.reach import code_digest
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.runs import OnEpoch, Trained, load_for, train_on
 from helpers.leftovers import remove_leftovers
@@ -32,7 +33,8 @@ CUT_OFF = "its process ended too early; the same command goes on from its last f
 class Job:
     """One seed of one recipe, for a process of its own.
 
-    ``searching`` measures on the validation images instead of the test images.
+    ``searching`` measures on the validation images instead of the test images. ``code`` is the
+    digest of the files that the training reaches (``reach.code_digest``), as they were planned.
     """
 
     recipe: Recipe
@@ -40,6 +42,7 @@ class Job:
     folder: Path
     threads: int
     searching: bool
+    code: str = ""
 
     def train(self, data: ImageData, on_epoch: OnEpoch | None = None, team: Any = None) -> Trained:
         """Train, going on from the last finished epoch; where all are, only read the outcome.
@@ -93,8 +96,9 @@ def plan(
     jobs = []
     for recipe in recipes:
         folder = run_folder(recipe, data, threads, searching, together=together)
+        code = code_digest(recipe)
         for seed in seeds:
-            jobs.append(Job(recipe, seed, folder, threads, searching))
+            jobs.append(Job(recipe, seed, folder, threads, searching, code))
     return jobs, workers
 
 
@@ -153,7 +157,7 @@ def work(job: Job, messages: Connection) -> None:
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         try:
             data = load_for(job.recipe, job.searching)
-            check_unchanged(job, data)
+            check_unchanged(job)
             with outcome_of_a_search(job):
                 job.train(data, on_epoch=messages.send)
             messages.send(None)
@@ -161,12 +165,12 @@ def work(job: Job, messages: Connection) -> None:
             messages.send(str(problem))
 
 
-def check_unchanged(job: Job, data: ImageData) -> None:
+def check_unchanged(job: Job) -> None:
     """Raise ``CourseError`` where this process has other code than the one that planned the job.
 
     A process imports what the files say when it starts, and seeds start hours after each other.
     """
-    if run_folder(job.recipe, data_digest(data), job.threads, job.searching) != job.folder:
+    if job.code and job.code != code_digest(job.recipe):
         raise CourseError(
             "files that this training reaches have been changed since the command was given: "
             "give it again, and it begins anew with the files as they are now"
