@@ -473,6 +473,7 @@ ROWS = {
     "cpu-growing": GROWS,
     "cpu-narrow": {"net's widths"},
     "cpu-longer": {"epochs", "peak_epoch"},
+    "cpu-shorter": {"epochs", "peak_epoch"},
     "minutes-no-whitening": {"net's whitened"},
     "minutes-no-dirac": {"net's dirac"},
     "minutes-no-muon": MUON,
