@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -73,20 +74,15 @@ def slip(found: float, widths: Sequence[int], side: int) -> str:
     """What seems to be wrong with a number of multiply-adds: slips that are easily made."""
     forward, back = counted(widths, side)
     right = forward + back
-    first, last = 12 * 24 * (side - 1) ** 2, 10 * widths[-1]  # in one of three passes
+    first = 12 * 24 * (side - 1) ** 2
+    last = 10 * widths[-1]  # in one of three passes
     if found in (3 * forward, right + first):
         return "the first layer needs no gradients"
     if found in (2 * forward, 2 * forward - first):
         return "the way back costs more than that"
 
-    drawn_otherwise = (
-        ({"late": True}, "the maps are that large only if a group pools at its end"),
-        ({"padded": True}, "the first layer has no padding"),
-        ({"up": True}, "an odd side is halved in another way"),
-        ({"parts": True}, "half of an odd side is no whole number of pixels"),
-        ({"early": True}, "a group's first convolution comes before its pooling"),
-    )
-    sentences = [
+    drawn = partial(by_hand, widths, side)
+    sentences = (
         (forward, "that is the way forward alone"),
         (back, "that is the way back alone"),
         (2 * right, "those are operations, and a multiply-add is two of them"),
@@ -94,12 +90,16 @@ def slip(found: float, widths: Sequence[int], side: int) -> str:
         (right - first, "the first layer is missing"),
         (right - 3 * last, "the last layer is missing"),
         (right - 2 * last, "the last layer has a way back, too"),
-    ]
-    for otherwise, words in drawn_otherwise:
-        sentences.append((by_hand(widths, side, **otherwise), words))
-    return next(
-        (words for number, words in sentences if found == number), "another number is right"
+        (drawn(late=True), "the maps are that large only if a group pools at its end"),
+        (drawn(padded=True), "the first layer has no padding"),
+        (drawn(up=True), "an odd side is halved in another way"),
+        (drawn(parts=True), "half of an odd side is no whole number of pixels"),
+        (drawn(early=True), "a group's first convolution comes before its pooling"),
     )
+    for number, words in sentences:
+        if found == number:
+            return words
+    return "another number is right"
 
 
 def by_hand(
