@@ -15,6 +15,7 @@ from helpers.__main__ import main
 from helpers.environment import CourseError
 from helpers.experiments import jobs, run, runs
 from helpers.experiments import search as searching
+from helpers.experiments.assembling import current_commit
 from helpers.experiments.catalogue import SEARCHES, find
 from helpers.experiments.folders import checkpoint_in
 from helpers.experiments.jobs import Job
@@ -65,6 +66,7 @@ def test_a_trial_is_measured_on_the_validation_images(tiny):
         "seed": 0,
         "validation_loss": round(last["test_loss"], 6),
         "validation_accuracy": last["test_accuracy"],
+        "commit": current_commit(),
     }
 
 
@@ -77,7 +79,7 @@ def test_every_trial_is_kept_and_none_is_done_again(tiny, small):
     path = small / "results" / "search" / "tiny.json"
     text = path.read_text(encoding="utf-8")
     kept = json.loads(text)
-    assert list(kept) == ["name", "environment", "commit", "trials"] and kept["trials"] == both
+    assert list(kept) == ["name", "environment", "trials"] and kept["trials"] == both
     assert [(trial["recipe"]["name"], trial["seed"]) for trial in both] == [
         ("tiny/0.05", 0),
         ("tiny/0.1", 0),
@@ -85,10 +87,28 @@ def test_every_trial_is_kept_and_none_is_done_again(tiny, small):
         ("tiny/0.1", 1),
     ]
 
-    # Where nothing is left to do, nothing is written either: the commit stays that of the trials.
-    path.write_text(text.replace('"commit": "', '"commit": "older '), encoding="utf-8")
+    # Where nothing is left to do, nothing is written either.
+    path.write_text(text + "\n", encoding="utf-8")
     before = path.read_bytes()
     assert search("tiny", [1]) == both and path.read_bytes() == before
+
+
+def test_every_trial_names_the_commit_of_the_command_that_added_it(tiny, small, monkeypatch):
+    monkeypatch.setattr(searching, "current_commit", lambda: "a" * 40)
+    first = search("tiny", [0])
+
+    # Older files name one for all of their trials.
+    path = small / "results" / "search" / "tiny.json"
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    for trial in kept["trials"]:
+        assert trial.pop("commit") == "a" * 40
+    path.write_text(json.dumps(kept | {"commit": "a" * 40}), encoding="utf-8")
+    assert kept_trials("tiny", small / "results") == first
+
+    monkeypatch.setattr(searching, "current_commit", lambda: "b" * 40)
+    both = search("tiny", [0, 1])
+    assert [trial["commit"][0] for trial in both] == ["a", "a", "b", "b"]
+    assert json.loads(path.read_text(encoding="utf-8"))["trials"] == both
 
 
 def test_trials_that_another_command_adds_meanwhile_are_kept(tiny, monkeypatch):
@@ -287,6 +307,7 @@ def test_candidates_that_diverged_come_last():
         ('"nesterov": true', '"nesterov": 1'),
         ('"seed": 0', '"seed": -1'),
         ('"validation_accuracy": ', '"validation_accuracy": 500, "was": '),
+        ('"commit": ', '"comit": '),
     ],
 )
 def test_a_trial_with_other_fields_or_without_a_finite_number_is_damaged(tiny, small, old, new):
