@@ -12,6 +12,10 @@ from helpers.experiments.records import Result
 LABELS = (1, 2, 4)
 
 
+# What each trial of a search says of its making.
+MADE_WITH = {"environment": {"device": "cpu"}, "commit": "a" * 40}
+
+
 def images(labels: tuple[int, ...] = LABELS) -> ImageData:
     """A data set of three black images."""
     pixels = torch.zeros(len(labels), 1, 28, 28, dtype=torch.uint8)

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from made_records import MADE_WITH
 from test_range_tests import write
 
 from helpers.__main__ import main
@@ -43,7 +44,7 @@ def save(folder, accuracies, **changes):
     for rate, values in accuracies.items():
         recipe = replace(NETS["first"], name=f"rate {rate}", learning_rate=rate, **changes)
         for seed, value in enumerate(values):
-            trial = {"recipe": recipe.hyperparameters(), "seed": seed, "commit": "a" * 40}
+            trial = {"recipe": recipe.hyperparameters(), "seed": seed, **MADE_WITH}
             if value is None:
                 trial |= {"validation_loss": None, "validation_accuracy": None}
                 trial["diverged"] = "epoch 1/5, step 7"

@@ -10,7 +10,7 @@ import torch
 from small_experiments import checkpoints, small_profile
 from torch import nn
 
-from helpers import data, training
+from helpers import data, environment, training
 from helpers.__main__ import main
 from helpers.environment import CourseError
 from helpers.experiments import jobs, run, runs
@@ -66,6 +66,7 @@ def test_a_trial_is_measured_on_the_validation_images(tiny):
         "seed": 0,
         "validation_loss": round(last["test_loss"], 6),
         "validation_accuracy": last["test_accuracy"],
+        "environment": environment.machine(),
         "commit": current_commit(),
     }
 
@@ -79,7 +80,7 @@ def test_every_trial_is_kept_and_none_is_done_again(tiny, small):
     path = small / "results" / "search" / "tiny.json"
     text = path.read_text(encoding="utf-8")
     kept = json.loads(text)
-    assert list(kept) == ["name", "environment", "trials"] and kept["trials"] == both
+    assert list(kept) == ["name", "trials"] and kept["trials"] == both
     assert [(trial["recipe"]["name"], trial["seed"]) for trial in both] == [
         ("tiny/0.05", 0),
         ("tiny/0.1", 0),
@@ -93,21 +94,27 @@ def test_every_trial_is_kept_and_none_is_done_again(tiny, small):
     assert search("tiny", [1]) == both and path.read_bytes() == before
 
 
-def test_every_trial_names_the_commit_of_the_command_that_added_it(tiny, small, monkeypatch):
+def test_every_trial_names_the_machine_and_the_commit_that_it_was_made_with(
+    tiny, small, monkeypatch
+):
     monkeypatch.setattr(searching, "current_commit", lambda: "a" * 40)
     first = search("tiny", [0])
 
-    # Older files name one for all of their trials.
+    # Older files name one of each for all of their trials.
     path = small / "results" / "search" / "tiny.json"
     kept = json.loads(path.read_text(encoding="utf-8"))
     for trial in kept["trials"]:
-        assert trial.pop("commit") == "a" * 40
-    path.write_text(json.dumps(kept | {"commit": "a" * 40}), encoding="utf-8")
+        machine, commit = trial.pop("environment"), trial.pop("commit")
+    kept |= {"environment": machine, "commit": commit}
+    path.write_text(json.dumps(kept), encoding="utf-8")
     assert kept_trials("tiny", small / "results") == first
 
     monkeypatch.setattr(searching, "current_commit", lambda: "b" * 40)
+    monkeypatch.setattr(searching.environment, "machine", lambda: {"device": "another"})
     both = search("tiny", [0, 1])
     assert [trial["commit"][0] for trial in both] == ["a", "a", "b", "b"]
+    machines = [trial["environment"] for trial in both]
+    assert machines[:2] == [machine] * 2 and machines[2:] == [{"device": "another"}] * 2
     assert json.loads(path.read_text(encoding="utf-8"))["trials"] == both
 
 
@@ -308,6 +315,7 @@ def test_candidates_that_diverged_come_last():
         ('"seed": 0', '"seed": -1'),
         ('"validation_accuracy": ', '"validation_accuracy": 500, "was": '),
         ('"commit": ', '"comit": '),
+        ('"environment": ', '"environments": '),
     ],
 )
 def test_a_trial_with_other_fields_or_without_a_finite_number_is_damaged(tiny, small, old, new):

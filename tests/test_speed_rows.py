@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from made_records import result
+from made_records import MADE_WITH, result
 from scipy.stats import ttest_ind
 
 from helpers import environment
@@ -148,7 +148,7 @@ def test_a_search_says_whether_the_recipe_itself_is_best(folder, capsys, losses,
     trials = []
     for name, loss in zip(("speed", "speed-relu"), losses):
         recipe = EXPERIMENTS[name].hyperparameters()
-        row = {"recipe": recipe, "seed": 0, "commit": "a" * 40, "validation_loss": loss}
+        row = {"recipe": recipe, "seed": 0, **MADE_WITH, "validation_loss": loss}
         trials.append(row | {"validation_accuracy": 90.0})
     path = environment.NOTEBOOKS / "results" / "search" / "speed-rates.json"
     path.write_text(json.dumps({"name": "speed-rates", "trials": trials}), encoding="utf-8")
@@ -169,7 +169,7 @@ def test_a_search_over_smoothed_labels_names_the_highest_accuracy(folder, capsys
     for name, accuracy in (("speed", 93.0), ("speed-narrow", 94.0)):
         recipe = EXPERIMENTS["speed"].hyperparameters() | {"name": name}
         recipe["label_smoothing"] = accuracy - 93
-        row = {"recipe": recipe, "seed": 0, "commit": "a" * 40, "validation_loss": accuracy}
+        row = {"recipe": recipe, "seed": 0, **MADE_WITH, "validation_loss": accuracy}
         trials.append(row | {"validation_accuracy": accuracy})
     path = environment.NOTEBOOKS / "results" / "search" / "speed-rates.json"
     path.write_text(json.dumps({"name": "speed-rates", "trials": trials}), encoding="utf-8")

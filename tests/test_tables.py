@@ -61,8 +61,22 @@ def test_a_difference_says_whether_its_sign_is_known(low, high, text):
 
 def test_a_difference_has_as_many_decimals_as_are_asked_for_and_no_negative_zero():
     assert tables.interval_text(Interval(0.0944, 0.0041, 0.19), 3) == "+0.094 (+0.004 to +0.190)"
-    text = tables.interval_text(Interval(-0.001, -0.05, -0.0004))
-    assert text == "+0.00 (-0.05 to +0.00)"
+    text = tables.interval_text(Interval(-0.001, -0.05, 0.04))
+    assert text == "+0.00 (-0.05 to +0.04), undecided"
+
+
+@pytest.mark.parametrize(
+    "interval, text",
+    [
+        (Interval(0.043, -0.0031, 0.0889), "+0.043 (-0.003 to +0.089), undecided"),
+        (Interval(0.043, 0.0031, 0.0829), "+0.043 (+0.003 to +0.083)"),
+        (Interval(-0.05, -0.1, -0.0004), "-0.0500 (-0.1000 to -0.0004)"),
+        (Interval(-0.05, -0.1, -0.00000001), "-0.0500 (-0.1000 to +0.0000)"),
+        (Interval(0.0, 0.0, 0.0), "+0.00 (+0.00 to +0.00), undecided"),
+    ],
+)
+def test_an_end_close_to_zero_is_never_rounded_to_it(interval, text):
+    assert tables.interval_text(interval) == text
 
 
 # Tables.

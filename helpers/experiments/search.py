@@ -38,7 +38,7 @@ from helpers.training.metrics import DivergedError
 from helpers.writing import check_folder, replacing
 
 Trial = dict[str, Any]
-TRIAL: Fields = {"recipe": dict, "seed": int, "commit": str}
+TRIAL: Fields = {"recipe": dict, "seed": int, "environment": dict, "commit": str}
 # What it has beside these: where it was measured, and where a loss was no finite number.
 MEASURED: Fields = {"validation_loss": float, "validation_accuracy": float}
 ENDED: Fields = {"diverged": str}
@@ -48,7 +48,7 @@ def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[Tri
     """Train every candidate of a search, and measure on 5,000 training images that are left out.
 
     No test image is loaded. Each trial (recipe, seed, validation loss and accuracy after the last
-    epoch, and the commit) is kept in ``results/search/NAME.json`` and not done again. One whose
+    epoch, machine and commit) is kept in ``results/search/NAME.json`` and not done again. One whose
     loss is no finite number is kept, too: it has None for both, and ``diverged`` says in which step
     it was. Raises ``CourseError`` for an unknown name, no seeds, no real data and a damaged file.
     """
@@ -76,8 +76,8 @@ def search(name: str, seeds: Sequence[int], jobs: int | None = None) -> list[Tri
 
     # Worker processes train, and leave their nets in checkpoints, which this process reads.
     run_jobs(todo, workers)
-    commit = current_commit()
-    measured = [trial_of(job, data) | {"commit": commit} for job in todo]
+    made = {"environment": environment.machine(), "commit": current_commit()}
+    measured = [trial_of(job, data) | made for job in todo]
 
     # Another command may have added trials in the meantime.
     trials = kept_trials(name, results_root())
@@ -106,8 +106,8 @@ def trial_of(job: Job, data: ImageData) -> Trial:
 
 def save_trials(name: str, trials: Sequence[Trial]) -> None:
     """Write the record of a search."""
-    # Earlier trials are among them, with the commits of the commands that added them.
-    kept = {"name": name, "environment": environment.machine(), "trials": trials}
+    # Earlier trials are among them: each says where it was made, and from which commit.
+    kept = {"name": name, "trials": trials}
     with replacing(results_root() / "search" / f"{name}.json") as temporary:
         temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
@@ -157,9 +157,10 @@ def kept_trials(name: str, folder: Path | None = None) -> list[Trial]:
     try:
         written = json.loads(path.read_text(encoding="utf-8"))
         for trial in written["trials"]:
-            # Older files name one commit for all trials.
-            if "commit" in written:
-                trial["commit"] = written["commit"]
+            # Older files name one machine and one commit for all trials.
+            for field in ("environment", "commit"):
+                if field in written:
+                    trial[field] = written[field]
             check_trial(trial)
             recipe = Recipe.restored(trial["recipe"])
             trials.append(trial | {"recipe": recipe.hyperparameters()})

@@ -14,6 +14,7 @@ from helpers.markdown import NOTHING, Table
 from helpers.models import count_parameters
 
 UNBROKEN = "\u00a0"  # a space at which no line ends
+MOST_DECIMALS = 4  # behind the point, of a difference
 
 # The rows of README's table, in its order. (The nets of the reports stand at its beginning.)
 HEADLINES = ("first", "ladder-best", "large", "cifar-resnet9", "cifar-resnet9-best")
@@ -114,7 +115,14 @@ def known_recipe(name: str) -> Recipe:
 
 
 def interval_text(interval: Interval, decimals: int = 2) -> str:
-    """An interval in words, ``+0.14 (+0.03 to +0.26)``, and whether it leaves the sign open."""
+    """An interval in words, ``+0.14 (+0.03 to +0.26)``, and whether it leaves the sign open.
+
+    Where an end would be rounded to 0, all three numbers get another decimal: else nobody could see
+    on which side of 0 it lies.
+    """
+    ends = [end for end in interval[1:] if end != 0]
+    while decimals < MOST_DECIMALS and any(round(end, decimals) == 0 for end in ends):
+        decimals += 1
     estimate, low, high = [signed(value, decimals) for value in interval]
     text = f"{estimate} ({low} to {high})"
     if not interval.decided:
