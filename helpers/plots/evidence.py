@@ -111,7 +111,8 @@ def show_occlusion(
     """Images, and below each its occlusion map with the strokes drawn in; two rows of Axes.
 
     titles: one for each map, above its image
-    limit: the change at which the colours end; the largest of these maps unless given
+    limit: the change at which the colours end; the largest of these maps unless given. Where some
+        change by more, the ends of the scale are pointed.
 
     Red: with the patch there, the label's class gets a higher probability. Blue: a lower one.
     Hatched: with the patch there, a wrong answer becomes right, or a right one wrong. The colour of
@@ -121,9 +122,11 @@ def show_occlusion(
     require(split, ImageSplit, "show_occlusion")
     if not len(maps) or len(titles) != len(maps):
         raise CourseError(f"{len(titles)} titles for {len(maps)} maps: give one for each, and one")
+    largest = max(float(each.change.abs().max()) for each in maps)
     if limit is None:
-        limit = max(float(each.change.abs().max()) for each in maps)
+        limit = largest
     limit = max(limit, 1e-6)  # all maps may be 0
+    beyond = "both" if largest > limit else "neither"
     # Few steps of colour are told apart on a projector, and make a small file.
     scale = {"cmap": plt.get_cmap(DIVERGING, STEPS), "vmin": -limit, "vmax": limit}
 
@@ -141,7 +144,7 @@ def show_occlusion(
 
     # One scale for all of them.
     figure = axes[0].figure
-    bar = figure.colorbar(drawn, ax=list(axes), fraction=0.03, pad=0.02)
+    bar = figure.colorbar(drawn, ax=list(axes), fraction=0.03, pad=0.02, extend=beyond)
     bar.set_label("change of log p(label)", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
     figure.suptitle(with_note(heading, split.note), fontsize=FONT)
