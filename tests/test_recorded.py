@@ -12,10 +12,11 @@ from helpers.experiments import load_model, load_result, speed
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS, SEARCHES
 from helpers.experiments.cifar10 import IN_HOURS
 from helpers.experiments.recipe import Recipe
+from helpers.experiments.measured import range_verdicts
 from helpers.experiments.record_checks import check_finite
 from helpers.experiments.records import is_recorded
 from helpers.experiments.rungs import verdicts
-from helpers.experiments.search import kept_trials
+from helpers.experiments.search import kept_trials, ranking
 from helpers.interpret import predict
 from helpers.upkeep.readme import outdated
 
@@ -89,6 +90,30 @@ def test_what_a_notebook_has_printed_is_what_the_records_hold_today(path):
     for text in printed_by(path):
         printed.update(re.findall(r"\d\d\.\d\d (?:± \d\.\d\d % \(n = \d+\)|% \(n = 1\))", text))
     assert printed <= today
+
+
+def test_session_06_counts_the_recommended_rates_as_their_verdicts_do():
+    held = [row[-1] for row in range_verdicts().rows].count("HOLDS")
+    words = ("no", "one", "two", "three", "four", "five", "six")
+    text = (NOTEBOOKS / "06_residual_mnist.ipynb").read_text(encoding="utf-8")
+    said = re.findall(r"good enough on (\w+) of (?:our )?(\w+) nets", text)
+    assert said == [(words[held], words[len(range_verdicts().rows)])] * 2
+
+
+# A row of a search's table: a candidate, its loss and its accuracy on validation images, its seeds.
+SEARCHED = re.compile(r"^(\S.*?)  +(\d\.\d{5}|–)  +(\d+\.\d\d %|–)  +(\d+)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("0*.ipynb")), ids=lambda path: path.stem)
+def test_what_a_notebook_has_printed_of_a_search_is_what_its_trials_say_today(path):
+    today = set()
+    for search in (RESULTS / "search").glob("*.json"):
+        for row in ranking(kept_trials(search.stem)).rows:
+            today.add(tuple(map(str, row)))
+    tables = [text for text in printed_by(path) if text.startswith("candidate ")]
+    rows = [row for text in tables for row in SEARCHED.findall(text)]
+    assert set(rows) <= today
+    assert len(rows) == sum(len(text.splitlines()) - 1 for text in tables)
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("0*.ipynb")), ids=lambda path: path.stem)
