@@ -11,8 +11,8 @@ from helpers.environment import ROOT
 from helpers.experiments import load_model, load_result, speed
 from helpers.experiments.catalogue import EXPERIMENTS, GROUPS, SEARCHES
 from helpers.experiments.cifar10 import IN_HOURS
-from helpers.experiments.recipe import Recipe
 from helpers.experiments.measured import range_verdicts
+from helpers.experiments.recipe import Recipe
 from helpers.experiments.record_checks import check_finite
 from helpers.experiments.records import is_recorded
 from helpers.experiments.rungs import verdicts
