@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.transforms import RandomRotation
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as V
 
@@ -533,6 +534,12 @@ def test_the_outermost_arguments_are_taken():
         (lambda: RandomAffine(fill=None), "fill is one finite number"),
         (lambda: Compose([RandomCrop(2)]), r"\] is no transform: give Compose\(one, another\)"),
         (lambda: Compose(RandomCrop), "RandomCrop'> is no transform"),
+        (
+            lambda: Compose(RandomCrop(2), RandomRotation(7)),
+            r"Compose: RandomRotation\(.* takes other arguments \(too many positional arguments\): "
+            r"give Compose\(one, another\) of transforms .* as transform\(images, generator\)",
+        ),
+        (lambda: Compose(Compose(lambda images: images)), "takes other arguments"),
         (lambda: RandomCrop(2.5), "RandomCrop: padding is a whole number"),
         (lambda: RandomHorizontalFlip("often"), "p is one finite number, not 'often'"),
     ],
