@@ -292,6 +292,8 @@ def test_an_optimizer_with_rate_zero_gets_the_whole_cycle():
         ({"min_lr": "low"}, "min_lr is a finite number, not 'low'"),
         ({"max_lr": math.inf}, "max_lr is a finite number, not inf"),
         ({"max_lr": "high"}, "max_lr is a finite number, not 'high'"),
+        ({"max_lr": 0.0}, "one_cycle: max_lr is a number above 0, not 0.0$"),
+        ({"max_lr": -0.1, "min_lr": 0.1}, "max_lr is a number above 0, not -0.1$"),
         ({"anneal": "sine"}, "anneal is 'linear' or 'cos', not 'sine'"),
     ],
 )

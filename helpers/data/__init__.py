@@ -228,8 +228,8 @@ class Batches:
             that begins with torch's initial seed.
         drop_last: leave out a last batch that is smaller than the others.
 
-    Raises DataError for a ``batch_size`` below 1, for what is no split, one without images or with
-    a wrong label, where ``drop_last`` would leave no batch at all, and for another option of no use.
+    Raises DataError for a ``batch_size`` below 1, for what is no split, or one without images or
+    with a wrong label, where ``drop_last`` would leave no batch, and for another option of no use.
     """
 
     def __init__(
