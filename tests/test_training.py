@@ -151,6 +151,13 @@ def test_an_empty_loader_is_a_plain_error():
             measure()
 
 
+def test_a_generator_is_empty_in_the_second_epoch():
+    model = small_net()
+    batches = batches_of(20, 10)
+    with pytest.raises(CourseError, match="one that can be repeated, such as Batches$"):
+        fit(model, (batch for batch in batches), batches, 2, sgd(model), show=False)
+
+
 # The schedule
 
 
