@@ -644,7 +644,9 @@ def test_the_map_is_the_mean_over_images_equal_for_equal_seeds_and_cut_at_the_th
         ("the net gives a dict, and one tensor", {}),
         ("pair gives a tuple, and one tensor", {"layer": "pair"}),
         ("images are [N, 2, 8, 8], not [1, 2, 9, 8]", {"images": torch.ones(1, 2, 9, 8)}),
-        ("images are [N, 2, 8, 8], not [0, 2, 8, 8]", {"samples": 0}),
+        ("images are [N, 2, 8, 8], not [0, 2, 8, 8]", {"images": torch.ones(0, 2, 8, 8)}),
+        ("samples=0: give a whole number of images to draw, at least 1", {"samples": 0}),
+        ("samples=-3: give a whole number of images to draw, at least 1", {"samples": -3}),
     ],
 )
 def test_what_does_not_fit_the_measured_field_is_an_error(words: str, given: dict) -> None:
