@@ -448,10 +448,11 @@ def test_what_is_no_split_or_no_net_is_one_line() -> None:
             predict(model, wrong)
         with pytest.raises(CourseError, match=r"^Predictions: give a split, such as data\.test"):
             Predictions(wrong, torch.zeros(23, 4))
-    for wrong in (nn.Linear, None, "net"):
+    for wrong in (make_model, None, "net", str):
         with pytest.raises(CourseError, match=r"^predict: give a net, such as first_net\(\), not"):
             predict(wrong, split)
-    with pytest.raises(CourseError, match="not the class Linear$"):
+    words = r"^predict: Linear is a class, and no net: give an object, such as Linear\(\)$"
+    with pytest.raises(CourseError, match=words):
         predict(nn.Linear, split)
 
 

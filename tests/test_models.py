@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from helpers.models import count_parameters, device_of
+from helpers.environment import CourseError
+from helpers.models import count_parameters, device_of, independent_copy
 from helpers.models.small import (
     PointwiseNet,
     SharedNet,
@@ -293,6 +294,19 @@ def test_names_of_weights_stay_as_records_have_them():
 def test_widths_are_as_many_as_the_convolutions(widths):
     with pytest.raises(ValueError, match="expected 7"):
         budget_net(widths=widths)
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        (PointwiseNet, r"PointwiseNet is a class, and no net: give an object, .* PointwiseNet\(\)"),
+        (first_net, r"give a net, such as first_net\(\), not something of type function"),
+        (3, "give a net, .* not something of type int"),
+    ],
+)
+def test_only_a_net_is_copied(wrong, words):
+    with pytest.raises(CourseError, match=f"^{words}$"):
+        independent_copy(wrong)
 
 
 def test_the_device_of_a_net_is_that_of_its_parameters_or_else_of_its_buffers():

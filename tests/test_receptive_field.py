@@ -497,8 +497,9 @@ def test_channels_may_be_split_and_reduced_and_gates_may_stand_on_maps_with_drop
 @pytest.mark.parametrize(
     "words, model",
     [
-        ("a net .* is needed, not type", nn.Conv2d),
-        ("a net .* is needed, not function", conv),
+        (r"Conv2d is a class, and no net: give an object, such as Conv2d\(\)", nn.Conv2d),
+        (r"give a net, such as first_net\(\), not something of type function", conv),
+        ("give a net, .* not the class int", int),
         ("lazy layers", nn.Sequential(nn.LazyConv2d(2, 3))),
         ("KeyError: 'a'", Net(lambda net, x: {}["a"])),
         ("no attribute 'b'", Net(lambda net, x: net.b(x))),

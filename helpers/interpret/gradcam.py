@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers.environment import CourseError
-from helpers.interpret import check_classes, check_net, kind_of
-from helpers.models import device_of, evaluating
+from helpers.interpret import check_classes
+from helpers.models import check_net, device_of, evaluating, kind_of
 from helpers.training.checks import check_logits, explained
 
 ORANGE = (255.0, 120.0, 0.0)
@@ -36,7 +36,7 @@ def grad_cam(
     the layer gives no maps, where the net does not take the images or gives no logits, and for a
     class that it does not have.
     """
-    check_net("grad_cam", model)
+    check_net(model, "grad_cam")
     if not isinstance(layer, nn.Module):
         raise CourseError(f"grad_cam: give a layer, such as net.layer3, not {kind_of(layer)}")
     device = device_of(model)

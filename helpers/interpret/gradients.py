@@ -7,8 +7,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from helpers.environment import CourseError
-from helpers.interpret import check_net
-from helpers.models import device_of, independent_copy
+from helpers.models import check_net, device_of, independent_copy
 from helpers.training.checks import check_logits, explained, unpack
 
 
@@ -30,7 +29,7 @@ def map_gradients(
     convolution or that gives no logits, images that it does not take, and targets that are no class
     numbers of it.
     """
-    check_net("map_gradients", model)
+    check_net(model, "map_gradients")
     net = independent_copy(model)
     device = device_of(net)
     names: list[str] = []

@@ -10,8 +10,8 @@ from torch import nn
 
 from helpers.data import ImageSplit
 from helpers.environment import CourseError, real_number, whole_number
-from helpers.interpret import check_net, check_shape, check_split
-from helpers.models import device_of, evaluating
+from helpers.interpret import check_shape, check_split
+from helpers.models import check_net, device_of, evaluating
 from helpers.training.checks import check_logits, explained
 
 
@@ -57,7 +57,7 @@ def occlusion_map(
     for a patch that does not fit on it, and for a grey outside 0 to 1.
     """
     check_split("occlusion_map", split)
-    check_net("occlusion_map", model)
+    check_net(model, "occlusion_map")
     place = whole_number(index, least=0)
     if place is None or place >= len(split):
         raise CourseError(f"occlusion_map: index={index!r} of {len(split)} images")

@@ -14,6 +14,30 @@ from torch import nn
 from helpers.environment import CourseError, short_reason
 
 
+def kind_of(value: Any) -> str:
+    """What a value is, in words for an error."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return f"something of type {type(value).__name__}"
+
+
+def check_net(model: Any, function: str = "") -> None:
+    """Raise ``CourseError`` unless this is a net, and not its class or a function.
+
+    ``function`` is what the net was given to, with which the error begins.
+    """
+    if isinstance(model, nn.Module):
+        return
+    where = ""
+    if function:
+        where = f"{function}: "
+    # The class is often given where an object of it was meant.
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        name = model.__name__
+        raise CourseError(f"{where}{name} is a class, and no net: give an object, such as {name}()")
+    raise CourseError(f"{where}give a net, such as first_net(), not {kind_of(model)}")
+
+
 def count_parameters(model: nn.Module) -> int:
     """Number of trainable values; a tensor that is used in several places counts once."""
     count = 0
@@ -81,8 +105,10 @@ def independent_copy(
     A tensor that a module keeps from its last forward pass (``self.features = …``, the ``weight``
     of the old ``weight_norm``) hangs on the graph of that pass, and is copied without it.
     ``stand_in`` may say otherwise: it gives what the copy has in a tensor's place, or None for the
-    tensor's plain copy. Raises ``CourseError`` for a net that cannot be copied.
+    tensor's plain copy. Raises ``CourseError`` for what is no net, and for a net that cannot be
+    copied.
     """
+    check_net(model)
     # What deepcopy finds in this table it takes, and copies it no further.
     stand_ins: dict[int, Any] = {}
     try:
