@@ -135,6 +135,31 @@ def check_split(name: str, split: Any) -> None:
         raise CourseError(f"{name}: give a split, such as data.test, not {kind_of(split)}")
 
 
+def check_images(name: str, images: Any) -> None:
+    """Raise ``CourseError`` unless these are images [N, C, H, W] that can have a gradient."""
+    wanted = "give a tensor of floats [N, C, H, W], normalised as the net wants them"
+    if not isinstance(images, torch.Tensor):
+        raise CourseError(f"{name}: the images are {kind_of(images)}: {wanted}")
+    # Those of a split are whole numbers, for which there is no gradient.
+    if images.dim() != 4 or not images.is_floating_point():
+        kind = str(images.dtype).removeprefix("torch.")
+        raise CourseError(f"{name}: the images are {kind} {list(images.shape)}: {wanted}")
+
+
+def check_outputs(name: str, logits: torch.Tensor, split: ImageSplit) -> None:
+    """Raise ``CourseError`` unless logits [N, classes] are those of each class of a split."""
+    found, wanted = logits.shape[1], len(split.classes)
+    if found == wanted:
+        return
+    words = f"{found} logits"
+    if found == 1:
+        words = "one logit"
+    raise CourseError(
+        f"{name}: the net gives {words} for each image, and the split has {wanted} classes: give a "
+        f"net with {wanted} outputs"
+    )
+
+
 def check_classes(name: str, classes: torch.Tensor, logits: torch.Tensor) -> None:
     """Raise ``CourseError`` unless each class [N] is one that the logits [N, classes] have."""
     count = logits.shape[1]
@@ -170,6 +195,7 @@ def predict(model: nn.Module, split: ImageSplit, batch_size: int = 500) -> Predi
             with explained(images):
                 logits = model(images)
             check_logits(logits, labels)
+            check_outputs("predict", logits, split)
             outputs.append(logits)
     return Predictions(split, torch.cat(outputs))
 
