@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.transforms import RandomRotation
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as V
 
@@ -482,6 +483,9 @@ def test_a_cutout_that_does_not_fit_is_refused(cutout, words):
         (lambda: RandomCrop(2.0), "not 2.0$"),
         (lambda: RandomAffine(translate=0.1), r"translate is \(right, down\), .* not 0.1$"),
         (lambda: RandomAffine(translate=(0.1,)), r"not \(0.1,\)$"),
+        (lambda: RandomAffine(translate=(10, 10)), r"fractions from 0 to 1 .*, not \(10, 10\)$"),
+        (lambda: RandomAffine(translate=(0.1, 1.01)), r"not \(0.1, 1.01\)$"),
+        (lambda: RandomAffine(translate=(-0.1, 0.1)), r"not \(-0.1, 0.1\)$"),
         (lambda: RandomAffine(scale=1.2), r"scale is \(low, high\) .* not 1.2$"),
         (lambda: RandomAffine(scale=["a", "b"]), "scale is"),
         (lambda: RandomHorizontalFlip(p=3), "p lies between 0 and 1, not 3$"),
@@ -530,6 +534,12 @@ def test_the_outermost_arguments_are_taken():
         (lambda: RandomAffine(fill=None), "fill is one finite number"),
         (lambda: Compose([RandomCrop(2)]), r"\] is no transform: give Compose\(one, another\)"),
         (lambda: Compose(RandomCrop), "RandomCrop'> is no transform"),
+        (
+            lambda: Compose(RandomCrop(2), RandomRotation(7)),
+            r"Compose: RandomRotation\(.* takes other arguments \(too many positional arguments\): "
+            r"give Compose\(one, another\) of transforms .* as transform\(images, generator\)",
+        ),
+        (lambda: Compose(Compose(lambda images: images)), "takes other arguments"),
         (lambda: RandomCrop(2.5), "RandomCrop: padding is a whole number"),
         (lambda: RandomHorizontalFlip("often"), "p is one finite number, not 'often'"),
     ],

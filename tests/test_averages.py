@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from helpers.environment import CourseError
 from helpers.training.averages import moving_average
 
 INF, NAN = float("inf"), float("nan")
@@ -101,3 +102,19 @@ def test_finite_numbers_are_torchs_own_bit_for_bit(decay):
             kept.lerp_(parameter.detach(), 1.0 if step == 0 else weight)
     for kept, parameter in zip(expected, average.module.parameters(), strict=True):
         assert torch.equal(kept, parameter)
+
+
+@pytest.mark.parametrize(
+    "model, words",
+    [
+        (
+            nn.Linear,
+            r"the model is the class Linear, and no net: give an object, such as Linear\(\)",
+        ),
+        (lambda: nn.Linear(2, 2), r"the model is no net: give a net \(nn.Module\), not a function"),
+        (nn.Linear(2, 2).state_dict(), "not a OrderedDict"),
+    ],
+)
+def test_what_is_no_net_has_no_average(model, words):
+    with pytest.raises(CourseError, match=f"^.*{words}$"):
+        moving_average(model, 0.9)

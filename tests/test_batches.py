@@ -16,7 +16,7 @@ from torchvision import transforms
 
 from helpers.augment import Compose
 from helpers.augment.pixels import RandomCrop
-from helpers.data import Batches, ImageSplit
+from helpers.data import Batches, ImageData, ImageSplit
 from helpers.data.known import CIFAR10, DataError
 from helpers.environment import ROOT, CourseError
 
@@ -256,6 +256,14 @@ def test_a_label_that_was_changed_to_no_class_is_an_error():
 def test_a_batch_size_below_one_is_an_error(batch_size):
     with pytest.raises(DataError, match="batch_size=.*at least 1"):
         Batches(split_of(3), batch_size)
+
+
+def test_what_is_no_split_is_an_error():
+    split = split_of(3)
+    whole = ImageData("digits", "folder", split.classes, split.mean, split.std, split, split, split)
+    for given_one, kind in ((whole, "ImageData"), (split.images, "Tensor"), ("train", "str")):
+        with pytest.raises(DataError, match=f"a {kind} is given: give a split, .* data.train$"):
+            Batches(given_one, 2)
 
 
 def test_an_empty_split_is_an_error():

@@ -205,6 +205,46 @@ def strictly(first, second):
     return sum(more) / 2 ** (one + two)
 
 
+def of_one_result_of_two(first, second):
+    one, two = alone(first, second)
+    # As scipy's are, chances of a coin are equal to either side but for their last digits.
+    ways = [math.comb(one + two, heads) / 2 ** (one + two) for heads in range(one + two + 1)]
+    ways = [way * (1 - 1e-15 * heads) for heads, way in enumerate(ways)]
+    return sum(way for way in ways if way <= ways[one])
+
+
+def by_another_function(first, second):
+    return 1.0 * by_binomtest(first, second)
+
+
+def by_yet_another(first, second, again=True):
+    return by_yet_another(first, second, False) if again else by_another_function(first, second)
+
+
+scipys_test = binomtest
+
+
+def by_another_name(first, second):
+    one, two = alone(first, second)
+    return scipys_test(one, one + two).pvalue if one + two else 1.0
+
+
+def wrapped(inside):
+    def outside(first, second):
+        return inside(first, second)
+
+    return outside
+
+
+class Tests:
+    def chance(self, first, second):
+        return by_binomtest(first, second)
+
+
+def calls_itself(first, second, again=True):
+    return calls_itself(first, second, False) if again else by_tails(first, second)
+
+
 def rounded(first, second):
     return round(by_tails(first, second), 2)
 
@@ -224,13 +264,17 @@ def hidden(first, second):
     )
 
 
-@pytest.mark.parametrize("answer", [by_tails, by_counting, by_numpy, by_tensor])
+RIGHT_TESTS = [by_tails, by_counting, by_numpy, by_tensor, calls_itself, wrapped(wrapped(by_tails))]
+
+
+@pytest.mark.parametrize("answer", RIGHT_TESTS)
 def test_every_form_of_the_exact_test_is_right(answer):
     assert reading_mistakes.mended_test(answer).expect_right()
 
 
 def test_a_right_chance_of_scipys_own_test_is_called_right_and_asked_for_anew():
-    for answer in (by_binomtest, hidden):
+    by_others = [by_another_function, by_yet_another, wrapped(wrapped(by_binomtest))]
+    for answer in (by_binomtest, hidden, *by_others, by_another_name, Tests().chance):
         problem = reading_mistakes.mended_test(answer).problem
         assert problem.startswith("the chance is right") and "without" in problem
     # What has no code of its own cannot be looked into, and what is wrong is told first.
@@ -244,6 +288,7 @@ def test_a_right_chance_of_scipys_own_test_is_called_right_and_asked_for_anew():
         (half, ": that is one side only"),
         (careless, ": that is what the function above gives"),
         (strictly, ": a result that is just as uneven counts as well"),
+        (of_one_result_of_two, "should be equal can differ in their last digit"),
         (with_chi2, ": that is an approximation, and the ways can be counted exactly"),
         (rounded, ": that is close, but not exact: was it rounded, or approximated?"),
         (of_what_is_read, ": pictures that both nets read are counted, too"),

@@ -111,6 +111,58 @@ def test_what_is_no_layer_of_maps_is_refused(images):
     assert not net.features._forward_hooks
 
 
+@pytest.mark.parametrize(
+    "classes, words",
+    [
+        (3, r"the classes are int64 \[\]"),
+        ([2.7] * 6, r"the classes are float32 \[6\]"),
+        ([True] * 6, r"the classes are bool \[6\]"),
+        (torch.zeros(6, 1, dtype=torch.int64), r"the classes are int64 \[6, 1\]"),
+        ("cat", "the classes are something of type str"),
+        (["cat"] * 6, "the classes are something of type list"),
+        (None, "the classes are something of type NoneType"),
+    ],
+)
+def test_classes_are_a_whole_number_for_each_image(images, classes, words):
+    net = Averaged()
+    net.register_forward_hook(lambda *_: pytest.fail("the net ran"))
+    with pytest.raises(CourseError, match=f"^grad_cam: {words}: .* for each of the 6 images$"):
+        grad_cam(net, net.features, images, classes)
+    assert not net.features._forward_hooks
+
+
+def test_classes_may_be_whole_numbers_of_any_type(images):
+    net = Averaged()
+    classes = [0, 1, 2, 3, 0, 1]
+    wanted = grad_cam(net, net.features, images, classes)
+    for dtype in (torch.uint8, torch.int32):
+        given = torch.tensor(classes, dtype=dtype)
+        assert torch.equal(grad_cam(net, net.features, images, given), wanted)
+
+
+def test_images_are_a_tensor_of_floats(images):
+    net = Averaged()
+    wanted = r"give a tensor of floats \[N, C, H, W\], normalised"
+    for wrong, found in (
+        ((255 * images).byte(), r"uint8 \[6, 3, 7, 5\]"),
+        (images[0], r"float32 \[3, 7, 5\]"),
+        (list(images), "something of type list"),
+        (images.numpy(), "something of type ndarray"),
+    ):
+        with pytest.raises(CourseError, match=f"^grad_cam: the images are {found}: {wanted}"):
+            grad_cam(net, net.features, wrong, [0] * 6)
+
+
+def test_maps_of_more_images_than_were_given_are_no_maps_of_these(images):
+    class Twice(Averaged):
+        def forward(self, images):
+            return super().forward(images.repeat(2, 1, 1, 1))[:6]
+
+    net = Twice()
+    with pytest.raises(CourseError, match="of its N images"):
+        grad_cam(net, net.features, images, [0] * 6)
+
+
 def test_the_colour_is_strongest_at_the_highest_place():
     images = torch.full((2, 3, 8, 8), 200, dtype=torch.uint8)
     maps = torch.zeros(2, 2, 2)

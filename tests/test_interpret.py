@@ -119,7 +119,7 @@ def test_predict_puts_modes_back_after_an_error() -> None:
     ("model", "split", "words"),
     [
         (nn.Sequential(nn.Conv2d(1, 4, 6)), make_split(), r"\[23, 4, 1, 1\].*\[23, classes\]"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(36, 9)), make_split(), r"\(23, 9\).*\(23, 4\)"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(36, 9)), make_split(), "9 logits .*4 outputs"),
         (make_model(), make_split().subset(slice(0)), "no images"),
     ],
 )
@@ -448,10 +448,11 @@ def test_what_is_no_split_or_no_net_is_one_line() -> None:
             predict(model, wrong)
         with pytest.raises(CourseError, match=r"^Predictions: give a split, such as data\.test"):
             Predictions(wrong, torch.zeros(23, 4))
-    for wrong in (nn.Linear, None, "net"):
+    for wrong in (make_model, None, "net", str):
         with pytest.raises(CourseError, match=r"^predict: give a net, such as first_net\(\), not"):
             predict(wrong, split)
-    with pytest.raises(CourseError, match="not the class Linear$"):
+    words = r"^predict: Linear is a class, and no net: give an object, such as Linear\(\)$"
+    with pytest.raises(CourseError, match=words):
         predict(nn.Linear, split)
 
 
@@ -583,8 +584,10 @@ def test_occlusion_leaves_the_net_and_the_images_as_they_were():
 def test_occlusion_says_what_does_not_fit():
     split, model = make_split(), make_model()
     for index in (23, -1, 1.5, "first"):
-        with pytest.raises(CourseError, match="of 23 images"):
+        with pytest.raises(CourseError, match="of 23 images: give 0 to 22$"):
             occlusion_map(model, split, index, 3)
+    with pytest.raises(CourseError, match="^occlusion_map: the split holds no images"):
+        occlusion_map(model, make_split(0), 0, 3)
     for size in (0, 7, 2.5):
         with pytest.raises(CourseError, match="from 1 to 6"):
             occlusion_map(model, split, 0, size)
@@ -607,5 +610,19 @@ def test_occlusion_says_what_is_wrong_with_a_net():
     with pytest.raises(CourseError, match="the net cannot calculate with images float32"):
         occlusion_map(make_model(3), split, 0, 3)
     flat = nn.Sequential(nn.Flatten(), nn.Linear(36, 1))
-    with pytest.raises(CourseError, match=r"predictions \(37, 1\) do not fit a split of \(37, "):
+    with pytest.raises(CourseError, match="^occlusion_map: the net gives one logit for each image"):
         occlusion_map(flat, split, 0, 3)
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_a_net_of_other_outputs_than_the_split_has_classes_is_named(count: int) -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(36, count))
+    gives = "one logit" if count == 1 else f"{count} logits"
+    words = (
+        f"the net gives {gives} for each image, and the split has 4 classes: give a net with 4 "
+        "outputs"
+    )
+    with pytest.raises(CourseError, match=f"^predict: {words}$"):
+        predict(net, make_split())
+    with pytest.raises(CourseError, match=f"^occlusion_map: {words}$"):
+        occlusion_map(net, make_split(), 0, 3)

@@ -80,6 +80,20 @@ def test_the_net_stays_as_it_was():
     assert torch.equal(torch.get_rng_state(), random)
 
 
+def test_dropout_leaves_the_random_state_as_it_was():
+    net = nn.Sequential(nn.Conv2d(1, 10, 3), nn.Dropout(0.5), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    torch.manual_seed(7)
+    random = torch.get_rng_state()
+    found = map_gradients(net, *batch())
+    assert torch.equal(torch.get_rng_state(), random) and map_gradients(net, *batch()) == found
+    # It draws what the net itself would draw there.
+    images, targets = batch()
+    kept = []
+    net[0].register_forward_hook(lambda layer, inputs, maps: kept.append(maps))
+    [gradient] = torch.autograd.grad(cross_entropy(net(images), targets), kept)
+    assert found[0][1] == pytest.approx(gradient.flatten(1).norm(dim=1).mean().item())
+
+
 def test_frozen_weights_and_disabled_gradients_are_no_obstacle():
     torch.manual_seed(3)
     net = ByHand()
@@ -116,12 +130,15 @@ def test_a_relu_that_writes_into_its_input_changes_no_gradient(norm):
 
 def test_what_is_no_net_and_what_it_cannot_answer_is_refused():
     images, targets = batch()
-    with pytest.raises(CourseError, match="map_gradients: give a net, .* not the class ByHand"):
+    with pytest.raises(CourseError, match=r"map_gradients: ByHand is a class, .* ByHand\(\)$"):
         map_gradients(ByHand, images, targets)
     with pytest.raises(CourseError, match=r"Target 12 is out of bounds"):
         map_gradients(ByHand(), images, torch.full_like(targets, 12))
     with pytest.raises(CourseError, match=r"4 images are float32 \[4\]: give class numbers"):
         map_gradients(ByHand(), images, targets.float())
+    for wrong in (images.byte(), images[:, 0], list(images), None):
+        with pytest.raises(CourseError, match="^map_gradients: the images are .* tensor of floats"):
+            map_gradients(ByHand(), wrong, targets)
     with pytest.raises(CourseError, match="the net cannot calculate with images float32"):
         map_gradients(ByHand(), images.repeat(1, 3, 1, 1), targets)
     with pytest.raises(CourseError, match=r"returns \[4, 3, 6, 6\] for 4 images"):

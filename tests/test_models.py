@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from helpers.models import count_parameters, device_of
+from helpers.environment import CourseError
+from helpers.models import count_parameters, device_of, independent_copy
+from helpers.models.separable import separable_net
 from helpers.models.small import (
     PointwiseNet,
     SharedNet,
@@ -289,10 +294,53 @@ def test_names_of_weights_stay_as_records_have_them():
     ]
 
 
-@pytest.mark.parametrize("widths", [(4,) * 6, (4,) * 8])
+@pytest.mark.parametrize(
+    "widths",
+    [
+        (4, 8),
+        (4,) * 6,
+        (4,) * 9,
+        (),
+        4,
+        "4488",
+        (4, 4, 8, 12, 12, 16, 0),
+        [4, 4, 8, 8, 8, 8, 8, 1.5],
+    ],
+)
 def test_widths_are_as_many_as_the_convolutions(widths):
-    with pytest.raises(ValueError, match="expected 7"):
-        budget_net(widths=widths)
+    for net, count in ((budget_net, 7), (compact_net, 8)):
+        words = rf"^widths={re.escape(repr(widths))}: .*: give {count} whole numbers, each at"
+        with pytest.raises(CourseError, match=words):
+            net(widths=widths)
+
+
+@pytest.mark.parametrize("pools", [(6,), [1, 6], (0,), (-1,), 2, (1.5,), "12"])
+def test_a_pooling_comes_behind_a_convolution_that_is_there(pools):
+    words = rf"^pools={re.escape(repr(pools))}: .* give a list of their numbers, from 1 to"
+    with pytest.raises(CourseError, match=f"{words} 5$"):
+        field_net(pools)
+    with pytest.raises(CourseError, match=f"{words} 3$"):
+        separable_net((4, 4, 6), pools)
+
+
+def test_widths_and_pools_are_taken_from_arrays_as_from_lists():
+    widths, pools = [4, 4, 6, 6, 6, 8, 6], [2, 4]
+    of_arrays = [budget_net(widths=np.array(widths)), field_net(np.array(pools))]
+    of_lists = [budget_net(widths=widths), field_net(set(pools))]
+    assert str(of_arrays) == str(of_lists)
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        (PointwiseNet, r"PointwiseNet is a class, and no net: give an object, .* PointwiseNet\(\)"),
+        (first_net, r"give a net, such as first_net\(\), not something of type function"),
+        (3, "give a net, .* not something of type int"),
+    ],
+)
+def test_only_a_net_is_copied(wrong, words):
+    with pytest.raises(CourseError, match=f"^{words}$"):
+        independent_copy(wrong)
 
 
 def test_the_device_of_a_net_is_that_of_its_parameters_or_else_of_its_buffers():

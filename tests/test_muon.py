@@ -1,11 +1,13 @@
 """Muon against a singular value decomposition, torch's own for matrices, and torch's SGD."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
+from helpers.environment import CourseError
 from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.models.resnet9 import ResNet9
 from helpers.training.groups import parameters_by_kind
@@ -195,3 +197,15 @@ def test_a_net_without_convolutions_has_no_kernels_to_move():
     recipe = EXPERIMENTS["cifar-resnet9-muon"]
     optimizer = build(nn.Linear(2, 2), recipe)
     assert [group["muon"] for group in optimizer.param_groups] == [False, False]
+
+
+@pytest.mark.parametrize("name", ["muon_rate", "muon_momentum"])
+@pytest.mark.parametrize("value", [None, -0.1, "low", float("nan")])
+def test_an_option_of_muon_that_is_no_number_is_told(name, value):
+    recipe = EXPERIMENTS["cifar-resnet9-muon"]
+    options = {**recipe.options, name: value}
+    if value is None:
+        del options[name]
+    words = f"^muon: the option {name} is a number of at least 0, not {value!r}$"
+    with pytest.raises(CourseError, match=words):
+        build(ResNet9(width=4), replace(recipe, options=options))

@@ -417,9 +417,19 @@ def test_which_names_are_labels(names, labels) -> None:
     assert labels_of(names, None) == labels
 
 
+def test_files_of_one_name_in_two_folders_share_its_label() -> None:
+    from helpers.data.photographs import labels_of
+
+    assert labels_of(["7.jpg", "7.jpg"], {"7.jpg": 3}) == [3, 3]
+    assert labels_of(["7.jpg", "7.jpg"], {}) == [7, 7]
+
+
 @pytest.mark.parametrize(
     "labels, said",
     [
+        ([7, 3], r"labels are a list: give a dictionary .* labels={'.*\.jpg': 7}$"),
+        (7, "labels are a int: give a dictionary from file names to digits"),
+        ("7", "labels are a str: give a dictionary"),
         ({"4.jpg": 4}, "'4.jpg', which is none of the pictures"),
         ({"3.jpg": 10}, "the label 10 of 3.jpg is no digit"),
         ({"3.jpg": "three"}, "the label 'three' of 3.jpg is no digit"),

@@ -247,7 +247,8 @@ def test_every_pair_has_a_dot_and_those_below_5_percent_are_red(count: int) -> N
     wanted = [[[k, 100 * p - 10], [k, 100 * p + 5]] for k, p in enumerate(luck, 1)]
     assert np.array(bars.get_segments()) == pytest.approx(np.array(wanted))
     assert bars.get_zorder() < by_luck.get_zorder()
-    assert "luck" in ax.get_legend().get_texts()[0].get_text()
+    by_text, dot_text = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "luck" in by_text and dot_text == "a pair of our seeds" == blue.get_label()
     expected = f"{len(red.get_ydata())} of {count} pairs below 5 %; by luck alone "
     assert ax.get_title().startswith(f"{expected}at most {count / 20:g} on average")
     assert "likely" not in ax.get_xlabel() and "coin" in ax.get_ylabel()
@@ -255,9 +256,21 @@ def test_every_pair_has_a_dot_and_those_below_5_percent_are_red(count: int) -> N
     assert_legible(ax)
 
 
-def test_without_lucks_line_there_is_no_legend_and_another_number_is_refused() -> None:
+@pytest.mark.parametrize("luck", [None, ByLuck(*np.full((3, 2), 0.3))])
+@pytest.mark.parametrize(
+    "chances, color", [([0.2, 0.9], BLUE), ([0.01, 0.9], BLUE), ([0.01, 0.02], RED)]
+)
+def test_the_legend_says_once_what_a_dot_is(chances, color, luck) -> None:
+    legend = plot_pairs(chances, luck).get_legend()
+    handles = {text.get_text(): line for text, line in zip(legend.get_texts(), legend.get_lines())}
+    assert to_hex(handles.pop("a pair of our seeds").get_color()).upper() == color
+    # Beside it the line of luck, where there is one.
+    assert len(handles) == (luck is not None) and all("luck" in text for text in handles)
+
+
+def test_without_lucks_line_its_place_is_empty_and_another_number_is_refused() -> None:
     ax = plot_pairs([0.2, 0.5, 0.9])
-    assert ax.get_legend() is None and not len(ax.lines[0].get_xdata())
+    assert not len(ax.lines[0].get_xdata())
     with pytest.raises(CourseError, match="2 chances by luck for 3 pairs"):
         plot_pairs([0.2, 0.5, 0.9], ByLuck(*np.full((3, 2), 0.1)))
     with pytest.raises(CourseError, match="luck: give a row of chances"):
@@ -266,7 +279,7 @@ def test_without_lucks_line_there_is_no_legend_and_another_number_is_refused() -
 
 def test_of_one_net_there_is_no_pair() -> None:
     ax = plot_pairs([], ByLuck(*np.zeros((3, 0))))
-    assert ax.get_title() == "One net alone makes no pair"
+    assert ax.get_title() == "One net alone makes no pair" and ax.get_legend() is None
     assert not len(ax.lines[0].get_xdata())
     assert_legible(ax)
 

@@ -497,8 +497,9 @@ def test_channels_may_be_split_and_reduced_and_gates_may_stand_on_maps_with_drop
 @pytest.mark.parametrize(
     "words, model",
     [
-        ("a net .* is needed, not type", nn.Conv2d),
-        ("a net .* is needed, not function", conv),
+        (r"Conv2d is a class, and no net: give an object, such as Conv2d\(\)", nn.Conv2d),
+        (r"give a net, such as first_net\(\), not something of type function", conv),
+        ("give a net, .* not the class int", int),
         ("lazy layers", nn.Sequential(nn.LazyConv2d(2, 3))),
         ("KeyError: 'a'", Net(lambda net, x: {}["a"])),
         ("no attribute 'b'", Net(lambda net, x: net.b(x))),
@@ -644,7 +645,9 @@ def test_the_map_is_the_mean_over_images_equal_for_equal_seeds_and_cut_at_the_th
         ("the net gives a dict, and one tensor", {}),
         ("pair gives a tuple, and one tensor", {"layer": "pair"}),
         ("images are [N, 2, 8, 8], not [1, 2, 9, 8]", {"images": torch.ones(1, 2, 9, 8)}),
-        ("images are [N, 2, 8, 8], not [0, 2, 8, 8]", {"samples": 0}),
+        ("images are [N, 2, 8, 8], not [0, 2, 8, 8]", {"images": torch.ones(0, 2, 8, 8)}),
+        ("samples=0: give a whole number of images to draw, at least 1", {"samples": 0}),
+        ("samples=-3: give a whole number of images to draw, at least 1", {"samples": -3}),
     ],
 )
 def test_what_does_not_fit_the_measured_field_is_an_error(words: str, given: dict) -> None:

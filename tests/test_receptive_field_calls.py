@@ -75,6 +75,12 @@ def test_statistics_of_the_whole_image_are_named_and_left_out(function: Callable
         lambda _, x: torch.where(x > 0, x, 0.1 * x),
         lambda _, x: torch.where(x <= 0, 0.5, 2.0) * x,
         lambda _, x: x.masked_fill(x.eq(0), 1),
+        lambda _, x: torch.cat([x, x], axis=1),
+        lambda _, x: torch.stack([x, x], axis=1).flatten(1, 2),
+        lambda _, x: torch.softmax(x, axis=1),
+        lambda _, x: x.log_softmax(axis=-3),
+        lambda _, x: x.chunk(2, axis=1)[0],
+        lambda _, x: x.amax(axis=1, keepdims=True),
         lambda _, x: torch.hstack([x, x]),
         lambda _, x: torch.hstack((x, torch.zeros(1, 2, 14, 14))),
         lambda _, x: nn.Dropout1d().eval()(x.flatten(2)).unflatten(2, (14, 14)),
@@ -102,6 +108,7 @@ def test_paths_that_are_compared_or_chosen_from_are_a_union() -> None:
     ("function", "sizes"),
     [
         (lambda _, x: x.mean(3, keepdim=True), [(1, 11)]),
+        (lambda _, x: x.mean(axis=3, keepdims=True), [(1, 11)]),
         (lambda _, x: x.sum(2).unsqueeze(2), [(7, 1)]),
         (lambda _, x: x.logsumexp(-1).flatten(1), [(1, 11)]),
         (lambda _, x: x.mean(-1).mean(-1), [(1, 11), (7, 1)]),
@@ -154,6 +161,7 @@ def test_a_position_is_any_two_whole_numbers(position: object) -> None:
         ("threshold=1: give a share", {"threshold": 1}),
         ("threshold=None: give a share", {"threshold": None}),
         ("threshold=half: give a share", {"threshold": "half"}),
+        ("threshold=0.1: give a share", {"threshold": "0.1"}),
     ],
 )
 def test_a_position_or_a_threshold_that_does_not_fit_is_one_line(words: str, given: dict) -> None:

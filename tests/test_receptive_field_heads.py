@@ -259,6 +259,7 @@ ENDS = {
     "twice": lambda net, x: F.log_softmax(F.softmax(x, 1), 1),
     "in place": lambda net, x: F.softmax(x, 1).log_(),
     "scaled": lambda net, x: 1 - 100 * F.softmax(x, 1),
+    "NumPy's name": lambda net, x: torch.softmax(x, axis=1),
 }
 
 
@@ -292,6 +293,7 @@ def test_a_softmax_at_each_position_is_measured_before_it_too() -> None:
         lambda _, x: F.softmax(x, 1).mean((2, 3)),
         lambda _, x: (F.softmax(x, 1) + torch.softmax(x, dim=1)).mean((2, 3)) / 2,
         lambda _, x: torch.stack([F.softmax(x, 1)] * 2).mean(0).mean((-1, -2)),
+        lambda _, x: x.softmax(axis=1).mean(axis=(2, 3)),
     ):
         field = effective_receptive_field(nn.Sequential(body, Net(ending)), (2, 12, 12), images)
         assert torch.allclose(field.map, wanted.map, rtol=1e-5)
@@ -521,9 +523,10 @@ def test_numpy_integers_are_whole_numbers_everywhere() -> None:
 @pytest.mark.parametrize(
     ("words", "given"),
     [
-        ("samples and seed are whole numbers, not 2.5 and 0", {"samples": 2.5}),
-        ("samples and seed are whole numbers, not True and 0", {"samples": True}),
-        ("samples and seed are whole numbers, not 32 and '1'", {"seed": "1"}),
+        ("samples=2.5: give a whole number", {"samples": 2.5}),
+        ("samples=True: give a whole number", {"samples": True}),
+        ("a seed is a whole number from 0 to 4294967295, not '1'", {"seed": "1"}),
+        (f"a seed is a whole number from 0 to 4294967295, not {2**70}", {"seed": 2**70}),
         ("position (1.0, 2) is outside", {"position": (1.0, 2)}),
         ("position (True, 2) is outside", {"position": (True, 2)}),
         ("position (1, 2, 3) is outside", {"position": (1, 2, 3)}),

@@ -151,6 +151,13 @@ def test_an_empty_loader_is_a_plain_error():
             measure()
 
 
+def test_a_generator_is_empty_in_the_second_epoch():
+    model = small_net()
+    batches = batches_of(20, 10)
+    with pytest.raises(CourseError, match="one that can be repeated, such as Batches$"):
+        fit(model, (batch for batch in batches), batches, 2, sgd(model), show=False)
+
+
 # The schedule
 
 
@@ -292,6 +299,8 @@ def test_an_optimizer_with_rate_zero_gets_the_whole_cycle():
         ({"min_lr": "low"}, "min_lr is a finite number, not 'low'"),
         ({"max_lr": math.inf}, "max_lr is a finite number, not inf"),
         ({"max_lr": "high"}, "max_lr is a finite number, not 'high'"),
+        ({"max_lr": 0.0}, "one_cycle: max_lr is a number above 0, not 0.0$"),
+        ({"max_lr": -0.1, "min_lr": 0.1}, "max_lr is a number above 0, not -0.1$"),
         ({"anneal": "sine"}, "anneal is 'linear' or 'cos', not 'sine'"),
     ],
 )

@@ -22,6 +22,8 @@ from torch.optim.lr_scheduler import (
 from helpers.data import Batches, ImageData
 from helpers.environment import CourseError
 from helpers.lr_finder import lr_range_test
+from helpers.models.ghost_norm import GhostBatchNorm2d
+from helpers.models.views import SixViews
 from helpers.training import History, evaluate, fit, train_one_epoch
 
 
@@ -204,6 +206,15 @@ def test_another_norm_over_single_numbers(way, norm, words):
     one_line(way, words, net, batches_of(21, 10))
 
 
+@pytest.mark.parametrize("way", [trains, fits, sweeps])
+def test_ghosts_of_one_image_each(way):
+    net = nn.Sequential(nn.Conv2d(1, 4, 8), GhostBatchNorm2d(4, 4), nn.Flatten())
+    words = r"^batch norm .* a part of the batch of 4 images has \(Expected.*: .*fewer parts .*maps"
+    one_line(way, words, net, batches_of(20, 4))
+    larger = nn.Sequential(nn.Conv2d(1, 4, 7), GhostBatchNorm2d(4, 4), nn.Flatten())
+    way(larger, batches_of(20, 4))
+
+
 @pytest.mark.parametrize("way", [trains, fits, measures])
 def test_squeeze_and_a_last_batch_of_one(way):
     one_line(way, rf"squeeze\(\) in the net.*{LAST_OF_ONE}", squeezing(), batches_of(21, 10))
@@ -329,8 +340,19 @@ def call_with(way, **options):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_class_instead_of_a_net_or_a_loss(way):
-    for model in (Answers, small_net, None, "net"):
-        one_line(lambda m=model: call_with(way, model=m), "and no net: give an object")
+    words = r"the class Answers, and no net: give an object, such as Answers\(\)$"
+    one_line(lambda: call_with(way, model=Answers), words)
+    net = small_net()
+    loaded = net.load_state_dict(net.state_dict())
+    for model, kind in (
+        (small_net, "function"),
+        (None, "NoneType"),
+        ("net", "str"),
+        (loaded, "_IncompatibleKeys"),
+        (net.state_dict(), "OrderedDict"),
+    ):
+        words = rf"the model is no net: give a net \(nn.Module\), not a {kind}$"
+        one_line(lambda m=model: call_with(way, model=m), words)
     one_line(
         lambda: call_with(way, loss_fn=nn.CrossEntropyLoss),
         r"loss_fn is the class CrossEntropyLoss: give an object, CrossEntropyLoss\(\)",
@@ -364,6 +386,72 @@ def test_a_loss_that_is_not_one_number(way):
     one_line(
         lambda: call_with(way, loss_fn=lambda *_: 0.5), "the loss is no tensor|returns a float"
     )
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "loss_fn",
+    [
+        nn.MSELoss,
+        nn.MSELoss(),
+        nn.L1Loss(),
+        nn.BCEWithLogitsLoss(),
+        F.mse_loss,
+        F.binary_cross_entropy_with_logits,
+    ],
+)
+def test_a_loss_that_takes_other_targets(way, loss_fn):
+    words = r"the loss \w+ takes other targets than class numbers \[B\]: give nn.CrossEntropyLoss"
+    one_line(lambda: call_with(way, loss_fn=loss_fn), words)
+
+
+def test_as_many_images_as_classes_are_not_taken_for_a_number_per_logit():
+    model = small_net()
+    batches = batches_of(20, 4)
+    one_line(
+        lambda: train_one_epoch(model, batches, sgd(model), nn.MSELoss()), "takes other targets"
+    )
+    assert same_state(model, small_net())
+
+
+class OneHotMSE(nn.MSELoss):
+    def forward(self, logits, targets):
+        return super().forward(logits.softmax(1), F.one_hot(targets, 4).float())
+
+
+class DividedSum(nn.CrossEntropyLoss):
+    def forward(self, logits, targets):
+        return super().forward(logits, targets) / len(targets)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_loss_of_ones_own_is_taken(way):
+    call_with(way, loss_fn=OneHotMSE())
+    call_with(way, loss_fn=lambda logits, targets: OneHotMSE()(logits, targets))
+    call_with(way, loss_fn=DividedSum(reduction="sum"))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_sum_of_losses(way):
+    words = r"CrossEntropyLoss is a sum over the batch: .* mean \(reduction='mean'\)"
+    one_line(lambda: call_with(way, loss_fn=nn.CrossEntropyLoss(reduction="sum")), words)
+
+
+@pytest.mark.parametrize("way", [trains, fits, sweeps])
+def test_optimizer_and_loss_that_have_changed_places(way):
+    net = small_net()
+    given = {"model": net, "optimizer": nn.CrossEntropyLoss(), "loss_fn": sgd(net)}
+    words = "^loss_fn is the optimizer SGD: optimizer and loss_fn have changed places"
+    one_line(lambda: call_with(way, **given), words)
+
+
+@pytest.mark.parametrize("way", [trains, fits, sweeps])
+def test_a_net_in_the_place_of_something_else_is_shown_in_short(way):
+    with pytest.raises(CourseError, match="is no optimizer") as problem:
+        call_with(way, optimizer=small_net())
+    assert "\n" not in str(problem.value) and len(str(problem.value)) < 260
+    one_line(lambda: fit_with(epochs=small_net()), r"at least 1, not Sequential\(")
+    one_line(lambda: fit_with(scheduler=small_net()), r"scheduler=Sequential\(.* is no schedule")
 
 
 @pytest.mark.parametrize("way", [trains, fits, sweeps])
@@ -403,6 +491,28 @@ def test_numpys_whole_numbers_are_taken(kind):
         model, batches_of(20, 10), F.cross_entropy, sgd(model), steps=kind(12), orders=kind(1)
     )
     assert len(test.rates) == 12
+
+
+def test_an_epoch_with_an_optimizer_of_another_net():
+    model = small_net()
+    one_line(
+        lambda: train_one_epoch(model, batches_of(20, 10), sgd(small_net())),
+        "^the optimizer lacks 6 of .* holds 6 that are not the model's: make it from model",
+    )
+    assert same_state(model, small_net())
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({"average": 0.99}, "^the average is a float, which has no update_parameters: give moving"),
+        ({"step": None}, "^step=None cannot be called: give a function, or leave it out"),
+    ],
+)
+def test_an_epoch_with_a_part_of_another_kind(given, words):
+    model = small_net()
+    one_line(lambda: train_one_epoch(model, batches_of(20, 10), sgd(model), **given), words)
+    assert same_state(model, small_net())
 
 
 def test_an_optimizer_of_another_net():
@@ -519,7 +629,9 @@ def test_a_last_step_that_ruins_the_weights_is_no_result():
         model,
         1e38,
     )
-    one_line(fits_with_rate, r"step 1: the loss is (nan|inf) .*take a new model", model, 0.01)
+    one_line(
+        fits_with_rate, r"step 1: the loss is (nan|inf) .*a new model, .*a lower rate", model, 0.01
+    )
 
 
 def fits_with_rate(model, rate):
@@ -537,6 +649,10 @@ def fits_with_rate(model, rate):
         ({"average": nn.Flatten()}, "the average is a Flatten, which has no update_parameters"),
         ({"step": None}, "step=None cannot be called"),
         ({"views": 3}, "views=3 cannot be called: give a function, or leave it out"),
+        (
+            {"views": SixViews(nn.Flatten())},
+            "views is an object SixViews.*: give the class SixViews, or a function of the net",
+        ),
         ({"measure": "accuracy"}, "measure='accuracy' cannot be called"),
     ],
 )

@@ -60,6 +60,26 @@ def test_patterns_are_orthogonal_and_come_with_the_largest_variance_first():
     torch.testing.assert_close(vectors @ vectors.T, torch.eye(27).double())
 
 
+class OnMPS(torch.Tensor):
+    """A tensor that says it lies on Apple's MPS, which has no float64."""
+
+    @property
+    def device(self):
+        return torch.device("mps")
+
+    def double(self):
+        raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+
+def test_a_device_without_float64_has_the_same_patterns():
+    patches = patches_of(smooth_images())
+    for found, wanted in zip(eigenpatches(patches.as_subclass(OnMPS)), eigenpatches(patches)):
+        assert type(found) is torch.Tensor and torch.equal(found, wanted)
+
+
 @pytest.mark.parametrize("width, pairs", [(64, 27), (54, 27), (8, 4), (5, 2)])
 def test_a_layer_answers_as_the_filters_do_with_both_signs(width, pairs):
     images = smooth_images()

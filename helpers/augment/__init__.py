@@ -19,20 +19,24 @@ import torch
 from helpers.augment.affine import RandomAffine
 from helpers.augment.alternating import AlternatingFlip
 from helpers.augment.pixels import ColorJitter, Cutout, RandomCrop, RandomHorizontalFlip
+from helpers.data.checks import shown, transform_problem
 from helpers.environment import CourseError, unknown
 
 
 class Compose:
     """Apply ``transforms`` one after the other, all with random numbers of one generator.
 
-    Raises ``CourseError`` for what cannot be called, such as a list of them.
+    Raises ``CourseError`` for what cannot be called so, such as a list of them, or a transform of
+    torchvision.
     """
 
     def __init__(self, *transforms: Callable[..., torch.Tensor]) -> None:
         for transform in transforms:
-            if isinstance(transform, type) or not callable(transform):
+            problem = transform_problem(transform)
+            if problem:
                 raise CourseError(
-                    f"Compose: {transform!r} is no transform: give Compose(one, another)"
+                    f"Compose: {shown(transform)} {problem}: give Compose(one, another) of "
+                    "transforms that are called as transform(images, generator)"
                 )
         self.transforms = transforms
 

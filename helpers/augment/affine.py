@@ -23,7 +23,7 @@ class RandomAffine:
         fill: the brightness of what comes in from outside.
 
     Raises ``CourseError`` for angles that are no numbers (also for pairs of them), a ``translate``
-    that is no pair, a ``scale`` that is no range above 0, and images of another kind.
+    that is no pair of 0 to 1, a ``scale`` that is no range above 0, and images of another kind.
     """
 
     def __init__(
@@ -37,9 +37,10 @@ class RandomAffine:
         check_amount("RandomAffine: degrees, the largest angle to both sides,", degrees)
         check_amount("RandomAffine: shear, the largest angle to both sides,", shear)
         check_amount("RandomAffine: fill", fill)
-        if not is_pair(translate):
+        if not is_pair(translate) or not 0 <= min(translate) <= max(translate) <= 1:
             raise CourseError(
-                f"RandomAffine: translate is (right, down), two fractions, not {translate!r}"
+                "RandomAffine: translate is (right, down), two fractions from 0 to 1 of width and "
+                f"height, not {translate!r}"
             )
         if not is_pair(scale) or not 0 < scale[0] <= scale[1]:
             raise CourseError(

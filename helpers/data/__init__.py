@@ -21,7 +21,6 @@ from helpers.data import cache, practice
 from helpers.data.checks import (
     as_places,
     check_augmented,
-    check_labels,
     check_options,
     check_split,
     usable_device,
@@ -229,8 +228,8 @@ class Batches:
             that begins with torch's initial seed.
         drop_last: leave out a last batch that is smaller than the others.
 
-    Raises DataError for a ``batch_size`` below 1, for a split without images or with a wrong
-    label, where ``drop_last`` would leave no batch at all, and for another option of no use.
+    Raises DataError for a ``batch_size`` below 1, for what is no split, or one without images or
+    with a wrong label, where ``drop_last`` would leave no batch, and for another option of no use.
     """
 
     def __init__(
@@ -244,6 +243,7 @@ class Batches:
         drop_last: bool = False,
     ) -> None:
         # Check the arguments first: a wrong label would end the program on a GPU.
+        check_options(split, augment, generator)
         size = whole_number(batch_size, least=1)
         if size is None:
             raise DataError(f"batch_size={batch_size!r}: give a whole number of at least 1")
@@ -256,8 +256,6 @@ class Batches:
                 f"drop_last leaves no batch: batch_size={size} of {len(split)} images, "
                 f"give at most {len(split)}"
             )
-        check_labels(split.labels, split.classes, len(split.images))
-        check_options(augment, generator)
 
         self.split = split
         self.batch_size = size

@@ -31,7 +31,7 @@ def read(name: str, source: Source, root: Path, split: str) -> Pool:
     file = f"{name}-{split}-{fingerprint(source.files)}.pt"
     for folder in (root, ROOT / "data"):
         for known in KNOWN:
-            remove_leftovers(folder, f"{known}-*-????????????.pt")
+            remove_leftovers(folder, f"{known}-*-{FINGERPRINT}.pt")
         pool = load(folder / file, KNOWN[name].shape)
         if pool is not None:
             return pool

@@ -11,6 +11,11 @@ from helpers.data.known import DataError
 from helpers.environment import real_number, short_reason, whole_number
 
 
+def shown(value: Any) -> str:
+    """What a value looks like in an error: one line of at most 100 characters."""
+    return " ".join(repr(value).split())[:100]
+
+
 def check_split(
     images: torch.Tensor,
     labels: torch.Tensor,
@@ -52,7 +57,8 @@ def check_moments(mean: Iterable[float], std: Iterable[float], channels: int) ->
             numbers = [real_number(value) for value in values]
         if len(numbers) != channels or None in numbers:
             raise DataError(
-                f"{name} is a tuple of one finite number per channel, of {channels}, not {values!r}"
+                f"{name} is a tuple of one finite number per channel, of {channels}, not "
+                f"{shown(values)}"
             )
 
     # The deviation is divided by.
@@ -110,9 +116,9 @@ def image_shape(input_shape: Iterable[int]) -> tuple[int, int, int]:
     """
     sizes = whole_numbers(input_shape, least=1)
     if sizes is None or len(sizes) != 3:
-        shown = " ".join(str(input_shape).split())[:100]
         raise DataError(
-            f"input_shape is (channels, height, width), such as (1, 28, 28), not {shown}"
+            "input_shape is (channels, height, width), such as (1, 28, 28), not "
+            f"{shown(input_shape)}"
         )
     channels, height, width = sizes
     return channels, height, width
@@ -153,7 +159,7 @@ def as_places(indices: slice | Iterable[int] | torch.Tensor, count: int) -> torc
         try:
             places = torch.as_tensor(numpy.asarray(list(indices)))
         except (TypeError, ValueError):
-            raise DataError(f"{indices!r} is no list of images: {accepted}") from None
+            raise DataError(f"{shown(indices)} is no list of images: {accepted}") from None
 
     # An empty list has no type; a mask has one truth value per image; all else is numbers.
     if places.dim() == 1 and len(places) == 0:
@@ -189,8 +195,13 @@ def looks_like_mask(places: torch.Tensor, count: int) -> bool:
 # What Batches is given beside its split.
 
 
-def check_options(augment: Any, generator: Any) -> None:
-    """Raise DataError for what is no augmentation of batches, or no generator of the CPU."""
+def check_options(split: Any, augment: Any, generator: Any) -> None:
+    """Raise DataError for what is no split, no augmentation of batches, or no generator."""
+    # A whole data set holds three splits; images alone have no labels.
+    if not hasattr(split, "images") or not hasattr(split, "classes"):
+        kind = type(split).__name__
+        raise DataError(f"Batches: a {kind} is given: give a split, such as data.train")
+    check_labels(split.labels, split.classes, len(split.images))
     check_augment(augment)
     check_generator(generator)
 
@@ -199,25 +210,31 @@ def check_augment(augment: Any) -> None:
     """Raise DataError for what cannot be called as an augmentation of batches."""
     if augment is None:
         return
-    accepted = (
-        "it is called as augment(images, generator): give a transform of helpers.augment, "
-        "several of them as Compose(one, another)"
-    )
-    name = " ".join(repr(augment).split())
-    if isinstance(augment, type) or not callable(augment):
-        raise DataError(f"augment={name} is no transform: {accepted}")
+    problem = transform_problem(augment)
+    if problem:
+        raise DataError(
+            f"augment={shown(augment)} {problem}: it is called as augment(images, generator): give "
+            "a transform of helpers.augment, several of them as Compose(one, another)"
+        )
+
+
+def transform_problem(transform: Any) -> str:
+    """Why something cannot be called as a transform of batches, in words; empty where it can."""
+    if isinstance(transform, type) or not callable(transform):
+        return "is no transform"
 
     # Images and a generator, and for some also the images' places; a module passes them on.
     given = [None, None]
-    if getattr(augment, "wants_indices", False):
+    if getattr(transform, "wants_indices", False):
         given.append(None)
-    call = getattr(augment, "forward", augment)
+    call = getattr(transform, "forward", transform)
     try:
         inspect.signature(call).bind(*given)
     except TypeError as problem:
-        raise DataError(f"augment={name} takes other arguments ({problem}): {accepted}") from None
+        return f"takes other arguments ({problem})"
     except ValueError:
-        return  # a function that is written in C does not tell what it takes
+        return ""  # a function that is written in C does not tell what it takes
+    return ""
 
 
 def check_augmented(images: Any) -> None:
@@ -233,7 +250,7 @@ def check_generator(generator: Any) -> None:
         return
     if not isinstance(generator, torch.Generator) or generator.device.type != "cpu":
         raise DataError(
-            f"generator={generator!r}: give one of the CPU, torch.Generator().manual_seed(0)"
+            f"generator={shown(generator)}: give one of the CPU, torch.Generator().manual_seed(0)"
         )
 
 

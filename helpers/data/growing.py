@@ -70,7 +70,8 @@ def growing_batches(
 
 def size_in(epoch: int, sizes: Sequence[int], epochs: int) -> int:
     """How large the images of an epoch are, counted from 0, of so many epochs."""
-    # Counted from the end, where the last size is; an epoch beyond the last one has it too.
+    # Counted from the end, where the last size is; an epoch beyond the last one has it too. Of 8
+    # epochs with 4 sizes, those with 0 or 1 left have sizes[-1], with 2 or 3 left sizes[-2], …
     left = max(epochs - 1 - epoch, 0)
     return sizes[-1 - left * len(sizes) // epochs]
 
@@ -80,6 +81,10 @@ def shrunk(images: torch.Tensor, size: int) -> torch.Tensor:
     # Nothing to be done, and nothing to be copied.
     if images.shape[-2:] == (size, size):
         return images
+    # Apple's MPS has these means only for sizes that divide the images' own: they are made on the
+    # CPU there.
+    if images.device.type == "mps":
+        return F.interpolate(images.cpu(), (size, size), mode="area").to(images.device)
     return F.interpolate(images, (size, size), mode="area")
 
 

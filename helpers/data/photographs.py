@@ -147,7 +147,7 @@ def labels_of(names: list[str], labels: Mapping[str, int] | None) -> list[int | 
     A name says it by its beginning: ``7.jpg``, ``7_second.png``, ``7 (2).jpeg``. Where a file of
     the same kind has a higher number, such as ``12.jpg``, they are counted and not named.
     """
-    labels = dict(labels or {})
+    labels = checked_labels(names, labels)
     counted = any(re.fullmatch(r"\d\d+", Path(name).stem) for name in names)
     found = []
     for name in names:
@@ -156,14 +156,27 @@ def labels_of(names: list[str], labels: Mapping[str, int] | None) -> list[int | 
         label = None
         if begins and not (alone and counted):
             label = int(begins[1])
-        found.append(checked_label(name, labels.pop(name, label)))
-
-    # A slip in a name would leave its label out without a word.
-    if labels:
-        raise DataError(
-            f"labels name {next(iter(labels))!r}, which is none of the pictures: {', '.join(names)}"
-        )
+        found.append(checked_label(name, labels.get(name, label)))
     return found
+
+
+def checked_labels(names: list[str], labels: Any) -> Mapping[str, int]:
+    """The labels by file name; none for None. DataError for what is no mapping of these names."""
+    if labels is None:
+        return {}
+    if not isinstance(labels, Mapping):
+        kind = type(labels).__name__
+        raise DataError(
+            f"labels are a {kind}: give a dictionary from file names to digits, such as "
+            f"labels={{{names[0]!r}: 7}}"
+        )
+    # A slip in a name would leave its label out without a word.
+    for name in labels:
+        if name not in names:
+            raise DataError(
+                f"labels name {name!r}, which is none of the pictures: {', '.join(names)}"
+            )
+    return labels
 
 
 def checked_label(name: str, label: Any) -> int | None:

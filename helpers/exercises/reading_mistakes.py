@@ -3,7 +3,8 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import CodeType
+from contextlib import suppress
+from types import CodeType, FunctionType
 from typing import Any
 
 import torch
@@ -182,10 +183,8 @@ def mended_test(chance: Callable[[torch.Tensor, torch.Tensor], Any]) -> str | No
             return f"{case}, it gives {found:.4g}{slip(found, both, first, second, nobody)}"
 
     # The test of scipy does the adding up that the learner is asked for.
-    if "binomtest" in names_in(getattr(chance, "__code__", None)):
-        return (
-            "the chance is right, and taken from binomtest: now write it without, from the counts"
-        )
+    if "binomtest" in names_behind(chance):
+        return "the chance is right, and taken from binomtest: write it without, from the counts"
     return None
 
 
@@ -221,6 +220,12 @@ def slip(found: float, both: int, first: int, second: int, nobody: int) -> str:
     if fewer > 0:
         narrower = chance_of(more + 1, fewer - 1)
         slips.append((narrower, "a result that is just as uneven counts as well"))
+        # Chances that are equal, such as scipy's, differ by rounding: one side's own is left out.
+        one_of_two = (
+            "of the two results that are just as uneven only one is counted: compare whole "
+            "numbers, for fractions that should be equal can differ in their last digit"
+        )
+        slips.append(((right + narrower) / 2, one_of_two))
     if more > 0:
         by_curve = math.erfc((more - fewer) / math.sqrt(2 * (more + fewer)))
         slips.append((by_curve, "that is an approximation, and the ways can be counted exactly"))
@@ -232,14 +237,33 @@ def slip(found: float, both: int, first: int, second: int, nobody: int) -> str:
     return ", which is not what a fair coin does"
 
 
-def names_in(code: CodeType | None) -> set[str]:
-    """The names that a function's code speaks of, those of functions inside it among them."""
+def names_behind(function: Any) -> set[str]:
+    """The names that a function speaks of, and those that the functions behind these speak of."""
     names: set[str] = set()
-    if code is not None:
-        names.update(code.co_names)
-        for constant in code.co_consts:
-            if isinstance(constant, CodeType):
-                names.update(names_in(constant))
+    looked_into = set()
+    waiting = [getattr(function, "__func__", function)]  # a method has its function inside
+    while waiting:
+        current = waiting.pop()
+        if not isinstance(current, FunctionType) or current in looked_into:
+            continue
+        looked_into.add(current)  # each once, for a function may call itself
+        names.add(current.__name__)  # the one that calls it may know it by another name
+        # Functions of the notebook, and those that stand in a function around this one.
+        mentioned = names_in(current.__code__)
+        names.update(mentioned)
+        waiting += map(current.__globals__.get, mentioned)
+        for cell in current.__closure__ or ():
+            with suppress(ValueError):  # an empty one
+                waiting.append(cell.cell_contents)
+    return names
+
+
+def names_in(code: CodeType) -> set[str]:
+    """The names that a function's code speaks of, those of functions inside it among them."""
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            names.update(names_in(constant))
     return names
 
 

@@ -17,7 +17,7 @@ from helpers.data import Batches, ImageSplit
 from helpers.data.checks import is_whole
 from helpers.environment import CourseError, whole_number
 from helpers.intervals import wilson
-from helpers.models import device_of, evaluating
+from helpers.models import check_net, device_of, evaluating, kind_of
 from helpers.training.checks import check_logits, explained
 
 
@@ -135,10 +135,29 @@ def check_split(name: str, split: Any) -> None:
         raise CourseError(f"{name}: give a split, such as data.test, not {kind_of(split)}")
 
 
-def check_net(name: str, model: Any) -> None:
-    """Raise ``CourseError`` unless this is a net, and not its class or a function."""
-    if not isinstance(model, nn.Module):
-        raise CourseError(f"{name}: give a net, such as first_net(), not {kind_of(model)}")
+def check_images(name: str, images: Any) -> None:
+    """Raise ``CourseError`` unless these are images [N, C, H, W] that can have a gradient."""
+    wanted = "give a tensor of floats [N, C, H, W], normalised as the net wants them"
+    if not isinstance(images, torch.Tensor):
+        raise CourseError(f"{name}: the images are {kind_of(images)}: {wanted}")
+    # Those of a split are whole numbers, for which there is no gradient.
+    if images.dim() != 4 or not images.is_floating_point():
+        kind = str(images.dtype).removeprefix("torch.")
+        raise CourseError(f"{name}: the images are {kind} {list(images.shape)}: {wanted}")
+
+
+def check_outputs(name: str, logits: torch.Tensor, split: ImageSplit) -> None:
+    """Raise ``CourseError`` unless logits [N, classes] are those of each class of a split."""
+    found, wanted = logits.shape[1], len(split.classes)
+    if found == wanted:
+        return
+    words = f"{found} logits"
+    if found == 1:
+        words = "one logit"
+    raise CourseError(
+        f"{name}: the net gives {words} for each image, and the split has {wanted} classes: give a "
+        f"net with {wanted} outputs"
+    )
 
 
 def check_classes(name: str, classes: torch.Tensor, logits: torch.Tensor) -> None:
@@ -160,13 +179,6 @@ def check_predictions(name: str, predictions: Any) -> None:
         )
 
 
-def kind_of(value: Any) -> str:
-    """What a value is, in words for an error."""
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    return f"something of type {type(value).__name__}"
-
-
 def predict(model: nn.Module, split: ImageSplit, batch_size: int = 500) -> Predictions:
     """Logits of a whole split, in evaluation mode on the model's device; all modes are put back.
 
@@ -174,7 +186,7 @@ def predict(model: nn.Module, split: ImageSplit, batch_size: int = 500) -> Predi
     one that returns anything but a row of finite logits for each image and each class of the split.
     """
     check_split("predict", split)
-    check_net("predict", model)
+    check_net(model, "predict")
 
     # Dropout off and recorded statistics in batch norm, so that no image depends on its batch.
     outputs = []
@@ -183,6 +195,7 @@ def predict(model: nn.Module, split: ImageSplit, batch_size: int = 500) -> Predi
             with explained(images):
                 logits = model(images)
             check_logits(logits, labels)
+            check_outputs("predict", logits, split)
             outputs.append(logits)
     return Predictions(split, torch.cat(outputs))
 

@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from helpers.data.checks import is_whole
 from helpers.environment import CourseError
-from helpers.interpret import check_classes, check_net, kind_of
-from helpers.models import device_of, evaluating
+from helpers.interpret import check_classes, check_images
+from helpers.models import check_net, device_of, evaluating, kind_of
 from helpers.training.checks import check_logits, explained
 
 ORANGE = (255.0, 120.0, 0.0)
@@ -32,15 +33,16 @@ def grad_cam(
 
     The weight of a map is the mean of the logit's gradient over its places; the weighted sum of all
     maps is kept where it is positive. Values are not scaled, and lie on the CPU. The model's modes
-    and gradients stay as they were. Raises ``CourseError`` for what is no net or no layer, where
-    the layer gives no maps, where the net does not take the images or gives no logits, and for a
-    class that it does not have.
+    and gradients stay as they were. Raises ``CourseError`` for what is no net, no layer or no
+    images, where the layer gives no maps, where the net does not take the images or gives no
+    logits, and for classes that are no whole numbers, are not one each, or that it does not have.
     """
-    check_net("grad_cam", model)
+    check_net(model, "grad_cam")
     if not isinstance(layer, nn.Module):
         raise CourseError(f"grad_cam: give a layer, such as net.layer3, not {kind_of(layer)}")
+    check_images("grad_cam", images)
     device = device_of(model)
-    asked = torch.as_tensor(classes, device=device).long()
+    asked = one_class_each(classes, len(images)).to(device)
     seen: list[Any] = []
 
     def keep(module: nn.Module, inputs: Any, output: Any) -> Any:
@@ -57,7 +59,7 @@ def grad_cam(
             # Images that want a gradient, so that a net of frozen weights has one too.
             with explained(images):
                 logits = model(images.to(device).detach().requires_grad_())
-            maps = the_maps(seen, len(asked))
+            maps = the_maps(seen, len(images))
             check_logits(logits, asked)
             check_classes("grad_cam", asked, logits)
             # Images do not meet in evaluation mode: the sum has every image's own gradient.
@@ -69,15 +71,30 @@ def grad_cam(
     return (weights * maps).sum(1).relu().detach().cpu()
 
 
+def one_class_each(classes: Any, count: int) -> torch.Tensor:
+    """The classes that are asked about, int64 [N], one for each of ``count`` images."""
+    wanted = f"give a whole number for each of the {count} images"
+    try:
+        asked = torch.as_tensor(classes)
+    except (TypeError, ValueError, RuntimeError):
+        raise CourseError(f"grad_cam: the classes are {kind_of(classes)}: {wanted}") from None
+    # A fraction would be cut off; an empty list has no type.
+    if asked.dim() != 1 or not (is_whole(asked.dtype) or len(asked) == 0):
+        kind = str(asked.dtype).removeprefix("torch.")
+        raise CourseError(f"grad_cam: the classes are {kind} {list(asked.shape)}: {wanted}")
+    if len(asked) != count:
+        raise CourseError(f"grad_cam: {len(asked)} classes for {count} images: give one each")
+    return asked.long()
+
+
 def the_maps(seen: Sequence[Any], count: int) -> torch.Tensor:
     """The maps that a layer gave, once, for ``count`` images; ``CourseError`` for anything else."""
-    if len(seen) != 1 or not isinstance(seen[0], torch.Tensor) or seen[0].dim() != 4:
+    once = len(seen) == 1 and isinstance(seen[0], torch.Tensor)
+    if not once or seen[0].dim() != 4 or len(seen[0]) != count:
         raise CourseError(
-            "grad_cam: the layer has to be used once by the net, and to give maps [N, C, H, W]: "
-            "give the block of a convolution, such as net.layer3"
+            "grad_cam: the layer has to be used once by the net, and to give maps [N, C, H, W] of "
+            "its N images: give the block of a convolution, such as net.layer3"
         )
-    if len(seen[0]) != count:
-        raise CourseError(f"grad_cam: {count} classes for {len(seen[0])} images: give one each")
     return seen[0]
 
 

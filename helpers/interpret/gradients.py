@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from helpers.environment import CourseError
-from helpers.interpret import check_net
-from helpers.models import device_of, independent_copy
+from helpers.interpret import check_images
+from helpers.models import check_net, device_of, independent_copy
 from helpers.training.checks import check_logits, explained, unpack
 
 
@@ -26,11 +26,12 @@ def map_gradients(
     over all places of the maps, and grows with the number of weights.)
 
     A copy of the net runs, in the mode that the net is in; the net itself, its running statistics
-    and its gradients stay as they were. Raises ``CourseError`` for what is no net, one without a
-    convolution or that gives no logits, images that it does not take, and targets that are no class
-    numbers of it.
+    and its gradients stay as they were, and so does the random state. Raises ``CourseError`` for
+    what is no net, one without a convolution or that gives no logits, images that it does not take,
+    such as those of a split, and targets that are no class numbers of it.
     """
-    check_net("map_gradients", model)
+    check_net(model, "map_gradients")
+    check_images("map_gradients", images)
     net = independent_copy(model)
     device = device_of(net)
     names: list[str] = []
@@ -39,9 +40,10 @@ def map_gradients(
         if isinstance(layer, nn.Conv2d):
             layer.register_forward_hook(keeper(name, names, maps))
 
-    # With a gradient, also where all weights are frozen.
+    # With a gradient, also where all weights are frozen. Dropout draws random numbers in training.
     images, targets = unpack((images, targets), device)
-    with torch.enable_grad(), explained(images):
+    random_apart = torch.random.fork_rng(enabled=device.type in ("cpu", "cuda"))
+    with torch.enable_grad(), random_apart, explained(images):
         logits = net(images.detach().requires_grad_())
         check_logits(logits, targets)
         loss = cross_entropy(logits, targets)

@@ -10,8 +10,8 @@ from torch import nn
 
 from helpers.data import ImageSplit
 from helpers.environment import CourseError, real_number, whole_number
-from helpers.interpret import check_net, check_shape, check_split
-from helpers.models import device_of, evaluating
+from helpers.interpret import check_outputs, check_split
+from helpers.models import check_net, device_of, evaluating
 from helpers.training.checks import check_logits, explained
 
 
@@ -57,10 +57,8 @@ def occlusion_map(
     for a patch that does not fit on it, and for a grey outside 0 to 1.
     """
     check_split("occlusion_map", split)
-    check_net("occlusion_map", model)
-    place = whole_number(index, least=0)
-    if place is None or place >= len(split):
-        raise CourseError(f"occlusion_map: index={index!r} of {len(split)} images")
+    check_net(model, "occlusion_map")
+    place = place_of(index, len(split))
     height, width = split.images.shape[2:]
     if whole_number(size, least=1) is None or size > min(height, width):
         raise CourseError(
@@ -93,33 +91,47 @@ def occlusion_map(
             top, left = row - size // 2, column - size // 2
             across = slice(max(0, left), left + size)
             copies[number, :, max(0, top) : top + size, across] = patch
-    return asked(model, split, place, copies, (size, stride, len(rows), len(columns)))
+    changes, answers = compare_answers(model, split, place, copies)
+
+    # The first is that of the image itself.
+    places = (len(rows), len(columns))
+    change, predicted = changes[1:].view(places), answers[1:].view(places)
+    return OcclusionMap(place, size, stride, change, predicted, int(answers[0]))
 
 
-def asked(
-    model: nn.Module,
-    split: ImageSplit,
-    index: int,
-    copies: torch.Tensor,
-    shape: tuple[int, int, int, int],
-) -> OcclusionMap:
-    """The net's answers to an image, which comes first, and to its covered copies."""
-    size, stride, rows, columns = shape
+def place_of(index: int, count: int) -> int:
+    """The index of one of ``count`` images as an int. Raises ``CourseError`` for any other."""
+    if count == 0:
+        raise CourseError("occlusion_map: the split holds no images: give one that does")
+    place = whole_number(index, least=0)
+    if place is None or place >= count:
+        raise CourseError(
+            f"occlusion_map: index={index!r} of {count} images: give 0 to {count - 1}"
+        )
+    return place
+
+
+def compare_answers(
+    model: nn.Module, split: ImageSplit, index: int, copies: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a net says of copies [N, C, H, W] of an image of a split, the first of them uncovered.
+
+    Returns the true class's log-probability less that of the first copy, [N], and the classes that
+    the net names, int64 [N]; both on the CPU.
+    """
     device = device_of(model)
+    labels = split.labels[index].repeat(len(copies))
     outputs = []
     with evaluating(model), torch.no_grad():
-        for batch in copies.split(500):
+        for batch, targets in zip(copies.split(500), labels.split(500)):
             with explained(batch):
                 logits = model(batch.to(device))
-            check_logits(logits, batch)
+            check_logits(logits, targets)
+            check_outputs("occlusion_map", logits, split)
             outputs.append(logits.float().cpu())
     logits = torch.cat(outputs)
-    check_shape(logits, (len(copies), len(split.classes)))
 
     # The logarithm of softmax directly: of a probability that rounds to 0 there is none.
     true = int(split.labels[index])
     log_probabilities = logits.log_softmax(1)[:, true]
-    change = (log_probabilities[1:] - log_probabilities[0]).view(rows, columns)
-    answers = logits.argmax(1)
-    predicted = answers[1:].view(rows, columns)
-    return OcclusionMap(index, size, stride, change, predicted, int(answers[0]))
+    return log_probabilities - log_probabilities[0], logits.argmax(1)

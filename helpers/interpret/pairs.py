@@ -36,9 +36,10 @@ def dealt_chances(wrong: torch.Tensor, deals: int = 200, seed: int = 0) -> ByLuc
     """What luck alone would make of the pairs: their chances sorted, over many deals.
 
     In a deal each image keeps the number of nets that misread it, and lots say which nets these
-    are; so no net is better than another. The first entries speak of the lowest chance, the last
-    ones of the highest: the mean of the deals, and the ends of their middle 90 %. Raises
-    ``CourseError`` as ``pair_chances`` does, and for a number of deals or a seed that is none.
+    are; so no net is better than another. This is a permutation test. The first entries speak of
+    the lowest chance, the last ones of the highest: the mean of the deals, and the ends of their
+    middle 90 %. Raises ``CourseError`` as ``pair_chances`` does, and for a number of deals or a
+    seed that is none.
     """
     mask = as_mask("dealt_chances", wrong)
     count = whole_number(deals, least=1)

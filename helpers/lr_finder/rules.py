@@ -43,9 +43,11 @@ def valley(lrs: np.ndarray, losses: np.ndarray) -> float:
 
 
 def slide(lrs: np.ndarray, losses: np.ndarray) -> float:
-    """The highest rate at which the slope of the loss still changes.
+    """The lowest rate of the last stretch of the curve, in which its slope keeps changing.
 
-    Walk from the highest rate down until the slope changes by more than 0.005 within 15 steps.
+    Walk towards lower rates, from 15 steps before the end of the curve, as long as the slope
+    changes by more than 0.005 within 15 steps. The lowest rate that this walk comes to is taken, or
+    the one where it begins, if the slope hardly changes even there.
     """
     distance, threshold = 15, 0.005
     if len(lrs) <= distance:

@@ -4,14 +4,71 @@ The nets are in the other files of this room, ``small`` first; none of them is i
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
-from helpers.environment import CourseError, short_reason
+from helpers.environment import CourseError, short_reason, whole_number
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in words for an error."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return f"something of type {type(value).__name__}"
+
+
+def check_net(model: Any, function: str = "") -> None:
+    """Raise ``CourseError`` unless this is a net, and not its class or a function.
+
+    ``function`` is what the net was given to, with which the error begins.
+    """
+    if isinstance(model, nn.Module):
+        return
+    where = ""
+    if function:
+        where = f"{function}: "
+    # The class is often given where an object of it was meant.
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        name = model.__name__
+        raise CourseError(f"{where}{name} is a class, and no net: give an object, such as {name}()")
+    raise CourseError(f"{where}give a net, such as first_net(), not {kind_of(model)}")
+
+
+def check_widths(widths: Any, count: int) -> None:
+    """Raise ``CourseError`` unless these are the channels of ``count`` layers."""
+    numbers = whole_list(widths)
+    if numbers is None or len(numbers) != count:
+        raise CourseError(
+            f"widths={widths!r}: the net has {count} layers whose widths are asked for: give "
+            f"{count} whole numbers, each at least 1"
+        )
+
+
+def check_pools(pools: Any, count: int) -> None:
+    """Raise ``CourseError`` unless these are numbers of layers, from 1 to ``count``."""
+    numbers = whole_list(pools)
+    if numbers is None or max(numbers, default=0) > count:
+        raise CourseError(
+            f"pools={pools!r}: a pooling comes behind a layer: give a list of their numbers, from "
+            f"1 to {count}"
+        )
+
+
+def whole_list(values: Any) -> list[int] | None:
+    """The whole numbers of a list, each at least 1; None for anything else."""
+    if not isinstance(values, Collection):
+        return None
+    numbers = []
+    for value in values:
+        number = whole_number(value, least=1)
+        if number is None:
+            return None
+        numbers.append(number)
+    return numbers
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -81,8 +138,10 @@ def independent_copy(
     A tensor that a module keeps from its last forward pass (``self.features = …``, the ``weight``
     of the old ``weight_norm``) hangs on the graph of that pass, and is copied without it.
     ``stand_in`` may say otherwise: it gives what the copy has in a tensor's place, or None for the
-    tensor's plain copy. Raises ``CourseError`` for a net that cannot be copied.
+    tensor's plain copy. Raises ``CourseError`` for what is no net, and for a net that cannot be
+    copied.
     """
+    check_net(model)
     # What deepcopy finds in this table it takes, and copies it no further.
     stand_ins: dict[int, Any] = {}
     try:

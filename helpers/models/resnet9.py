@@ -53,8 +53,8 @@ def conv_layer(
     """A 3×3 convolution, batch normalisation and ReLU: [N, C, H, W] to [N, out_channels, H, W].
 
     ``pool``: max-pooling over 2×2 before the normalisation, so that H and W are halved.
-    ``grouped``: in place of the 3×3 a depthwise 3×3 (one filter for each channel), normalisation,
-    ReLU and a 1×1. Howard and others, "MobileNets", 2017.
+    ``grouped``: a depthwise separable convolution in place of the 3×3: a depthwise 3×3 (one filter
+    for each channel), normalisation, ReLU and a 1×1. Howard and others, "MobileNets", 2017.
     ``style``: other normalisations and activations.
     """
     layers: list[nn.Module] = []
@@ -106,10 +106,12 @@ class ResNet9(nn.Module):
 
     Images [N, 3, 32, 32] to logits [N, 10].
 
-    grouped: depthwise and 1×1 convolutions in place of the 3×3 ones (see ``conv_layer``).
+    grouped: depthwise separable convolutions, a depthwise 3×3 and a 1×1, in place of the 3×3 ones
+        (see ``conv_layer``).
     width: channels of the first layer; the last has eight times as many.
     scale: a factor of the logits; a small one keeps the softmax soft for longer.
-    mirror: in evaluation mode the logits are the mean of those of an image and its mirror image.
+    mirror: in evaluation mode the logits are the mean of those of an image and its mirror image,
+        the simplest test-time augmentation.
 
     What is not assigned, and each recipe that uses it measures:
 
@@ -196,7 +198,8 @@ class ResNet9(nn.Module):
 def hand_on(net: nn.Module) -> None:
     """Let each 3×3 convolution over several channels begin with as many copies as it has inputs.
 
-    Filter c then takes the middle pixel of channel c, and nothing else.
+    Filter c then takes the middle pixel of channel c, and nothing else: an identity initialisation,
+    which torch names after Dirac.
     """
     for layer in net.modules():
         if not isinstance(layer, nn.Conv2d) or isinstance(layer, WhitenedConv):

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from helpers.models import check_pools
+
 
 class SeparableBlock(nn.Module):
     """A depthwise 3×3 and a 1×1 convolution in place of a 3×3, [N, c_in, H, W] to [N, c_out, H, W].
@@ -37,7 +39,10 @@ def separable_net(
 
     widths: channels of each layer; the first is a whole 3×3 convolution, the others are separable.
     pools: behind which layers, counted from 1, a 2×2 pooling halves rows and columns.
+
+    Raises ``CourseError`` for a pooling behind a layer that is not there.
     """
+    check_pools(pools, len(widths))
     first = widths[0]
     net = nn.Sequential(
         nn.Conv2d(1, first, 3, padding=1, bias=False),

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from helpers.models import check_pools, check_widths
+
 
 def starter_net() -> nn.Sequential:
     """Report 001's starting point, 6,379,786 parameters: [N, 1, 28, 28] to logits [N, 10]."""
@@ -83,8 +85,9 @@ def budget_net(
     The report's code pads the sixth convolution and not the seventh; its torchsummary table does
     the opposite, and is built here. ``batch_norm=False`` leaves the seven normalisations out (9,122
     parameters); ``widths`` are the channels after each of the convolutions but the last; ``he``
-    draws its weights by ``he_normal`` instead of torch's rule.
+    draws them by ``he_normal`` instead of torch's rule. Raises ``CourseError`` for other widths.
     """
+    check_widths(widths, 7)
     c1, c2, c3, c4, c5, c6, c7 = widths
     net = nn.Sequential(
         *conv_relu_norm(1, c1, batch_norm=batch_norm),  # 28 × 28
@@ -181,8 +184,9 @@ def compact_net(
 ) -> nn.Sequential:
     """Report 003's final net, 6,084 parameters: images [N, 1, 28, 28] to logits [N, 10].
 
-    ``widths`` are the channels after each of the convolutions but the last.
+    Raises ``CourseError`` unless ``widths`` are the channels after each convolution but the last.
     """
+    check_widths(widths, 8)
     c1, c2, c3, c4, c5, c6, c7, c8 = widths
     return nn.Sequential(
         *conv_norm_dropout(1, c1, 3, dropout),  # 28 × 28 → 26 × 26
@@ -205,7 +209,9 @@ def field_net(pools: Sequence[int] = ()) -> nn.Sequential:
 
     A 2×2 pooling comes after each convolution whose number, from 1, is in ``pools``. The receptive
     field of what is averaged at the end is 11 pixels without pooling, 54 with pools (1, 2, 3).
+    Raises ``CourseError`` for a number that no convolution has.
     """
+    check_pools(pools, 5)
     layers: list[nn.Module] = []
     in_channels = 1
     for number, out_channels in enumerate((8, 8, 12, 12, 16), start=1):
@@ -242,9 +248,8 @@ class PointwiseNet(nn.Module):
             ]
         )
         # One for each convolution but the last
-        self.norms = nn.ModuleList()
-        for channels in (8, 16, 8, 16, 24, 32, 16):
-            self.norms.append(nn.BatchNorm2d(channels))
+        widths = (8, 16, 8, 16, 24, 32, 16)
+        self.norms = nn.ModuleList([nn.BatchNorm2d(width) for width in widths])
         self.max_pool = nn.MaxPool2d(2)
         self.average_pool = nn.AvgPool2d(8)
         self.dropout = nn.Dropout(dropout)
@@ -303,10 +308,7 @@ class SharedNet(nn.Module):
         # Statistics differ from use to use, so normalisations are not shared.
         self.norms = nn.ModuleList()
         for count in uses:
-            norms = nn.ModuleList()
-            for _ in range(count):
-                norms.append(nn.BatchNorm2d(channels))
-            self.norms.append(norms)
+            self.norms.append(nn.ModuleList([nn.BatchNorm2d(channels) for _ in range(count)]))
         self.linear = nn.Linear(channels, 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -315,5 +317,4 @@ class SharedNet(nn.Module):
             x = F.max_pool2d(x, 2)
             for norm in norms.children():
                 x = F.relu(x + norm(self.conv(x)))
-        x = x.mean((2, 3))
-        return self.linear(x)
+        return self.linear(x.mean((2, 3)))

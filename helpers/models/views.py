@@ -1,4 +1,7 @@
-"""Several views of an image, whose logits are averaged when a net is measured."""
+"""Several views of an image, whose logits are averaged when a net is measured.
+
+This is known as test-time augmentation.
+"""
 
 import torch
 import torch.nn.functional as F

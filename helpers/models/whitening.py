@@ -21,6 +21,9 @@ def patches_of(images: torch.Tensor, size: int = 3) -> torch.Tensor:
 
 def eigenpatches(patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Variances λ [D], largest first, and the patterns [D, D], one a row, of patches [P, D]."""
+    # Apple's MPS has no numbers of 64 bits: what is asked of it there, the CPU calculates.
+    if patches.device.type == "mps":
+        patches = patches.cpu()
     # In 64 bits: the smallest variance is some hundred thousand times smaller than the largest.
     covariance = torch.cov(patches.double().T)
     # On the CPU, which has them at once. Its order is from the smallest to the largest.

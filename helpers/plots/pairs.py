@@ -57,14 +57,20 @@ def plot_pairs(
         title = "One net alone makes no pair"
     # The dashes are seen where there is one pair only, which has no line.
     [line] = ax.plot(places[: len(by_luck)], by_luck, color=GREY, marker="_", markersize=8)
-    line.set_label("luck: the mean of many deals; grey bars: 90 % of them")
+    if len(by_luck):
+        line.set_label("luck: the mean of many deals; grey bars: 90 % of them")
     # Bars behind all else, because the band of a single pair would have no width.
     ax.vlines(places[: len(by_luck)], low, high, color=GREY, alpha=0.3, linewidth=6, zorder=0)
     size = 7
     if count > MANY:
         size = 4
-    for chosen, color, marker in ((~rare, BLUE, "o"), (rare, RED, "D")):
-        ax.plot(places[chosen], shares[chosen], marker, color=color, markersize=size)
+    [blue] = ax.plot(places[~rare], shares[~rare], "o", color=BLUE, markersize=size)
+    [red] = ax.plot(places[rare], shares[rare], "D", color=RED, markersize=size)
+    # What a dot is needs to be said once, beside a blue one unless all are red.
+    told = blue
+    if rare.all():
+        told = red
+    told.set_label("a pair of our seeds")
 
     # The line, with its name beyond its right end, where no dot can lie.
     ax.axhline(LIMIT, color=RED, linewidth=1.5, linestyle="--")
@@ -81,7 +87,7 @@ def plot_pairs(
     ax.set_xlim(0.4, max(count, 2) + 0.6)
     whole_ticks(ax.xaxis)
     # The dots rise from left to right.
-    if len(by_luck):
+    if count:
         ax.legend(fontsize=SMALL, loc="upper left")
     xlabel = "pair of seeds, the most uneven first"
     ylabel = "how often a coin is as uneven (%)"

@@ -43,6 +43,9 @@ SIGNATURES = {
     "glu": ("input", "dim"),
 }
 
+# NumPy's names for two of them, which many of torch's functions take as well.
+NUMPY_NAMES = {"dim": "axis", "keepdim": "keepdims"}
+
 
 @dataclass(frozen=True)
 class Window:
@@ -188,8 +191,9 @@ def find_argument(
     default: Any = None,
 ) -> Any:
     """An argument of a torch function by its name, wherever it was given; else ``default``."""
-    if name in keywords:
-        return keywords[name]
+    for given in (name, NUMPY_NAMES.get(name, name)):
+        if given in keywords:
+            return keywords[given]
     # Without a name it is known by its place.
     names = SIGNATURES.get(function, ("input",))
     if name in names and names.index(name) < len(arguments):

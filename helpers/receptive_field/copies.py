@@ -10,7 +10,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from helpers.environment import CourseError
-from helpers.models import independent_copy, without_history
+from helpers.models import check_net, independent_copy, without_history
 
 # Hooks of torch's own that make a layer's weight anew before it runs.
 WEIGHT_HOOKS = (WeightNorm, SpectralNorm, BasePruningMethod)
@@ -32,11 +32,8 @@ def copy_without_values(model: nn.Module) -> nn.Module:
     return deep_copy(model, without_values)
 
 
-def check_net(model: nn.Module) -> None:
-    """Refuse what is no net, or one whose sizes are not known yet."""
-    # The class of a net is often given where the net was meant.
-    if not isinstance(model, nn.Module):
-        raise CourseError(f"a net (an nn.Module) is needed, not {type(model).__name__}")
+def check_sizes(model: nn.Module) -> None:
+    """Refuse a net whose sizes are not known yet."""
     for tensor in (*model.parameters(), *model.buffers()):
         if isinstance(tensor, (UninitializedParameter, UninitializedBuffer)):
             raise CourseError(
@@ -61,7 +58,8 @@ def deep_copy(
     model: nn.Module, stand_in: Callable[[torch.Tensor], torch.Tensor | None]
 ) -> nn.Module:
     """A copy in evaluation mode, without hooks, that has the tensors' stand-ins in their place."""
-    check_net(model)
+    check_net(model, "receptive field")
+    check_sizes(model)
     net = independent_copy(uncompiled(model), stand_in).eval()
     for module in list(net.modules()):
         remove_hooks(module)

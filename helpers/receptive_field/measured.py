@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from helpers.data.checks import image_shape, whole_numbers
-from helpers.environment import CourseError, unknown, whole_number
+from helpers.environment import CourseError, checked_seed, real_number, unknown, whole_number
 from helpers.models import device_of
 from helpers.receptive_field.copies import copy_of
 from helpers.receptive_field.softmax import SoftmaxInputs
@@ -26,7 +26,8 @@ NOISE = 1e-5
 class EffectiveReceptiveField:
     """What one output position sees of the image, as measured, and as the table has it."""
 
-    map: torch.Tensor  # mean absolute gradient of each pixel, [H, W]
+    # [H, W], the absolute gradient of each pixel: the sum over its colours, the mean over images.
+    map: torch.Tensor
     layer: str  # the module whose output was measured; "" for the net
     position: tuple[int, int] | None  # row and column of the output; None for [N, K]
     box: Box | None  # by the table, also beyond the border; None where it does not know the layer
@@ -79,8 +80,8 @@ def effective_receptive_field(
         seed: of the noise.
 
     Raises ``CourseError`` for an unknown layer, an output that is no tensor [N, C, H, W] or [N, K]
-    or that sums to a constant, a gradient that is not finite, and a position, a threshold or images
-    that do not fit.
+    or that sums to a constant, a gradient that is not finite, and a position, a threshold, images,
+    a number of samples or a seed that do not fit.
     """
     # What is measured, and on which images.
     shape = image_shape(input_shape)
@@ -121,12 +122,8 @@ def effective_receptive_field(
 
 def check_threshold(threshold: float) -> None:
     """Refuse what is no share of the largest gradient."""
-    # A comparison with nan is never true.
-    try:
-        fits = 0 <= float(threshold) < 1
-    except (TypeError, ValueError):
-        fits = False
-    if not fits:
+    share = real_number(threshold)
+    if share is None or not 0 <= share < 1:
         raise CourseError(
             f"threshold={one_line(threshold)}: give a share of the largest gradient, "
             "from 0 to less than 1"
@@ -157,11 +154,13 @@ def chosen_images(
     """The images given, where they fit the shape, or noise."""
     # Noise of its own generator: the same for the same seed, whatever was drawn before.
     if images is None:
-        count, start = whole_number(samples), whole_number(seed)
-        if count is None or start is None:
-            raise CourseError(f"samples and seed are whole numbers, not {samples!r} and {seed!r}")
-        generator = torch.Generator().manual_seed(start)
-        images = torch.randn(max(0, count), *shape, generator=generator)
+        count = whole_number(samples, least=1)
+        if count is None:
+            raise CourseError(
+                f"samples={one_line(samples)}: give a whole number of images to draw, at least 1"
+            )
+        generator = torch.Generator().manual_seed(checked_seed(seed))
+        images = torch.randn(count, *shape, generator=generator)
     # Images that were given may be anything.
     wanted = f"images are [N, {', '.join(map(str, shape))}]"
     if not isinstance(images, torch.Tensor):

@@ -117,8 +117,7 @@ def reduce(call: Call) -> View:
     view = call.view
     if view.flat:
         return view
-    # ``axis`` is NumPy's name for it, which torch takes too.
-    dims = call.argument("dim", call.argument("axis"))
+    dims = call.argument("dim")
     # The larger of a tensor and a constant one is pointwise.
     if isinstance(dims, torch.Tensor):
         return view
@@ -136,7 +135,7 @@ def reduce(call: Call) -> View:
         return view
     # Kept dimensions of size one are an image still; else a line is left, or nothing of both.
     layout = FLAT
-    if call.argument("keepdim", call.argument("keepdims", False)):
+    if call.argument("keepdim", False):
         layout = view.layout
     elif not all(rows_and_columns):
         layout = LINE

@@ -19,9 +19,9 @@ from helpers.training.checkpoint import State
 from helpers.training.checks import (
     check_given,
     check_logits,
-    check_optimizer,
     check_parts,
     check_run,
+    check_trained,
     explained,
     number_of,
     unpack,
@@ -123,10 +123,12 @@ def train_one_epoch(
     step: makes one update; called as ``training_step``, returns as it does.
 
     Raises ``CourseError`` for an empty loader, for batches that are no pairs, a net that returns
-    no logits, and with step and rate where the loss is no finite number.
+    no logits, an optimizer that lacks a parameter to be trained, and with step and rate where the
+    loss is no finite number.
     """
     check_given(model, batches, loss_fn)
-    check_optimizer(optimizer)
+    check_trained(model, optimizer)
+    check_parts(average, step=step)
     schedulers = schedulers_of(scheduler, "batch", optimizer)
     device = device_of(model)
     metrics = RunningAverage()
@@ -241,8 +243,9 @@ def fit(
     # Check the arguments first.
     for batches in (train_batches, test_batches):
         check_given(model, batches, loss_fn)
-    check_run(model, optimizer, epochs, step_every)
-    check_parts(average, step, views, measure)
+    check_run(epochs, step_every)
+    check_trained(model, optimizer)
+    check_parts(average, views, step=step, measure=measure)
     schedulers = schedulers_of(scheduler, step_every, optimizer)
 
     scaler = None

@@ -9,6 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from helpers.environment import CourseError, real_number
 from helpers.models import independent_copy
+from helpers.training.checks import check_net
 
 
 class Average(Protocol):
@@ -41,8 +42,9 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
 
     Buffers of whole numbers (counts, indices) are copied, because their means would be cut off. So
     is each entry that is not finite, before or after the step: the -inf of a causal mask stays.
-    Raises ``CourseError`` for a decay outside 0 to 1.
+    Raises ``CourseError`` for what is no net, and for a decay outside 0 to 1.
     """
+    check_net(model)
     if real_number(decay) is None or not 0 <= decay <= 1:
         raise CourseError(f"moving_average: decay lies between 0 and 1, not {decay!r}")
 

@@ -12,7 +12,9 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from helpers.data.checks import shown
 from helpers.environment import CourseError, real_number, short_reason, whole_number
+from helpers.training.metrics import check_loss_fn
 
 # The class number that cross_entropy ignores, unless it is told another one.
 IGNORED = -100
@@ -107,19 +109,6 @@ def check_logits(logits: Any, targets: torch.Tensor) -> None:
     )
 
 
-def check_loss(loss: Any) -> None:
-    """Raise ``CourseError`` unless a loss is one number, as a tensor."""
-    if not isinstance(loss, torch.Tensor):
-        kind = type(loss).__name__
-        raise CourseError(f"loss_fn returns a {kind}: it has to return a tensor with one number")
-    if loss.numel() != 1:
-        shape = list(loss.shape)
-        raise CourseError(
-            f"loss_fn returns {shape}, and not one number: let it take the mean over the batch "
-            "(reduction='mean')"
-        )
-
-
 @contextmanager
 def explained(images: torch.Tensor) -> Iterator[None]:
     """Turn those of torch's errors whose cause is known into one line that names it.
@@ -139,9 +128,9 @@ def cause_of(problem: Exception, images: torch.Tensor) -> str:
     """What is wrong with batch, net, loss or optimizer, in words; empty where it is not known."""
     words = short_reason(problem).rstrip(".")
 
-    # A batch of one image: nothing to take a deviation of, or one axis too few.
+    # Nothing to take a deviation of; or one axis too few, in a batch of one image.
     if words.startswith("Expected more than 1 "):
-        return cause_in_norm(problem, words)
+        return cause_in_norm(problem, words, len(images))
     one_axis = "Dimension out of range" in words or "got 1D input" in words
     if one_axis and len(images) == 1:
         return f"the net fails on a batch of one image ({words}): {SQUEEZED}"
@@ -179,8 +168,8 @@ def cause_in_images(words: str, images: torch.Tensor) -> str:
     return ""
 
 
-def cause_in_norm(problem: Exception, words: str) -> str:
-    """Why a normalisation has a single value to normalise, in words."""
+def cause_in_norm(problem: Exception, words: str, count: int) -> str:
+    """Why a normalisation has a single value to normalise in a batch of ``count`` images."""
     # The function of torch's that was called last names the kind.
     norm = "a normalisation"
     for frame, _ in traceback.walk_tb(problem.__traceback__):
@@ -191,17 +180,30 @@ def cause_in_norm(problem: Exception, words: str) -> str:
     # This one looks at every image by itself.
     if norm == "instance norm":
         return f"instance norm has one value per channel ({words}): give it larger feature maps"
-    return (
-        f"{norm} cannot be calculated with one value per channel, which is all that a batch of one "
-        f"image has: {NOT_ONE}"
-    )
+    too_few = f"{norm} cannot be calculated with one value per channel, which is all that"
+    if count > 1:
+        return (
+            f"{too_few} a part of the batch of {count} images has ({words}): give it fewer parts "
+            "(ghosts), or larger feature maps"
+        )
+    return f"{too_few} a batch of one image has: {NOT_ONE}"
+
+
+def check_net(model: Any) -> None:
+    """Raise ``CourseError`` unless this is a net, and not the class or the weights of one."""
+    if isinstance(model, type):
+        name = model.__name__
+        raise CourseError(
+            f"the model is the class {name}, and no net: give an object, such as {name}()"
+        )
+    if not isinstance(model, nn.Module):
+        kind = type(model).__name__
+        raise CourseError(f"the model is no net: give a net (nn.Module), not a {kind}")
 
 
 def check_given(model: Any, batches: Any, loss_fn: Any) -> None:
     """Raise ``CourseError`` unless these are a net, batches and a loss function by their kind."""
-    if not isinstance(model, nn.Module):
-        name = getattr(model, "__name__", type(model).__name__)
-        raise CourseError(f"the model is {name}, and no net: give an object, such as {name}()")
+    check_net(model)
 
     # A split has images, but nobody has cut it into batches.
     iterable = hasattr(batches, "__iter__") or hasattr(batches, "__getitem__")
@@ -210,16 +212,7 @@ def check_given(model: Any, batches: Any, loss_fn: Any) -> None:
         raise CourseError(
             f"batches are wanted, and a {kind} is given: give data.Batches(split, batch_size)"
         )
-
-    # A class would make an object of the logits and the targets, and no loss.
-    if isinstance(loss_fn, type):
-        name = loss_fn.__name__
-        raise CourseError(f"loss_fn is the class {name}: give an object, {name}()")
-    if not callable(loss_fn):
-        raise CourseError(
-            f"loss_fn={loss_fn!r} cannot be called: give a function of (logits, targets), such as "
-            "nn.CrossEntropyLoss()"
-        )
+    check_loss_fn(loss_fn)
 
 
 def number_of(batches: Any) -> int | None:
@@ -233,7 +226,7 @@ def number_of(batches: Any) -> int | None:
 def check_optimizer(optimizer: Any) -> None:
     """Raise ``CourseError`` for what is no optimizer, such as a class, and for a rate of no use."""
     if not hasattr(optimizer, "param_groups"):
-        name = getattr(optimizer, "__name__", repr(optimizer))
+        name = getattr(optimizer, "__name__", shown(optimizer))
         raise CourseError(
             f"optimizer={name} is no optimizer: give one that was made from the net's parameters, "
             "such as torch.optim.SGD(model.parameters(), lr=0.1)"
@@ -242,7 +235,7 @@ def check_optimizer(optimizer: Any) -> None:
     for group in optimizer.param_groups:
         rate = group.get("lr", 0.0)
         if real_number(rate) is None:
-            raise CourseError(f"the optimizer's lr is one finite number, not {rate!r}")
+            raise CourseError(f"the optimizer's lr is one finite number, not {shown(rate)}")
 
 
 def unmatched_parameters(model: nn.Module, optimizer: Optimizer) -> tuple[int, int]:
@@ -261,42 +254,52 @@ def unmatched_parameters(model: nn.Module, optimizer: Optimizer) -> tuple[int, i
     return len(held - own), len(trained - held)
 
 
-def check_run(model: nn.Module, optimizer: Optimizer, epochs: int, step_every: str) -> None:
-    """Raise ``CourseError`` for arguments of ``fit`` that cannot work."""
+def check_run(epochs: int, step_every: str) -> None:
+    """Raise ``CourseError`` for numbers and times of ``fit`` that cannot be."""
     if step_every not in ("batch", "epoch"):
-        raise CourseError(f"fit: step_every is 'batch' or 'epoch', not {step_every!r}")
+        raise CourseError(f"fit: step_every is 'batch' or 'epoch', not {shown(step_every)}")
     if whole_number(epochs, least=1) is None:
-        raise CourseError(f"fit: epochs is a whole number of at least 1, not {epochs!r}")
+        raise CourseError(f"fit: epochs is a whole number of at least 1, not {shown(epochs)}")
 
+
+def check_trained(model: nn.Module, optimizer: Optimizer) -> None:
+    """Raise ``CourseError`` unless this is an optimizer of all that is to be trained."""
     check_optimizer(optimizer)
 
     # An optimizer of another net would silently leave this one as it is.
     foreign, lacking = unmatched_parameters(model, optimizer)
     if lacking:
         raise CourseError(
-            f"fit: the optimizer lacks {lacking} of the parameters to be trained, and holds "
+            f"the optimizer lacks {lacking} of the parameters to be trained, and holds "
             f"{foreign} that are not the model's: make it from model.parameters(); what is to stay "
             "as it is, freeze with requires_grad_(False)"
         )
 
 
-def check_parts(average: Any, step: Any, views: Any, measure: Any) -> None:
-    """Raise ``CourseError`` for parts of ``fit`` that would fail only in or after an epoch."""
+def check_parts(average: Any, views: Any = None, **functions: Any) -> None:
+    """Raise ``CourseError`` for parts of a training that would fail only in or after an epoch.
+
+    ``functions``: what is called besides ``views``, by name.
+    """
     if average is not None:
         for name in ("update_parameters", "module", "state_dict", "load_state_dict"):
             if not hasattr(average, name):
                 kind = type(average).__name__
                 raise CourseError(
-                    f"fit: the average is a {kind}, which has no {name}: give "
+                    f"the average is a {kind}, which has no {name}: give "
                     "moving_average(model, 0.99), or None"
                 )
 
-    # All three are called; views may be left out.
-    functions = {"step": step, "measure": measure}
+    # Views that are a module would take the net for images.
+    if isinstance(views, nn.Module):
+        kind = type(views).__name__
+        raise CourseError(
+            f"views is an object {kind}(…): give the class {kind}, or a function of the net"
+        )
     if views is not None:
         functions["views"] = views
     for name, function in functions.items():
         if not callable(function):
             raise CourseError(
-                f"fit: {name}={function!r} cannot be called: give a function, or leave it out"
+                f"{name}={shown(function)} cannot be called: give a function, or leave it out"
             )

@@ -1,4 +1,4 @@
-"""A schedule of one line: every group's rate falls from its highest at once."""
+"""Linear decay, a schedule of one line: every group's rate falls from its highest at once."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def build(optimizer: Optimizer, recipe: Any, steps_per_epoch: int) -> LambdaLR:
-    """From the rates of the optimizer's groups at the first step down to 0 after the last.
+    """Linear decay: from the rates of the optimizer's groups at the first step to 0 after the last.
 
     A rise at the beginning protects a net whose first steps go astray. One whose layers begin by
     handing their input on needs none, and in a few hundred steps each of them counts.

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from helpers.environment import CourseError, real_number
 from helpers.training.groups import parameter_groups, parameters_by_kind
 
 # The polynomial that brings singular values between 0 and 1 close to 1 fastest. (Jordan)
@@ -28,9 +29,9 @@ def orthogonal(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
     if matrix.is_cuda:
         x = matrix.bfloat16()
 
-    # The products are smaller if the matrix is lying.
-    standing = len(x) > x.shape[1]
-    if standing:
+    # The products are smaller if the matrix is wide, and not tall.
+    tall = len(x) > x.shape[1]
+    if tall:
         x = x.T
 
     # No singular value is larger than the length of all entries together.
@@ -38,7 +39,7 @@ def orthogonal(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
     for _ in range(steps):
         gram = x @ x.T
         x = FIRST * x + (THIRD * gram + FIFTH * gram @ gram) @ x
-    if standing:
+    if tall:
         x = x.T
     return x.to(matrix.dtype)
 
@@ -89,7 +90,8 @@ def build(model: nn.Module, recipe: Any) -> Muon:
     """Muon for the kernels of all convolutions over several channels, SGD for everything else.
 
     The recipe's options have ``muon_rate`` and ``muon_momentum``, and those of
-    ``groups.parameter_groups``.
+    ``groups.parameter_groups``. Raises ``CourseError`` for one of Muon's that is not there, or is
+    no number of at least 0.
     """
     kernels = parameters_by_kind(model)["kernel"]
     moved_by_muon = set(kernels)
@@ -105,8 +107,8 @@ def build(model: nn.Module, recipe: Any) -> Muon:
     if kernels:
         muon = {
             "params": kernels,
-            "lr": recipe.options["muon_rate"],
-            "momentum": recipe.options["muon_momentum"],
+            "lr": option_of(recipe, "muon_rate"),
+            "momentum": option_of(recipe, "muon_momentum"),
             "muon": True,
         }
         if "rho" in recipe.options:
@@ -119,3 +121,11 @@ def build(model: nn.Module, recipe: Any) -> Muon:
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
     )
+
+
+def option_of(recipe: Any, name: str) -> float:
+    """A number among the recipe's options. Raises ``CourseError`` unless it is at least 0."""
+    value = recipe.options.get(name)
+    if real_number(value) is None or value < 0:
+        raise CourseError(f"muon: the option {name} is a number of at least 0, not {value!r}")
+    return value

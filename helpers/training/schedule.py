@@ -39,6 +39,8 @@ def one_cycle(
     check_optimizer(optimizer)
     peak, last = peak_and_last("one_cycle", peak_epoch, epochs, steps_per_epoch)
     check_numbers("one_cycle", max_lr=max_lr)
+    if max_lr <= 0:
+        raise CourseError(f"one_cycle: max_lr is a number above 0, not {max_lr!r}")
     if min_lr is not None:
         check_numbers("one_cycle", min_lr=min_lr)
 

@@ -7,6 +7,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from helpers.data.checks import shown
 from helpers.environment import CourseError
 
 Schedule = LRScheduler | Sequence[LRScheduler] | None
@@ -35,8 +36,8 @@ def check_schedule(scheduler: Any, step_every: str, optimizer: Optimizer) -> Non
     kind = type(scheduler).__name__
     if isinstance(scheduler, type) or not hasattr(scheduler, "step"):
         raise CourseError(
-            f"scheduler={scheduler!r} is no schedule: give one that was made for the optimizer, "
-            "such as StepLR(optimizer, 1), or a list of them"
+            f"scheduler={shown(scheduler)} is no schedule: give one that was made for the "
+            "optimizer, such as StepLR(optimizer, 1), or a list of them"
         )
 
     # In a notebook, the cell of the optimizer may have run again, and that of the schedule not.
