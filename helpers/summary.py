@@ -13,7 +13,7 @@ from torch import nn
 
 from helpers.data.checks import whole_numbers
 from helpers.environment import CourseError, short_reason
-from helpers.models import count_parameters, independent_copy
+from helpers.models import check_net, count_parameters, independent_copy
 
 # The lines that torchsummary's table begins with
 HEAD = "-" * 64 + "\n" + "Layer (type)".rjust(20)
@@ -36,11 +36,7 @@ def summarize(model: nn.Module, input_shape: Sequence[int]) -> Summary:
     ones. Raises ``CourseError`` where the net does not accept the shape or cannot be copied, and
     where torchsummary is missing, is another package of that name, or cannot show the net.
     """
-    if not isinstance(model, nn.Module):
-        kind = f"something of type {type(model).__name__}"
-        if isinstance(model, type):
-            kind = f"the class {model.__name__}"
-        raise CourseError(f"summarize: give a net, such as first_net(), not {kind}")
+    check_net(model, "summarize")
     shape = checked_shape(input_shape)
     net = independent_copy(model).cpu().float()
 

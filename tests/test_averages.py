@@ -109,10 +109,13 @@ def test_finite_numbers_are_torchs_own_bit_for_bit(decay):
     [
         (
             nn.Linear,
-            r"the model is the class Linear, and no net: give an object, such as Linear\(\)",
+            r"Linear is a class, and no net: give an object, such as Linear\(\)",
         ),
-        (lambda: nn.Linear(2, 2), r"the model is no net: give a net \(nn.Module\), not a function"),
-        (nn.Linear(2, 2).state_dict(), "not a OrderedDict"),
+        (
+            lambda: nn.Linear(2, 2),
+            "not something of type function",
+        ),
+        (nn.Linear(2, 2).state_dict(), "not something of type OrderedDict"),
     ],
 )
 def test_what_is_no_net_has_no_average(model, words):

@@ -340,7 +340,7 @@ def call_with(way, **options):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_class_instead_of_a_net_or_a_loss(way):
-    words = r"the class Answers, and no net: give an object, such as Answers\(\)$"
+    words = r"Answers is a class, and no net: give an object, such as Answers\(\)$"
     one_line(lambda: call_with(way, model=Answers), words)
     net = small_net()
     loaded = net.load_state_dict(net.state_dict())
@@ -351,7 +351,7 @@ def test_a_class_instead_of_a_net_or_a_loss(way):
         (loaded, "_IncompatibleKeys"),
         (net.state_dict(), "OrderedDict"),
     ):
-        words = rf"the model is no net: give a net \(nn.Module\), not a {kind}$"
+        words = rf"give a net, such as first_net\(\), not something of type {kind}$"
         one_line(lambda m=model: call_with(way, model=m), words)
     one_line(
         lambda: call_with(way, loss_fn=nn.CrossEntropyLoss),

@@ -8,8 +8,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from helpers.environment import CourseError, real_number
-from helpers.models import independent_copy
-from helpers.training.checks import check_net
+from helpers.models import check_net, independent_copy
 
 
 class Average(Protocol):

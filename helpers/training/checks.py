@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from helpers.data.checks import shown
 from helpers.environment import CourseError, real_number, short_reason, whole_number
+from helpers.models import check_net
 from helpers.training.metrics import check_loss_fn
 
 # The class number that cross_entropy ignores, unless it is told another one.
@@ -187,18 +188,6 @@ def cause_in_norm(problem: Exception, words: str, count: int) -> str:
             "(ghosts), or larger feature maps"
         )
     return f"{too_few} a batch of one image has: {NOT_ONE}"
-
-
-def check_net(model: Any) -> None:
-    """Raise ``CourseError`` unless this is a net, and not the class or the weights of one."""
-    if isinstance(model, type):
-        name = model.__name__
-        raise CourseError(
-            f"the model is the class {name}, and no net: give an object, such as {name}()"
-        )
-    if not isinstance(model, nn.Module):
-        kind = type(model).__name__
-        raise CourseError(f"the model is no net: give a net (nn.Module), not a {kind}")
 
 
 def check_given(model: Any, batches: Any, loss_fn: Any) -> None:
