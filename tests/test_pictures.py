@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 from matplotlib import pyplot as plt
+from PIL import Image
 
 from helpers.data import load
 from helpers.environment import ROOT
@@ -25,6 +26,18 @@ def test_every_picture_is_small_and_shown_with_a_text():
     assert {
         path.name: path.stat().st_size for path in IMAGES if path.stat().st_size > 200_000
     } == {}
+
+
+@pytest.mark.parametrize("name", pictures.SHOWN)
+def test_a_picture_says_that_it_shows_the_records_of_today(name):
+    with Image.open(ROOT / "images" / f"{name}.png") as picture:
+        assert picture.info.get("records") == pictures.digest_of(pictures.SHOWN[name])
+
+
+def test_a_digest_is_that_of_all_its_records():
+    one, two = pictures.digest_of(["first"]), pictures.digest_of(["first", "starter"])
+    assert len({one, two, pictures.digest_of(["starter", "first"])}) == 3 and len(one) == 64
+    assert pictures.digest_of([]) == ""
 
 
 def test_the_frontier_shows_the_records():

@@ -1,6 +1,8 @@
 """The pictures of README, drawn from the records into ``images/``."""
 
+import hashlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -13,7 +15,7 @@ from helpers.experiments import load_result
 from helpers.plots.names import separate_labels
 from helpers.plots.seeds import plot_accuracy
 from helpers.upkeep.palettes import with_palette
-from helpers.upkeep.thumbnails import thumbnails
+from helpers.upkeep.thumbnails import RUNGS, thumbnails
 from helpers.writing import replacing
 
 DPI = 200  # pixels per inch, before a picture is made smaller
@@ -35,6 +37,13 @@ FRONTIER = (
     "large",
     "residual",
 )
+
+# Which records a picture shows. Each says so in itself, so that one that is out of date is found.
+SHOWN = {
+    "frontier": FRONTIER,
+    "session_04": tuple(f"ladder-{name}" for name in RUNGS),
+    "session_05": ("ladder-fewer",),
+}
 
 # (parameters, accuracy in percent) as the student reports state them.
 ELSEWHERE = {
@@ -62,8 +71,21 @@ def draw(data: ImageData, folder: Path = ROOT / "images") -> list[Path]:
         box = THUMBNAIL
         if name == "frontier":
             box = WHOLE_WIDTH
-        written.append(save(axes, folder / f"{name}.png", box))
+        records = digest_of(SHOWN.get(name, ()))
+        written.append(save(axes, folder / f"{name}.png", box, records))
     return written
+
+
+def digest_of(names: Sequence[str]) -> str:
+    """SHA-256 of what these records hold of every seed; empty without a name."""
+    if not names:
+        return ""
+    digest = hashlib.sha256()
+    for name in names:
+        record = load_result(name).record
+        # The digest of the arrays is that of every prediction.
+        digest.update(f"{name} {record['parameters']} {record['arrays']}\n".encode())
+    return digest.hexdigest()
 
 
 def frontier() -> Axes:
@@ -96,13 +118,15 @@ def frontier() -> Axes:
     return ax
 
 
-def save(axes: Axes | np.ndarray, path: Path, box: tuple[int, int]) -> Path:
+def save(axes: Axes | np.ndarray, path: Path, box: tuple[int, int], records: str = "") -> Path:
     """Write the figure that ``axes``, one or an array of them, belong to, and close it.
 
-    ``box``: the width and the height in pixels that it has to fit into. The same figure gives the
-    same bytes, as long as matplotlib and Pillow stay the same.
+    ``box``: the width and the height in pixels that it has to fit into. ``records``: a text that
+    the file says beside its picture. The same figure gives the same bytes, as long as matplotlib
+    and Pillow stay the same.
     """
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
     # All panels belong to one figure, so the first of them is enough.
     figure = np.ravel(np.asarray(axes, dtype=object))[0].figure
@@ -118,7 +142,12 @@ def save(axes: Axes | np.ndarray, path: Path, box: tuple[int, int]) -> Path:
     plain = io.BytesIO()
     image.save(plain, "PNG", optimize=True)
 
+    notes = PngInfo()
+    if records:
+        notes.add_text("records", records)
+
     # A reader never meets half a file.
+    small = Image.open(io.BytesIO(with_palette(plain.getvalue())))
     with replacing(path) as temporary:
-        temporary.write_bytes(with_palette(plain.getvalue()))
+        small.save(temporary, "PNG", optimize=True, pnginfo=notes)
     return path
