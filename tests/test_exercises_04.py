@@ -419,8 +419,23 @@ class Hidden(nn.Module):
         return x * self.shift.sum()
 
 
+class Listed(nn.Module):
+    """Fixed matrices in a list of dictionaries, and whole numbers, which only count."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = [torch.ones(5, dtype=torch.int64), 3, "four"]
+        self.kernels = [{"a": torch.ones(4)}, (torch.ones(5),)]
+
+    def forward(self, x):
+        return x * self.kernels[0]["a"].sum()
+
+
 def linear_on(layer):
     return nn.Sequential(nn.Flatten(), layer, nn.Linear(784, 10))
+
+
+KEPT = linear()  # outside of any function
 
 
 @pytest.fixture
@@ -448,6 +463,8 @@ def test_small_nets_are_trained_and_judged(build, digits, capsys):
         (lambda: linear_on(Frozen()), "1.layer.weight holds 784 numbers that are not learned"),
         (lambda: linear_on(Blurred()), "1.kernel holds 9 fixed numbers"),
         (lambda: linear_on(Hidden()), "1.shift holds 9 fixed numbers"),
+        (lambda: linear_on(Listed()), "1.kernels holds 9 fixed numbers"),
+        (lambda: KEPT, "the same net each time: build a new one inside the function"),
     ],
 )
 def test_nets_that_break_the_rules_are_refused(build, words, digits):

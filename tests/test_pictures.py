@@ -56,6 +56,19 @@ def test_the_frontier_shows_the_records():
     )
 
 
+def test_the_staircase_is_the_best_mean_with_at_most_so_many_parameters():
+    ax = pictures.frontier()
+    [staircase] = [line for line in ax.lines if line.get_label() == "the frontier"]
+    found = {}
+    for name in pictures.FRONTIER:
+        result = load_result(name)
+        found[result.record["parameters"]] = statistics.fmean(result.accuracies.values())
+    for place, height in staircase.get_xydata():
+        affordable = [mean for parameters, mean in found.items() if parameters <= place]
+        assert height == pytest.approx(max(affordable))
+    assert len(staircase.get_xydata()) == len(found) + 1
+
+
 def test_the_names_of_the_frontier_touch_nothing():
     ax = pictures.frontier()
     ax.figure.canvas.draw()

@@ -2,8 +2,10 @@
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
+from statistics import fmean
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,6 +16,7 @@ from helpers.environment import ROOT
 from helpers.experiments import load_result
 from helpers.plots.names import separate_labels
 from helpers.plots.seeds import plot_accuracy
+from helpers.plots.style import GREY, RED, SMALL
 from helpers.upkeep.palettes import with_palette
 from helpers.upkeep.thumbnails import RUNGS, thumbnails
 from helpers.writing import replacing
@@ -45,16 +48,17 @@ SHOWN = {
     "session_05": ("ladder-fewer",),
 }
 
-# (parameters, accuracy in percent) as the student reports state them.
+# (report, parameters, accuracy in percent) as the student reports state them.
 ELSEWHERE = {
-    "reports 001, 003 and 004, mostly their best epoch (drawn a little to the left)": (
-        (6_084, 99.45),
-        (7_640, 99.42),
-        (7_824, 99.50),
-        (9_274, 99.52),
+    "a report, mostly its best epoch (drawn a little to the left)": (
+        ("003", 6_084, 99.45),
+        ("004", 7_640, 99.42),
+        ("003", 7_824, 99.50),
+        ("001", 9_274, 99.52),
     ),
-    "report 000, after 40 epochs (to the left, too)": ((19_074, 98.93),),
+    "a report, after 40 epochs (to the left, too)": (("000", 19_074, 98.93),),
 }
+TO_THE_LEFT = 0.935  # by more than a mark is wide: two nets of ours have nearly equal parameters
 
 
 def draw(data: ImageData, folder: Path = ROOT / "images") -> list[Path]:
@@ -98,13 +102,24 @@ def frontier() -> Axes:
         accuracies = list(result.accuracies.values())
         points[f"{parameters:,}"] = (parameters, accuracies)
 
-    # To the left by more than a mark is wide: two nets of ours have nearly equal parameters.
     others = {}
-    for label, pairs in ELSEWHERE.items():
-        others[label] = [(0.935 * parameters, accuracy) for parameters, accuracy in pairs]
+    for label, stated in ELSEWHERE.items():
+        others[label] = [(TO_THE_LEFT * parameters, accuracy) for _, parameters, accuracy in stated]
     ax = plot_accuracy(
         points, "parameters (logarithmic)", target=99.4, others=others, intervals=True
     )
+    for stated in ELSEWHERE.values():
+        for report, parameters, accuracy in stated:
+            place = (TO_THE_LEFT * parameters, accuracy)
+            ax.annotate(
+                report,
+                place,
+                (0, 8),
+                textcoords="offset points",
+                color=RED,
+                fontsize=SMALL,
+                ha="center",
+            )
 
     # A logarithmic axis would label its ticks as powers of ten.
     ax.set_xscale("log")
@@ -115,7 +130,29 @@ def frontier() -> Axes:
     # Names of near nets would lie on each other.
     ax.margins(y=0.25)
     separate_labels(ax)
+    draw_staircase(ax, points)
     return ax
+
+
+def draw_staircase(ax: Axes, points: Mapping[str, tuple[int, Sequence[float]]]) -> None:
+    """The best mean that was found with at most so many parameters, from left to right."""
+    means = sorted((parameters, fmean(accuracies)) for parameters, accuracies in points.values())
+    places = [parameters for parameters, _ in means]
+    best = list(accumulate((mean for _, mean in means), max))
+    # As far as the axis goes, which stays as it is.
+    right = ax.get_xlim()[1]
+    ax.step(
+        [*places, right],
+        [*best, best[-1]],
+        where="post",
+        label="the frontier",
+        color=GREY,
+        linewidth=1.5,
+        alpha=0.6,
+        zorder=0,
+    )
+    ax.set_xlim(right=right)
+    ax.legend(fontsize=SMALL, loc="upper center", bbox_to_anchor=(0.5, -0.17))
 
 
 def save(axes: Axes | np.ndarray, path: Path, box: tuple[int, int], records: str = "") -> Path:
