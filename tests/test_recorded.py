@@ -169,17 +169,8 @@ def test_every_trial_of_a_search_can_be_made_again(path):
         assert recipe.model.endswith("." + old["recipe"]["model"].split(".")[-1])
 
 
-# They take from a quarter of an hour to forty minutes a seed, and were recorded with few at first.
-FEW_SEEDS = {
-    "pointwise-as-written": "two seeds so far, as its tables say: it is to be recorded with three",
-    "pointwise-longer": "two seeds so far, as its tables say: it is to be recorded with three",
-}
-
-
 @pytest.mark.parametrize("name", RECORDED)
-def test_every_experiment_has_three_seeds_and_a_headline_five(request, name):
-    if name in FEW_SEEDS:
-        request.applymarker(pytest.mark.xfail(reason=FEW_SEEDS[name], strict=True))
+def test_every_experiment_has_three_seeds_and_a_headline_five(name):
     least = 3
     if EXPERIMENTS[name].headline:
         least = 5
