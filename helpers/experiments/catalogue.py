@@ -97,7 +97,7 @@ SEARCHES: dict[str, tuple[Recipe, ...]] = {
         mnist_basics.SHORT_HE, (0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
     ),
     # The schedules of session 04: each at its own best rate.
-    "ladder-step": at_rates(mnist_ladder.STEPPED, (0.01, 0.03, 0.06, 0.1)),
+    "ladder-step": at_rates(mnist_ladder.STEPPED, (0.003, 0.01, 0.03, 0.06, 0.1)),
     "ladder-onecycle": at_rates(mnist_ladder.CYCLED, (0.01, 0.03, 0.1, 0.2, 0.4)),
     # AdamW's rates came before the search for the augmentation, so with session 02's.
     "ladder-adamw": at_decays(
