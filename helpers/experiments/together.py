@@ -6,6 +6,7 @@ others print and write nothing, and end when it says so.
 """
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -58,6 +59,9 @@ def joined(synchronised: bool = False, workers: int | None = None) -> Iterator[T
     except KeyboardInterrupt:
         # It may have come while an error was about to be said.
         end(team, STOPPED, 130)
+    # Nets that are no longer used, and wait in circles of references, would hold the connections
+    # open until Python's own end.
+    gc.collect()
     dist.destroy_process_group()
 
 
