@@ -192,7 +192,7 @@ def looks_like_mask(places: torch.Tensor, count: int) -> bool:
     return len(places.unique()) < count
 
 
-# What Batches is given beside its split.
+# What Batches is given.
 
 
 def check_options(split: Any, augment: Any, generator: Any) -> None:
