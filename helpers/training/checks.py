@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from helpers.data.checks import shown
 from helpers.environment import CourseError, real_number, short_reason, whole_number
 from helpers.models import check_net
-from helpers.training.metrics import check_loss_fn
+from helpers.training.losses import check_loss_fn
 
 # The class number that cross_entropy ignores, unless it is told another one.
 IGNORED = -100
