@@ -11,6 +11,7 @@ from torch import nn
 
 from helpers.environment import CourseError
 from helpers.models import count_parameters, device_of, independent_copy
+from helpers.models.residual import ResidualNet
 from helpers.models.separable import separable_net
 from helpers.models.small import (
     PointwiseNet,
@@ -25,6 +26,7 @@ from helpers.models.small import (
     starter_net,
     wide_net,
 )
+from helpers.models.speed import SpeedNet
 
 NETS = (
     starter_net,
@@ -321,6 +323,13 @@ def test_a_pooling_comes_behind_a_convolution_that_is_there(pools):
         field_net(pools)
     with pytest.raises(CourseError, match=f"{words} 3$"):
         separable_net((4, 4, 6), pools)
+
+
+@pytest.mark.parametrize("net", [separable_net, ResidualNet, SpeedNet])
+@pytest.mark.parametrize("widths", [(), 8, (8, 0), (8, 2.5), None, "88"])
+def test_a_net_of_any_depth_has_at_least_one_width(net, widths):
+    with pytest.raises(CourseError, match=rf"^widths={re.escape(repr(widths))}: give the channels"):
+        net(widths=widths)
 
 
 def test_widths_and_pools_are_taken_from_arrays_as_from_lists():

@@ -38,10 +38,16 @@ def check_net(model: Any, function: str = "") -> None:
     raise CourseError(f"{where}give a net, such as first_net(), not {kind_of(model)}")
 
 
-def check_widths(widths: Any, count: int) -> None:
-    """Raise ``CourseError`` unless these are the channels of ``count`` layers."""
+def check_widths(widths: Any, count: int | None = None) -> None:
+    """Raise ``CourseError`` unless these are channels of ``count`` layers, or of one or more."""
     numbers = whole_list(widths)
-    if numbers is None or len(numbers) != count:
+    if count is None:
+        if not numbers:
+            raise CourseError(
+                f"widths={widths!r}: give the channels of each layer or stage, a list of whole "
+                "numbers, each at least 1"
+            )
+    elif numbers is None or len(numbers) != count:
         raise CourseError(
             f"widths={widths!r}: the net has {count} layers whose widths are asked for: give "
             f"{count} whole numbers, each at least 1"

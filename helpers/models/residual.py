@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers.environment import CourseError, unknown
+from helpers.models import check_widths
 
 SHORTCUTS = ("pad", "conv", "none")
 
@@ -101,6 +102,8 @@ class ResidualNet(nn.Module):
     blocks: basic blocks in each stage, so that the depth is 2 × blocks × stages + 2 layers.
     shortcut: that of every ``BasicBlock``.
     stride: that of the first convolution; 2 makes a net of a quarter of the work.
+
+    Raises ``CourseError`` for no width, and for one below 1.
     """
 
     def __init__(
@@ -111,6 +114,7 @@ class ResidualNet(nn.Module):
         stride: int = 1,
     ) -> None:
         super().__init__()
+        check_widths(widths)
         # From one channel of 28 × 28 pixels to the first stage
         self.conv = nn.Conv2d(1, widths[0], 3, stride, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(widths[0])

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.models import check_pools
+from helpers.models import check_pools, check_widths
 
 
 class SeparableBlock(nn.Module):
@@ -40,8 +40,10 @@ def separable_net(
     widths: channels of each layer; the first is a whole 3×3 convolution, the others are separable.
     pools: behind which layers, counted from 1, a 2×2 pooling halves rows and columns.
 
-    Raises ``CourseError`` for a pooling behind a layer that is not there.
+    Raises ``CourseError`` for no width or one below 1, and for a pooling behind a layer that is not
+    there.
     """
+    check_widths(widths)
     check_pools(pools, len(widths))
     first = widths[0]
     net = nn.Sequential(

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from helpers.environment import CourseError, whole_number
+from helpers.models import check_widths
 from helpers.models.resnet9 import Style, conv_layer, hand_on
 from helpers.models.whitening import WhitenedConv, patches_of, whitening_filters
 
@@ -74,7 +75,7 @@ class SpeedNet(nn.Module):
     activation: ``gelu``, or one of the others in ``Style``.
     frozen_scale: normalisations keep the scale 1, and learn biases alone.
 
-    Raises ``CourseError`` for larger patches, and for an unknown activation.
+    Raises ``CourseError`` for larger patches, no width, and an unknown activation.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class SpeedNet(nn.Module):
     ) -> None:
         super().__init__()
         check_patch(patch)
+        check_widths(widths)
         self.scale = scale
         style = Style(activation, ghosts, frozen_scale)
 
