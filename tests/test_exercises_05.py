@@ -253,6 +253,10 @@ def a_text(first, second):
     return f"{by_tails(first, second):.3f}"
 
 
+def by_the_course(first, second):
+    return coin_chances(*alone(first, second))
+
+
 def printed(first, second):
     print(by_tails(first, second))
 
@@ -277,6 +281,7 @@ def test_a_right_chance_of_scipys_own_test_is_called_right_and_asked_for_anew():
     for answer in (by_binomtest, hidden, *by_others, by_another_name, Tests().chance):
         problem = reading_mistakes.mended_test(answer).problem
         assert problem.startswith("the chance is right") and "without" in problem
+    assert "taken from coin_chances" in reading_mistakes.mended_test(by_the_course).problem
     # What has no code of its own cannot be looked into, and what is wrong is told first.
     assert reading_mistakes.mended_test(functools.partial(by_binomtest))
     assert "the chance is right" not in reading_mistakes.mended_test(careless).problem
@@ -555,13 +560,16 @@ def test_on_practice_data_the_shape_alone_counts(capsys):
     assert not judged(nn.Linear(16, 4), practice)
 
 
-def test_a_head_that_learned_less_than_the_nets_own_layer_is_refused():
+def test_a_head_that_learned_less_than_the_nets_own_layer_is_refused(capsys):
     # Three training digits have another class than the head can know.
     other = TRUE.clone()
     other[:3] = (other[:3] + 1) % 3
     known = 100 * float((leaning(FEATURES).argmax(1) == other).double().mean())
     answers = (leaning, FEATURES, other, FEATURES, net_of())
+    capsys.readouterr()
     verdict = reading_mistakes.head_against_net(*answers, known_by_net=torch.tensor(known + 0.3))
+    # Such a head has not met the test digits yet, so it may be trained on.
+    assert "mistakes" not in capsys.readouterr().out
     assert not verdict and f"{known:.2f} % of the training digits" in verdict.problem
     assert f"{known + 0.3:.2f} %" in verdict.problem
     for known_by_net in (known + 0.1, known - 1, None):

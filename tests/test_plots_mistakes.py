@@ -14,7 +14,7 @@ from helpers.interpret.calibration import calibration, expected_calibration_erro
 from helpers.interpret.occlusion import OcclusionMap
 from helpers.interpret.pairs import ByLuck
 from helpers.plots.calibration import plot_calibration
-from helpers.plots.evidence import show_nearest, show_numbered, show_occlusion
+from helpers.plots.evidence import borders, show_nearest, show_numbered, show_occlusion
 from helpers.plots.pairs import plot_pairs
 from helpers.plots.style import BLUE, RED
 
@@ -139,10 +139,28 @@ def test_places_that_tip_the_answer_are_hatched(stride: int) -> None:
         row, column = (3, 0) if answer == label else (1, 2)
         assert patch.get_xy() == (column * stride - stride / 2, row * stride - stride / 2)
         assert patch.get_width() == patch.get_height() == stride and patch.get_hatch()
+        # A frame of four sides, white under black.
+        white, black = below.collections[-2:]
+        assert len(white.get_segments()) == len(black.get_segments()) == 4
+        assert white.get_linewidth() > black.get_linewidth()
         # A class that is as wrong as the answer tips nothing.
         predicted[3, 0] = (other + 1) % 4 if (other + 1) % 4 != label else (other + 2) % 4
         [[_], [below]] = show_occlusion(split, [each], ["a"])
         assert len(below.patches) == 1
+
+
+def test_a_frame_has_the_sides_that_a_picture_of_the_cells_has_around_it() -> None:
+    generator = np.random.default_rng(0)
+    for cells in (generator.random((5, 7)) < 0.5, np.ones((2, 3), bool), np.zeros((2, 2), bool)):
+        lines = borders(cells, 2)
+        # A picture of the cells, each of 2 × 2 pixels, changes at each pixel of each side.
+        picture = np.pad(np.kron(cells, np.ones((2, 2))), 1)
+        pixels = np.abs(np.diff(picture, axis=0)).sum() + np.abs(np.diff(picture, axis=1)).sum()
+        assert 2 * len(lines) == pixels
+        ends = np.array(lines).reshape(-1, 2, 2)
+        assert (np.abs(ends[:, 1] - ends[:, 0]).sum(1) == 2).all() and len(lines) == len(
+            {tuple(map(tuple, line)) for line in lines}
+        )
 
 
 def test_maps_without_a_change_and_images_without_a_stroke_are_drawn() -> None:
@@ -218,6 +236,7 @@ def test_a_dot_for_each_bin_with_images_at_its_mean_probability() -> None:
 def test_a_calibration_from_the_lowest_bin_on_leaves_nothing_out() -> None:
     ax = plot_calibration(calibration(make_predictions(), bins=1))
     assert ax.get_xlabel().endswith("part of the error (points)")
+    assert [text.get_text() for text in ax.texts] == ["bin (%)\npictures\nerror part"]
 
 
 def test_a_calibration_of_nothing_is_refused() -> None:

@@ -44,11 +44,7 @@ def head_against_net(
         print("trained on practice data, on which nothing is judged")
         return None
 
-    # Of the same pictures, so that McNemar's test can say what luck would do.
-    own = Predictions(predictions.split, logits_of(head, test_features))
-    print(f"mistakes: your head {own.mistakes}, the recorded net {predictions.mistakes}")
-    if own.accuracy < predictions.accuracy - CLOSE:
-        return f"it reads {own.accuracy:.2f} %, more than {CLOSE} points below the recorded net"
+    # The training digits first: a head that is refused by them has not met the test digits.
     right = logits_of(head, train_features).argmax(1) == train_labels
     known = 100 * float(right.double().mean())
     if known_by_net is not None and known < known_by_net - NEAR:
@@ -56,6 +52,12 @@ def head_against_net(
             f"it reads {known:.2f} % of the training digits, and the net's own last layer "
             f"{float(known_by_net):.2f} %: a head that learned less tells nothing of the features"
         )
+
+    # Of the same pictures, so that McNemar's test can say what luck would do.
+    own = Predictions(predictions.split, logits_of(head, test_features))
+    print(f"mistakes: your head {own.mistakes}, the recorded net {predictions.mistakes}")
+    if own.accuracy < predictions.accuracy - CLOSE:
+        return f"it reads {own.accuracy:.2f} %, more than {CLOSE} points below the recorded net"
     problem = not_ones_own(own, predictions, known)
     if problem:
         return problem

@@ -182,9 +182,9 @@ def mended_test(chance: Callable[[torch.Tensor, torch.Tensor], Any]) -> str | No
         if abs(found - chance_of(first, second)) > CLOSE:
             return f"{case}, it gives {found:.4g}{slip(found, both, first, second, nobody)}"
 
-    # The test of scipy does the adding up that the learner is asked for.
-    if "binomtest" in names_behind(chance):
-        return "the chance is right, and taken from binomtest: write it without, from the counts"
+    # Scipy's test, and the course's, do the adding up that the learner is asked for.
+    for name in {"binomtest", "coin_chances"} & names_behind(chance):
+        return f"the chance is right, and taken from {name}: write it without, from the counts"
     return None
 
 

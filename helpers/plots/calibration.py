@@ -31,12 +31,13 @@ def plot_calibration(bins: Sequence[ConfidenceBin], ax: Axes | None = None, note
     draw_accuracies(ax, filled)
 
     name_bins(ax, shown, sum(row.count for row in bins))
+    name_rows(ax, "bin (%)", "pictures", "error part")
     ax.set_xlim(first - 2, 102)
     ax.set_ylim(0, 103)
     ax.legend(fontsize=SMALL, loc="lower right")
     error = expected_calibration_error(bins)
     title = with_note(f"Expected calibration error: {error:.2f} points", note)
-    xlabel = "probability of the answer (%) / pictures in the bin / part of the error (points)"
+    xlabel = "bins of the answer's probability, and each one's part of the error (points)"
     if first > 0:
         xlabel += f"\n(no picture below {first:.0f} %)"
     return label_axes(ax, title, xlabel, "accuracy (%)", grid="y")
@@ -76,6 +77,20 @@ def name_bins(ax: Axes, bins: Sequence[ConfidenceBin], total: int) -> None:
             part = f"{row.count / total * abs(row.accuracy - row.confidence):.3f}"
         names.append(f"{row.floor:.0f}–{row.ceiling:.0f}\n{row.count:,}\n{part}")
     ax.set_xticks(middles, names)
+
+
+def name_rows(ax: Axes, *names: str) -> None:
+    """What the rows of numbers below the axis are, at their left end."""
+    ax.annotate(
+        "\n".join(names),
+        xy=(0, 0),
+        xycoords="axes fraction",
+        xytext=(-4, -7),  # as far below the axis as the numbers
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=SMALL,
+    )
 
 
 def draw_borders(ax: Axes, bins: Sequence[ConfidenceBin]) -> None:

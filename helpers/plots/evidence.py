@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
 
 from helpers.data import ImageSplit
@@ -28,6 +29,7 @@ from helpers.plots.style import (
 MOST_COLUMNS = 8
 STEPS = 13  # of colour in an occlusion map; the middle one is white
 HATCH = "////"  # over the places at which a patch tips the answer
+KEY = "red: the square raises p(label); blue: it lowers it; hatched: it tips the answer"
 LARGEST = 1.3  # inches: few images are no larger than these
 
 
@@ -115,9 +117,9 @@ def show_occlusion(
         change by more, the ends of the scale are pointed.
 
     Red: with the patch there, the label's class gets a higher probability. Blue: a lower one.
-    Hatched: with the patch there, a wrong answer becomes right, or a right one wrong. The colour of
-    a place stands at the patch's centre. Raises ``CourseError`` without a map, and for more or
-    fewer titles than maps.
+    Hatched and framed: with the patch there, a wrong answer becomes right, or a right one wrong. A
+    line below says all three. The colour of a place stands at the patch's centre. Raises
+    ``CourseError`` without a map, and for more or fewer titles than maps.
     """
     require(split, ImageSplit, "show_occlusion")
     if not len(maps) or len(titles) != len(maps):
@@ -132,7 +134,7 @@ def show_occlusion(
 
     columns = len(maps)
     side = min(1.6, 8 / columns - 0.1)
-    axes = new_axes(9, 2 * side + 0.9, 2, columns)
+    axes = new_axes(9, 2 * side + 1.2, 2, columns)
     for column, (each, title) in enumerate(zip(maps, titles)):
         above, below = axes[column], axes[columns + column]
         draw_image(above, split, each.index)
@@ -148,6 +150,7 @@ def show_occlusion(
     bar.set_label("change of log p(label)", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
     figure.suptitle(with_note(heading, split.note), fontsize=FONT)
+    figure.supxlabel(KEY, fontsize=SMALL)
     return axes.reshape(2, columns)
 
 
@@ -182,6 +185,33 @@ def hatch_tips(ax: Axes, each: OcclusionMap, label: int) -> None:
     for row, column in tips.nonzero().tolist():
         corner = (column * side - side / 2, row * side - side / 2)
         ax.add_patch(Rectangle(corner, side, side, fill=False, hatch=HATCH, linewidth=0))
+
+    # A frame around all of them: white under black is seen on every colour.
+    frame = borders(tips.cpu().numpy(), side)
+    for color, width in (("white", 2.4), ("black", 1.0)):
+        ax.add_collection(LineCollection(frame, colors=color, linewidths=width))
+
+
+def borders(cells: np.ndarray, side: float) -> list[list[tuple[float, float]]]:
+    """The sides at which a chosen cell meets one that is not: lines from (x, y) to (x, y).
+
+    cells: which are chosen, [rows, columns]; the first has its centre at 0, 0
+    """
+    around = np.pad(cells, 1)
+    lines = []
+    for row, column in np.argwhere(cells).tolist():
+        left, top = column * side - side / 2, row * side - side / 2
+        right, bottom = left + side, top + side
+        # The padded array is one place ahead, in rows and in columns.
+        if not around[row, column + 1]:
+            lines.append([(left, top), (right, top)])
+        if not around[row + 2, column + 1]:
+            lines.append([(left, bottom), (right, bottom)])
+        if not around[row + 1, column]:
+            lines.append([(left, top), (left, bottom)])
+        if not around[row + 1, column + 2]:
+            lines.append([(right, top), (right, bottom)])
+    return lines
 
 
 def show_nearest(

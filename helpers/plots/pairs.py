@@ -86,9 +86,9 @@ def plot_pairs(
     ax.set_ylim(-3, 106)
     ax.set_xlim(0.4, max(count, 2) + 0.6)
     whole_ticks(ax.xaxis)
-    # The dots rise from left to right.
+    # The dots rise from left to right: room is at the lower right, above the line of 5 %.
     if count:
-        ax.legend(fontsize=SMALL, loc="upper left")
+        ax.legend(fontsize=SMALL, loc="lower right", bbox_to_anchor=(1, 0.1))
     xlabel = "pair of seeds, the most uneven first"
     ylabel = "how often a coin is as uneven (%)"
     return label_axes(ax, with_note(title, note), xlabel, ylabel, grid="y")
