@@ -29,7 +29,7 @@ from helpers.plots.style import (
 MOST_COLUMNS = 8
 STEPS = 13  # of colour in an occlusion map; the middle one is white
 HATCH = "////"  # over the places at which a patch tips the answer
-KEY = "red: the square raises p(label); blue: it lowers it; hatched: it tips the answer"
+KEY = "red: the square raises p(label); blue: it lowers it; framed: it tips the answer"
 LARGEST = 1.3  # inches: few images are no larger than these
 
 

@@ -58,7 +58,7 @@ def plot_pairs(
     # The dashes are seen where there is one pair only, which has no line.
     [line] = ax.plot(places[: len(by_luck)], by_luck, color=GREY, marker="_", markersize=8)
     if len(by_luck):
-        line.set_label("luck: the mean of many deals; grey bars: 90 % of them")
+        line.set_label("luck: the mean of many deals;\ngrey bars: 90 % of them")
     # Bars behind all else, because the band of a single pair would have no width.
     ax.vlines(places[: len(by_luck)], low, high, color=GREY, alpha=0.3, linewidth=6, zorder=0)
     size = 7
