@@ -351,6 +351,7 @@ def test_every_experiment_keeps_its_claims_limits_and_is_compared_with_another(r
         ("ladder-augment", {"augment"}),
         ("ladder-adamw", {"optimizer", "learning_rate", "weight_decay"}),
         ("ladder-adamw-average", {"average"}),
+        ("ladder-augment-average", {"average"}),
         ("ladder-average", {"model_options"}),
         ("ladder-narrow", {"model", "model_options"}),
         ("ladder-late-pool", {"model"}),

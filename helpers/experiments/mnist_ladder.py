@@ -99,6 +99,13 @@ AVERAGED = under_8000(
     "averaged weights",
     average=0.999,
 )
+# Does it take AdamW for that? The same averages of rung 6's trainings.
+MOMENTUM_AVERAGED = under_8000(
+    AUGMENTED,
+    "ladder-augment-average",
+    "averaged weights, by SGD",
+    average=0.999,
+)
 # Augmentation has taken over what dropout was for. From here on it is the course's own recipe.
 UNDROPPED = under_8000(
     AVERAGED,
@@ -261,6 +268,7 @@ RECIPES = (
     UNDROPPED,
     FEWER,
     UNAUGMENTED,
+    MOMENTUM_AVERAGED,
     NARROW,
     LATE_POOL,
     BEST,
