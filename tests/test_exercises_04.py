@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from statistics import fmean, pstdev, stdev, variance
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
@@ -14,9 +15,12 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from helpers import data
-from helpers.exercises import OPEN, under_8000
+from helpers.exercises import OPEN, small_net, under_8000
+from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.models import count_parameters
-from helpers.models.small import budget_net, compact_net
+from helpers.models.separable import separable_net
+from helpers.models.small import budget_net, compact_net, early_pool_net
+from helpers.training import History
 from helpers.training.averages import moving_average
 
 # Exercise 1: what a squeeze saves.
@@ -431,6 +435,27 @@ class Listed(nn.Module):
         return x * self.kernels[0]["a"].sum()
 
 
+class Written(nn.Module):
+    """A kernel of plain numbers, and settings that are none."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = (2.0, 2.0)
+        self.kernel = [[0.0, 1.0, 0.0], [1.0, 4.0, 1.0], [0.0, 1.0, 0.0]]
+
+    def forward(self, x):
+        return x * self.kernel[1][1]
+
+
+class Computed(Written):
+    def __init__(self):
+        super().__init__()
+        self.kernel = np.ones((3, 3))
+
+    def forward(self, x):
+        return x * float(self.kernel.sum())
+
+
 def linear_on(layer):
     return nn.Sequential(nn.Flatten(), layer, nn.Linear(784, 10))
 
@@ -444,7 +469,11 @@ def digits():
     return replace(data.load("mnist", validation=200), source="folder")
 
 
-@pytest.mark.parametrize("build", [linear, compact_net, lambda: linear()])
+def small():
+    return compact_net(widths=[4, 10, 8, 4, 10, 16, 12, 14])
+
+
+@pytest.mark.parametrize("build", [linear, small, lambda: linear()])
 def test_small_nets_are_trained_and_judged(build, digits, capsys):
     verdict = under_8000.own_under_8000(build, digits, least=20.0, epochs=1)
     assert verdict.expect_right() and "parameters: " in capsys.readouterr().out
@@ -464,7 +493,14 @@ def test_small_nets_are_trained_and_judged(build, digits, capsys):
         (lambda: linear_on(Blurred()), "1.kernel holds 9 fixed numbers"),
         (lambda: linear_on(Hidden()), "1.shift holds 9 fixed numbers"),
         (lambda: linear_on(Listed()), "1.kernels holds 9 fixed numbers"),
+        (lambda: linear_on(Written()), "1.kernel holds 9 fixed numbers"),
+        (lambda: linear_on(Computed()), "1.kernel holds 9 fixed numbers"),
         (lambda: KEPT, "the same net each time: build a new one inside the function"),
+        (lambda: copy.deepcopy(KEPT), "its weights are the same each time"),
+        (KEPT, "its weights are the same each time"),
+        (compact_net, "this is the net of rung 10"),
+        (lambda: early_pool_net(dropout=0.2), "this is the net of rung 9"),
+        (lambda: separable_net([12, 12, 16, 16, 16, 18, 18, 18], [2, 5, 8]), "the separable net"),
     ],
 )
 def test_nets_that_break_the_rules_are_refused(build, words, digits):
@@ -475,6 +511,43 @@ def test_nets_that_break_the_rules_are_refused(build, words, digits):
 def test_a_net_that_reads_too_little_is_refused(digits):
     verdict = under_8000.own_under_8000(linear, digits, least=100.1, epochs=1)
     assert "at least 100.1 %" in verdict.problem
+
+
+def test_each_seed_trains_another_net(digits, capsys):
+    printed = set()
+    for seed in (0, 1):
+        under_8000.own_under_8000(linear, digits, least=20.0, epochs=1, seed=seed)
+        printed.add(capsys.readouterr().out.splitlines()[-2])
+    assert len(printed) == 2
+
+
+def test_a_net_is_judged_by_the_claim_of_the_session(digits, capsys, monkeypatch):
+    """All fifteen epochs, all training digits, the last five on the test digits."""
+    asked = []
+
+    def trained(build, recipe, data, seed):
+        asked.append((recipe.epochs, len(data.train), len(data.test), seed))
+        rows = [{"test_accuracy": accuracy} for accuracy in accuracies]
+        return History(rows)
+
+    monkeypatch.setattr(small_net, "own_history", trained)
+    accuracies = [90.0] * 10 + [99.4] * 5
+    assert under_8000.own_claim(small, digits, seed=3).expect_right()
+    assert "99.40 99.40 99.40 99.40 99.40 %" in capsys.readouterr().out
+    assert asked == [(15, len(digits.train), len(digits.test), 3)]
+    accuracies = [99.5] * 10 + [99.39] + [99.6] * 4
+    assert "the lowest is 99.39 %" in under_8000.own_claim(small, digits).problem
+    assert "rung 10" in under_8000.own_claim(compact_net, digits).problem
+    practice = replace(digits, source="practice")
+    assert "not judged on practice data" in under_8000.own_claim(small, practice).problem
+    assert asked[-1][0] == 1
+    assert under_8000.own_claim(lambda: ..., digits).problem == OPEN
+
+
+def test_a_net_is_trained_for_the_claim(digits, capsys):
+    recipe = EXPERIMENTS["ladder-average"].shortened(1)
+    history = small_net.own_history(small, recipe, digits, seed=0)
+    assert len(history.epochs) == 1 and 0 <= history.last["test_accuracy"] <= 100
 
 
 def test_a_net_is_not_judged_on_test_digits(digits):

@@ -1,29 +1,19 @@
 """Session 04's exercises: a squeeze, an average to mend, a test to write, a net of one's own."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
-from helpers.data import ImageData
 from helpers.exercises import NOTHING_CAME_BACK, NotFilledIn, check, given, same_numbers
-from helpers.exercises.learners_net import (
-    built_net,
-    net_problem,
-    trained_and_judged,
-    used_net,
-)
-from helpers.experiments.catalogue import EXPERIMENTS
+from helpers.exercises.small_net import own_claim, own_under_8000
 from helpers.intervals import mean_difference
 from helpers.models import count_parameters
 from helpers.training.averages import moving_average
 
-# Exercise 4: what a net of the learner's own is asked for.
-MOST_PARAMETERS = 7_999
-LEAST_ACCURACY = 98.8
-EPOCHS = 2
+# The checks of the session; those of exercise 4 have a file of their own.
+__all__ = ["decision", "mended_average", "own_claim", "own_under_8000", "weights_saved"]
 
 # What a comparison of two recipes can end in.
 OUTCOMES = ("better", "worse", "undecided")
@@ -237,69 +227,3 @@ def accuracy_pairs() -> list[tuple[list[float], list[float]]]:
 def written(accuracies: Sequence[float]) -> str:
     """Accuracies as they are said to the learner."""
     return " ".join(f"{accuracy:.2f}" for accuracy in accuracies)
-
-
-# Exercise 4: a net of the learner's own.
-
-
-@check
-def own_under_8000(
-    build_net: Any, data: ImageData, least: float = LEAST_ACCURACY, epochs: int = EPOCHS
-) -> str | None:
-    """Count a learner's net, and train it for two epochs by the recipe of the ladder's last rungs.
-
-    It is judged on the validation digits of ``data``, so that nobody chooses a net by test digits.
-    Prints what came out. On practice data it trains for one epoch, and nothing is judged.
-    """
-    if len(data.validation) == 0:
-        return 'there are no validation digits: give data.load("mnist", validation=5000)'
-    net = built_net(build_net)
-    problem = net_problem(net, MOST_PARAMETERS) or fixed_numbers(net)
-    if problem is not None:
-        return problem
-    # One that is kept outside the function may have been trained, on these digits, too.
-    if built_net(build_net) is net:
-        return "it returns the same net each time: build a new one inside the function"
-    recipe = replace(EXPERIMENTS["ladder-average"].shortened(epochs), name="own")
-    # What the training calls its test images are the validation digits here.
-    digits = replace(data, test=data.validation)
-
-    def new_net() -> nn.Module:
-        return used_net(build_net)
-
-    count = f"{count_parameters(net):,} parameters"
-    return trained_and_judged(new_net, recipe, digits, least, count, images="validation digits")
-
-
-def fixed_numbers(net: nn.Module) -> str | None:
-    """Which numbers of a net multiply without being learned; None where there are none."""
-    for name, weights in net.named_parameters():
-        if not weights.requires_grad:
-            return f"{name} holds {weights.numel():,} numbers that are not learned"
-    for place, layer in net.named_modules():
-        # What a normalisation measures is no weight.
-        if hasattr(layer, "running_mean"):
-            continue
-        for name, numbers in layer.named_buffers(prefix=place, recurse=False):
-            if numbers.is_floating_point():
-                return f"{name} holds {numbers.numel():,} fixed numbers, and all have to be learned"
-        # A tensor that is a plain attribute, or lies in a list of one, is in no list of the net.
-        for name, value in vars(layer).items():
-            count = 0
-            if name not in ("_parameters", "_buffers", "_modules"):
-                count = numbers_in(value)
-            if count > 0:
-                where = f"{place}.{name}".lstrip(".")
-                return f"{where} holds {count:,} fixed numbers, and all have to be learned"
-    return None
-
-
-def numbers_in(value: Any) -> int:
-    """How many decimal numbers a tensor has, or all tensors in a list, a tuple or a dictionary."""
-    if isinstance(value, torch.Tensor):
-        return value.numel() if value.is_floating_point() else 0
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        return sum(map(numbers_in, value))
-    return 0
