@@ -381,6 +381,11 @@ def test_names_are_moved_until_they_touch_nothing() -> None:
         assert ax.bbox.x0 < box.x0 < box.x1 < ax.bbox.x1
         assert ax.bbox.y0 < box.y0 < box.y1 < ax.bbox.y1
     assert before != [label.xyann for label in ax.texts]
+    # A line leads from the end of a bar to each name that stands far from it.
+    leads = ax.collections[-1].get_segments()
+    dots = ax.transData.transform([label.xy for label in ax.texts])
+    near = [min(np.hypot(*(ax.transData.transform(lead[0]) - dots).T)) for lead in leads]
+    assert leads and max(near) < 5
 
 
 def test_of_two_neighbours_the_better_one_is_named_above_and_each_nearest_to_its_dot() -> None:

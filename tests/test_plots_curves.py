@@ -46,10 +46,15 @@ def test_the_shortest_seed_says_how_many_epochs_are_drawn():
     assert {len(line.get_xdata()) for line in ax.lines} == {2}
 
 
+def curves_of(ax):
+    """The lines of a figure without the dots at their ends."""
+    return [line for line in ax.lines if line.get_linestyle() != "None"]
+
+
 def test_many_seeds_are_a_band():
     runs = [history(98 + seed / 100, 99 + seed / 100) for seed in range(6)]
     ax = plot_test_curves({"ours": runs})
-    assert len(ax.lines) == 1
+    assert len(curves_of(ax)) == 1
     [band] = ax.collections
     heights = band.get_paths()[0].vertices[:, 1]
     assert heights.min() == 98 and heights.max() == pytest.approx(99.05)
@@ -57,7 +62,7 @@ def test_many_seeds_are_a_band():
 
 def test_the_first_curve_is_dashed_and_on_top():
     ax = plot_test_curves({"ours": [history(98, 99)], "twin": [history(98, 99)]})
-    first, second = ax.lines
+    first, second = curves_of(ax)
     assert first.get_linestyle() == "--" and second.get_linestyle() == "-"
     assert first.get_zorder() > second.get_zorder()
 
@@ -69,7 +74,14 @@ def test_the_last_epoch_has_a_tick():
 
 def test_one_seed_is_drawn_once():
     ax = plot_test_curves({"ours": [history(98, 99)]})
-    assert len(ax.lines) == 1
+    assert len(curves_of(ax)) == 1
+
+
+def test_a_dot_beside_the_last_epoch_is_where_a_seed_ends():
+    runs = {"ours": [history(98, 99.1), history(98, 99.3)], "theirs": [history(98, 98.5, 99.2)]}
+    ours, theirs = (line for line in plot_test_curves(runs).lines if line.get_marker() == "o")
+    assert ours.get_ydata().tolist() == [99.1, 99.3] and theirs.get_ydata().tolist() == [99.2]
+    assert 2 < min(ours.get_xdata()) < 3 < min(theirs.get_xdata())
 
 
 @pytest.mark.parametrize(

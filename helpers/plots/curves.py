@@ -36,7 +36,7 @@ def plot_test_curves(
 
     Of more than ``MOST_LINES`` seeds a band from the lowest to the highest is drawn instead of
     their lines. The first curve is dashed and lies on top, so that another one that runs the same
-    way is seen below it.
+    way is seen below it. Beside the last epoch a dot shows where each seed ends.
 
     curves: name to the histories of its seeds (``training.History``), four names at most
     others: name to what others printed after each epoch, hollow diamonds
@@ -52,9 +52,12 @@ def plot_test_curves(
     ax = one_axes(ax, 9, 5.2)
 
     drawn: list[np.ndarray] = []
+    ends = []
     for (name, histories), color in zip(curves.items(), COLORS, strict=False):
         values = epoch_values(listed_runs(histories), "test_accuracy").T
         drawn += draw_curve(ax, name, values, color, on_top=not drawn)
+        ends.append((values.shape[1], values[:, -1], color))
+    draw_ends(ax, ends)
     for name, printed in (others or {}).items():
         drawn.append(draw_printed(ax, name, printed))
     if target is not None:
@@ -66,7 +69,9 @@ def plot_test_curves(
     ax.set_xticks(range(last, 0, -2))
     # Below the axes, where no curve is.
     ax.figure.legend(fontsize=SMALL, loc="outside lower center", ncols=2)
-    title = "Test accuracy: thin lines are seeds, a band is all of them, thick is their mean"
+    title = (
+        "Thin lines are seeds, a band is all of them, thick is their mean; a dot is a seed's end"
+    )
     return label_axes(ax, title, "epoch", "test accuracy (%)")
 
 
@@ -92,6 +97,18 @@ def draw_curve(
         style |= {"linestyle": "--", "zorder": 3}
     ax.plot(epochs, values.mean(axis=0), **style)
     return list(values)
+
+
+def draw_ends(ax: Axes, ends: Sequence[tuple[float, np.ndarray, str]]) -> None:
+    """A dot where each seed ends, to the right of the last epoch, a column for each recipe.
+
+    ends: for each recipe its last epoch, the accuracies [seeds], and its colour
+    """
+    last = max(epoch for epoch, _, _ in ends)
+    for column, (epoch, accuracies, color) in enumerate(ends, 1):
+        # A recipe that ends earlier has its dots there.
+        place = np.full(len(accuracies), epoch + 0.25 * column * last / 15)
+        ax.plot(place, accuracies, "o", color=color, markersize=5, alpha=0.8)
 
 
 def draw_printed(ax: Axes, name: str, printed: Sequence[float]) -> np.ndarray:

@@ -9,13 +9,17 @@ from matplotlib.collections import LineCollection
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
+from helpers.plots.style import GREY
+
+FAR = 12.0  # points: a name that stands farther from its dot's bar is led to it by a line
 Side = Literal["bottom", "top"]  # of a name: the one that is turned to its dot
 
 
 def separate_labels(ax: Axes) -> None:
     """Move the names of ``plot_accuracy`` away from their dots until they touch nothing.
 
-    For figures with many nets, once their axes are final.
+    For figures with many nets, once their axes are final. A thin line leads to a name that had to
+    go far.
     """
     # Where everything lies is known after the layout.
     ax.figure.canvas.draw()
@@ -27,6 +31,25 @@ def separate_labels(ax: Axes) -> None:
     for label in sorted(labels, key=lambda label: -label.xy[1]):
         move_to_free_place(label, ax, occupied, dots)
         occupied.append(label.get_window_extent())
+    lines = [line_to(label, ax, dot) for label, dot in zip(labels, dots, strict=True)]
+    far = [ax.transData.inverted().transform(line) for line in lines if len(line)]
+    ax.add_collection(LineCollection(far, colors=GREY, linewidths=0.9, zorder=0.5), autolim=False)
+
+
+def line_to(label: Annotation, ax: Axes, dot: np.ndarray) -> np.ndarray:
+    """From a dot to a label that stands away from it, [2, 2] in pixels of the figure; else empty.
+
+    The line begins and ends a little apart from both.
+    """
+    box = label.get_window_extent()
+    # The nearest point of the label's box, as seen from the dot
+    end = np.array([np.clip(dot[0], box.x0, box.x1), np.clip(dot[1], box.y0, box.y1)])
+    way = end - dot
+    length = float(np.hypot(*way))
+    gap = 2 * pixels_of_a_point(ax)
+    if length <= FAR * pixels_of_a_point(ax):
+        return np.empty((0, 2))
+    return np.array([dot + way * gap / length, end - way * gap / length])
 
 
 def move_to_free_place(label: Annotation, ax: Axes, occupied: list[Bbox], dots: np.ndarray) -> None:

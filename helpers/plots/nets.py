@@ -75,7 +75,8 @@ def draw_network(model: nn.Module, input_shape: Sequence[int], ax: Axes | None =
     """The maps of a net as blocks, from the image to the logits, and the layer between two of them.
 
     A block is as high as its rows and as wide as its channels; below it stand ``channels × rows ×
-    columns`` and the steps that leave the shape as it is. What runs beside the chain, such as a
+    columns`` and the steps that leave the shape as it is. A pale block comes from a depthwise
+    convolution, which mixes no channels. What runs beside the chain, such as a
     convolution in a shortcut, is not drawn.
 
     input_shape: (channels, rows, columns) of an image
@@ -131,7 +132,11 @@ class Scale:
     def __init__(self, stages: Sequence[Stage], in_a_row: int) -> None:
         self.distance = 9 / (in_a_row + 0.1)
         self.pixel = BLOCK_HEIGHT / max(stage.shape[1] for stage in stages)
-        self.channel = 0.3 * self.distance / max(stage.shape[0] for stage in stages)
+        # The widest block leaves room for the words beside it; "depthwise" is the longest.
+        share = 0.3
+        if any(mixes_nothing(stage) for stage in stages):
+            share = 0.2
+        self.channel = share * self.distance / max(stage.shape[0] for stage in stages)
 
     def block(self, shape: Shape) -> tuple[float, float]:
         """Width and height of a block, which is never too thin to be seen."""
@@ -156,13 +161,21 @@ class Scale:
         return [stage.size, *textwrap.wrap(steps, letters)]
 
 
+def mixes_nothing(stage: Stage) -> bool:
+    """Whether a block comes from a depthwise convolution, which takes each channel by itself."""
+    return stage.made_by.startswith("depthwise")
+
+
 def draw_stage(ax: Axes, stage: Stage, scale: Scale, place: int, middle: float) -> None:
     """A block, and left of it an arrow with the step that makes it."""
     width, height = scale.block(stage.shape)
     left = (place + 0.62) * scale.distance - width / 2
     corner = (left, middle - height / 2)
     color = stage.color
-    ax.add_patch(Rectangle(corner, width, height, facecolor=(color, 0.35), edgecolor=color))
+    strength = 0.35
+    if mixes_nothing(stage):
+        strength = 0.07
+    ax.add_patch(Rectangle(corner, width, height, facecolor=(color, strength), edgecolor=color))
     # The image is made by nothing.
     if not stage.made_by:
         return
