@@ -65,6 +65,12 @@ SEPARABLE = (
     separable("moved less, 3,306", [12, 12, 16, 16, 16, 18, 18, 18], [2, 5, 8], augment=MILD),
     separable("wider at the end, 3,464", [12, 12, 16, 16, 16, 18, 20, 20], [2, 5, 8]),
     separable(
+        "wider and moved less, 3,464",
+        [12, 12, 16, 16, 16, 18, 20, 20],
+        [2, 5, 8],
+        augment=MILD,
+    ),
+    separable(
         "SGD 0.3, 3,306",
         [12, 12, 16, 16, 16, 18, 18, 18],
         [2, 5, 8],
