@@ -261,6 +261,9 @@ def test_candidates_are_ranked_by_mean_validation_loss():
         ["a", "0.25000", "98.00 %", "2"],
         ["b", "0.30000", "90.00 %", "1"],
     ]
+    trials[0]["recipe"]["name"] = "a search/b"
+    assert ranking(trials).rows[2][0] == "a search/b"
+    assert [row[0] for row in ranking(trials, short=True).rows] == ["b", "a", "b"]
 
 
 def test_candidates_with_other_targets_are_ranked_by_accuracy():

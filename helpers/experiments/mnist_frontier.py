@@ -124,12 +124,4 @@ LARGE_FORMS = (
         batch_size=64,
         augment=MODERATE,
     ),
-    # The next two have other channels, and keep the recipe.
-    form(LARGE, "SGD, wider, 19,660", model_options={"widths": [8, 8, 16, 18, 18, 26, 24]}),
-    form(
-        LARGE,
-        "SGD, separable, 19,538",
-        model="models.separable.separable_net",
-        model_options={"widths": [24, 24, 48, 48, 48, 56, 56, 56], "pools": [2, 5, 8]},
-    ),
 )

@@ -170,6 +170,14 @@ LARGE = Recipe(
     average=0.999,
     claim=Claim(19_999, 20, 99.6),
 )
+# As many channels as 20,000 parameters allow.
+LARGER = variant(
+    LARGE,
+    "large-wider",
+    "report 001's net with still more channels",
+    model_options={"widths": [8, 8, 16, 18, 18, 26, 24]},
+    claim=LARGE.claim,
+)
 # Below 4,000, and then as few as the net can do with.
 SMALL = variant(
     UNDROPPED,
@@ -276,6 +284,7 @@ RECIPES = (
     SMALL_SEPARABLE,
     TINY,
     LARGE,
+    LARGER,
     POINTWISE,
     POINTWISE_AS_WRITTEN,
     POINTWISE_STEP,

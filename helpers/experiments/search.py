@@ -22,7 +22,7 @@ from helpers.experiments.jobs import (
 )
 from helpers.experiments.range_tests import recommended_rate
 from helpers.experiments.ranges import NETS, PREFIX, RATES
-from helpers.experiments.ranked import losses_compare
+from helpers.experiments.ranked import losses_compare, short_name
 from helpers.experiments.recipe import Recipe
 from helpers.experiments.record_checks import (
     Fields,
@@ -200,13 +200,13 @@ def check_seeds(trials: Sequence[Trial]) -> None:
         seen.append(training)
 
 
-def ranking(trials: Sequence[Trial]) -> Table:
+def ranking(trials: Sequence[Trial], short: bool = False) -> Table:
     """Candidates by mean validation loss, lowest first, with mean accuracy and number of seeds.
 
     Where some were trained with smoothed labels and others without, or with other ones, they go by
     mean accuracy, highest first: a net that is asked for less certainty has a higher loss for that
     reason alone. Those that diverged, in any of their seeds, come last, with a dash in the place of
-    a mean.
+    a mean. ``short`` leaves out the name of the search, with which a candidate's name begins.
     """
     # All seeds of a candidate belong together.
     groups: dict[str, list[Trial]] = {}
@@ -218,6 +218,8 @@ def ranking(trials: Sequence[Trial]) -> Table:
     ended = []
     for group in groups.values():
         name = group[0]["recipe"]["name"]
+        if short:
+            name = short_name(group[0])
         count = sum("diverged" in trial for trial in group)
         if count:
             ended.append((f"{name}: diverged in {count} of {len(group)}", "–", "–", len(group)))
