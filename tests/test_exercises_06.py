@@ -49,8 +49,12 @@ def test_right_blocks_are_accepted(answer):
     assert residual_mnist.mended_block(answer).expect_right()
 
 
-def test_the_block_itself_is_not_to_be_called():
-    verdict = residual_mnist.mended_block(by_itself)
+@pytest.mark.parametrize(
+    "answer",
+    [by_itself, lambda block, x: block.forward(x), lambda block, x: BasicBlock.forward(block, x)],
+)
+def test_the_block_itself_is_not_to_be_called(answer):
+    verdict = residual_mnist.mended_block(answer)
     assert not verdict and "the block itself was called" in verdict.problem
 
 
