@@ -225,7 +225,8 @@ def better_than_budget_5(
     it trains for one epoch, and nothing is judged. Of the recorded seeds of ``budget-5``, 2 lies
     nearest to their mean.
     """
-    problem = net_problem(returned(build_net()), MOST_PARAMETERS, fits="as budget-5 has")
+    fits = "are allowed, as many as budget-5 has"
+    problem = net_problem(returned(build_net()), MOST_PARAMETERS, fits=fits)
     problem = problem or settings_problem(settings)
     if problem:
         return problem
