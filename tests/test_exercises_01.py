@@ -321,6 +321,16 @@ def test_a_net_that_stays_below_the_claim_is_refused(digits):
     assert not verdict and "at least 98.5 %" in verdict.problem
 
 
+def test_a_net_of_fixed_numbers_is_refused(digits):
+    def frozen():
+        net = linear()
+        net[2].weight.requires_grad_(False)
+        return net
+
+    verdict = own_net(frozen, exercises.course_loop, digits, epochs=1)
+    assert not verdict and "numbers that are not learned" in verdict.problem
+
+
 @pytest.mark.parametrize("build", [small, linear, linear(), lambda: net_of(4, 8, 12)])
 def test_right_nets_are_accepted(build, digits, capsys):
     # After three epochs it depends on torch's version whether one has begun to learn.

@@ -72,6 +72,14 @@ def net_problem(
     return None
 
 
+def frozen_problem(model: nn.Module) -> str | None:
+    """Which parameters of a net are not learned, and so not counted; None where all are."""
+    for name, weights in model.named_parameters():
+        if not weights.requires_grad:
+            return f"{name} holds {weights.numel():,} numbers that are not learned"
+    return None
+
+
 def answer_problem(model: Any, image: tuple[int, int, int]) -> str | None:
     """What is wrong with what a net says of two images: each gets a row of ten logits."""
     if not isinstance(model, nn.Module):

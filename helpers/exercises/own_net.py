@@ -9,7 +9,7 @@ from helpers.data import Batches, ImageData
 from helpers.environment import pick_device, seed_everything
 from helpers.exercises import check
 from helpers.exercises.first_network import Loop
-from helpers.exercises.learners_net import built_net, net_problem
+from helpers.exercises.learners_net import built_net, frozen_problem, net_problem
 from helpers.models import count_parameters
 from helpers.training import evaluate
 from helpers.training.schedule import one_cycle
@@ -29,7 +29,7 @@ def own_net(
     """
     generator = seed_everything(0)
     model = built_net(build)
-    problem = net_problem(model, MOST_PARAMETERS)
+    problem = net_problem(model, MOST_PARAMETERS) or frozen_problem(model)
     if problem is not None:
         return problem
     count = count_parameters(model)

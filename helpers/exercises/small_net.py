@@ -14,6 +14,7 @@ from helpers.data import ImageData
 from helpers.exercises import check
 from helpers.exercises.learners_net import (
     built_net,
+    frozen_problem,
     net_problem,
     own_history,
     trained_and_judged,
@@ -146,9 +147,9 @@ def layers_of(net: nn.Module) -> str:
 
 def fixed_numbers(net: nn.Module) -> str | None:
     """Which numbers of a net multiply without being learned; None where there are none."""
-    for name, weights in net.named_parameters():
-        if not weights.requires_grad:
-            return f"{name} holds {weights.numel():,} numbers that are not learned"
+    problem = frozen_problem(net)
+    if problem is not None:
+        return problem
     for place, layer in net.named_modules():
         # What a normalisation measures is no weight.
         if hasattr(layer, "running_mean"):
