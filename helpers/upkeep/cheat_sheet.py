@@ -88,7 +88,7 @@ The factor $t$ is `stats.t.ppf(0.975, degrees)`; of two recipes $s$ is the poole
 | two recipes | $\bar a_1 - \bar a_2 \pm t\,s\sqrt{1/n_1 + 1/n_2}$, $n_1 + n_2 - 2$ |
 | one more training | $\bar a \pm t\,s\sqrt{1 + 1/n}$, $n - 1$ |
 | a share of $n$ images or trainings | Wilson's interval, `helpers.intervals.wilson` |
-| a share $p$ of $n$ images | error $\sqrt{p(1-p)/n}$; two of them differ by $\sqrt 2$ times that |
+| a share $p$ of $n$ images | standard error $\sqrt{p(1-p)/n}$; of a difference $\sqrt 2$ times it |
 | calibration error | $\sum_b \frac{n_b}{n}\,\lvert accuracy_b - probability_b\rvert$ over bins |
 | two nets on the same images | McNemar: count the images that only one of them reads |
 | deviation of 60 mistakes in 10,000 | about $\sqrt{60} \approx 8$ mistakes, or 0.08 points |
