@@ -39,6 +39,7 @@ FRONTIER = (
     "ladder-best",
     "budget",
     "large",
+    "large-wider",
     "residual",
 )
 
