@@ -27,7 +27,6 @@ ON_MNIST = [name for name in RECORDED if EXPERIMENTS[name].data == "mnist"]
 
 # Recipes for CIFAR-10 that want a GPU, and some of session 04, have not been recorded yet.
 NOT_RECORDED = {
-    "large-wider",
     "cifar-resnet9-scaled",
     "cifar-resnet9-average",
     "cifar-resnet9-assigned",
