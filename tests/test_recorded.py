@@ -108,8 +108,10 @@ SEARCHED = re.compile(r"^(\S.*?)  +(\d\.\d{5}|–)  +(\d+\.\d\d %|–)  +(\d+)",
 def test_what_a_notebook_has_printed_of_a_search_is_what_its_trials_say_today(path):
     today = set()
     for search in (RESULTS / "search").glob("*.json"):
-        for row in ranking(kept_trials(search.stem)).rows:
-            today.add(tuple(map(str, row)))
+        # With the name of the search and without it.
+        for short in (False, True):
+            for row in ranking(kept_trials(search.stem), short=short).rows:
+                today.add(tuple(map(str, row)))
     tables = [text for text in printed_by(path) if text.startswith("candidate ")]
     rows = [row for text in tables for row in SEARCHED.findall(text)]
     assert set(rows) <= today
