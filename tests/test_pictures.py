@@ -46,6 +46,9 @@ def test_the_frontier_shows_the_records():
     for container in ax.containers:
         place, height = container.lines[0].get_xydata()[0]
         drawn[place] = height
+    # No net lies outside of the axes.
+    low, high = ax.get_ylim()
+    assert all(low < height < high for height in drawn.values())
     results = [load_result(name) for name in pictures.FRONTIER]
     assert drawn == pytest.approx(
         {

@@ -1,9 +1,7 @@
 """Session 04's last exercise: a net of the learner's own, below 8,000 parameters."""
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,30 +21,20 @@ from helpers.exercises.learners_net import (
 from helpers.experiments.catalogue import EXPERIMENTS
 from helpers.experiments.mnist_ladder import UNDER_8000
 from helpers.models import count_parameters
-from helpers.models.separable import separable_net
-from helpers.models.small import (
-    PointwiseNet,
-    basic_net,
-    budget_net,
-    compact_net,
-    early_pool_net,
-)
 
 MOST_PARAMETERS = 7_999
 LEAST_ACCURACY = 98.8
 EPOCHS = 2
 ROW = 3  # decimal numbers in a row that count as a kernel's
-# The nets that this session shows, and that are no design of a learner's.
-SHOWN: dict[str, Callable[[], nn.Module]] = {
-    "rung 10": compact_net,
-    "rung 9": early_pool_net,
-    "rung 1": basic_net,
-    "report 004": PointwiseNet,
-    "session 02's form": partial(budget_net, widths=(4, 4, 8, 10, 10, 16, 18)),
-    "fewer channels": partial(budget_net, widths=(4, 4, 6, 8, 8, 10, 9)),
-    "the separable net": partial(
-        separable_net, widths=(12, 12, 16, 16, 16, 18, 18, 18), pools=(2, 5, 8)
-    ),
+# The recipes of the nets that this session shows, which are no design of a learner's.
+SHOWN = {
+    "ladder-fewer": "rung 10",
+    "ladder-average": "rung 9",
+    "ladder-basic": "rung 1",
+    "pointwise": "report 004",
+    "ladder-best": "session 02's form",
+    "small": "fewer channels",
+    "small-separable": "the separable net",
 }
 
 
@@ -120,8 +108,8 @@ def own_net_problem(build_net: Any) -> str | None:
             "its weights are the same each time, so they may be trained already: build the net "
             "inside the function, and let torch draw its weights"
         )
-    for name, built in SHOWN.items():
-        if layers_of(net) == layers_of(built()):
+    for recipe, name in SHOWN.items():
+        if layers_of(net) == layers_of(EXPERIMENTS[recipe].build_model()):
             return f"this is the net of {name}: design one of your own, be it ever so little else"
     return None
 
@@ -136,7 +124,7 @@ def seeded_net(build_net: Any, seed: int) -> nn.Module:
 def same_weights(one: nn.Module, other: nn.Module) -> bool:
     """Whether all weights of all layers but the normalisations are the same in two nets."""
     # Biases and normalisations may begin with zeros and ones; matrices and kernels are drawn.
-    pairs = list(zip(one.parameters(), other.parameters(), strict=True))
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs if a.dim() > 1)
 
 

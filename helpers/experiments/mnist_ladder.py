@@ -99,7 +99,7 @@ AVERAGED = under_8000(
     "averaged weights",
     average=0.999,
 )
-# Does it take AdamW for that? The same averages of rung 6's trainings.
+# Does it take AdamW for that? The same averages by rung 6's recipe.
 MOMENTUM_AVERAGED = under_8000(
     AUGMENTED,
     "ladder-augment-average",

@@ -22,8 +22,8 @@ HEADLINES = ("first", "ladder-best", "large", "cifar-resnet9", "cifar-resnet9-be
 WHOLE = {"cifar-resnet9-best": "the same net with all recorded changes of session 07's ladder"}
 
 
-def difference(result: Result, baseline: Result) -> Interval:
-    """How much better a record is than its baseline after the last epoch, in points, at 95 %.
+def difference(result: Result, baseline: Result, confidence: float = 0.95) -> Interval:
+    """How much better a record is than its baseline after the last epoch, in points.
 
     Seeds are paired only where both records measure the very same nets, in different ways
     (``same_trainings``). Everything else, even one rate, leads equal seeds apart: then seeds are
@@ -33,8 +33,8 @@ def difference(result: Result, baseline: Result) -> Interval:
     # Seed 3 of one is seed 3 of the other only if every step was the same.
     mine, other = result.accuracies, baseline.accuracies
     if same_trainings(result, baseline):
-        return paired_difference(mine, other)
-    return mean_difference(mine, other)
+        return paired_difference(mine, other, confidence)
+    return mean_difference(mine, other, confidence)
 
 
 def comparison(names: Sequence[str], against: str | None = None) -> Table:

@@ -104,10 +104,11 @@ def draw_ends(ax: Axes, ends: Sequence[tuple[float, np.ndarray, str]]) -> None:
 
     ends: for each recipe its last epoch, the accuracies [seeds], and its colour
     """
-    last = max(epoch for epoch, _, _ in ends)
+    # So far apart that dots do not touch, however many epochs the axis has
+    apart = max(epoch for epoch, _, _ in ends) / 60
     for column, (epoch, accuracies, color) in enumerate(ends, 1):
         # A recipe that ends earlier has its dots there.
-        place = np.full(len(accuracies), epoch + 0.25 * column * last / 15)
+        place = np.full(len(accuracies), epoch + column * apart)
         ax.plot(place, accuracies, "o", color=color, markersize=5, alpha=0.8)
 
 
